@@ -1,0 +1,1 @@
+"""Scorehouse's core: from a record to a prediction that is on disk before it is answered."""

@@ -1,0 +1,28 @@
+"""AWS as services outside the stream door use it: one way to make a client, for AWS itself and for its emulators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.config import Config
+from botocore.session import Session
+
+TRIES = 3  # of one call, by botocore itself
+
+
+def aws_client(service: str, address: str, region: str | None = None) -> Any:
+    """Return a client of AWS's `service` or, where `address` is given, of the emulator there. Connects to nothing.
+
+    Every call is bounded: 3 s to connect, 20 s to answer, three tries. Buckets are named in the path, as an emulator
+    without a name server needs it. An emulator takes any credentials, so none need be set for it.
+    """
+    session = Session()
+    if address and session.get_credentials() is None:
+        session.set_credentials("test", "test")
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+        connect_timeout=3,
+        read_timeout=20,
+        s3={"addressing_style": "path"} if address else None,
+    )
+    return session.create_client(service, region_name=region, endpoint_url=address or None, config=config)

@@ -1,0 +1,104 @@
+"""What one field of a record must look like, as pydantic checks it and as JSON Schema says it."""
+
+from __future__ import annotations
+
+from datetime import date
+from math import ceil, floor
+from typing import Annotated, Any, Literal, NotRequired, Required
+
+from pydantic import AfterValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic_core import core_schema as cs
+
+from scorehouse.usecase import Feature
+
+_ID = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
+_PREDICTION_ID = {**_ID, "description": "Your own id for this prediction: sent twice, it is kept once."}
+_INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+_CUSTOMER_ID = {"anyOf": [_ID, _INTEGER, {"type": "null"}], "description": "Whom the prediction is about."}
+_Text = Annotated[str, Field(strict=True, min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+_Name = Annotated[str, Field(strict=True, max_length=128)]  # of a category that was perhaps never seen
+_Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+_EXACT = Field(strict=True, ge=-(2.0**53), le=2.0**53)  # beyond it a float may have been another number
+UNKNOWN = "unknown"  # accepted for null in categories, as tables write it
+MOST = 3.4028234663852886e38  # the largest float32
+
+
+def envelope() -> dict[str, Any]:
+    """Return the fields that a record may carry beside its features; neither reaches the model."""
+    customer = _Text | _Whole | Annotated[float, _EXACT, AfterValidator(_exactly_whole)] | None
+    return {
+        "prediction_id": NotRequired[Annotated[_Text, WithJsonSchema(_PREDICTION_ID)]],
+        "customer_id": NotRequired[Annotated[customer, WithJsonSchema(_CUSTOMER_ID)]],
+    }
+
+
+def annotation(feature: Feature) -> Any:
+    """Return the type of a feature's field in a TypedDict."""
+    if feature.kind == "category":
+        known = (*feature.categories, *([UNKNOWN] if feature.nullable else []))
+        kind: Any = _one_of(known) if feature.unseen == "refuse" else _Name | _Whole
+    elif feature.kind == "date":
+        kind = Annotated[str, Field(strict=True, pattern=_day_pattern(feature)), AfterValidator(_a_day)]
+    else:
+        kind = _number(feature)
+    allowed: Any = kind | None if feature.nullable else kind
+    annotated = Annotated[allowed, WithJsonSchema(_json_schema(feature))]
+    return Required[annotated] if feature.required else NotRequired[annotated]
+
+
+def _json_schema(feature: Feature) -> dict[str, Any]:
+    about = {"description": f"{feature.help} ({feature.unit})" if feature.unit else feature.help}
+    if feature.example is not None:
+        about["examples"] = [feature.example]  # type: ignore[assignment]
+    if feature.kind == "category":
+        values: dict[str, Any] = {"enum": [*feature.categories, *([UNKNOWN] if feature.nullable else [])]}
+        if feature.unseen == "missing":
+            values = {**_INTEGER, "type": ["string", "integer"], "maxLength": 128}
+    elif feature.kind == "date":
+        values = {"type": "string", "format": "date", "pattern": _day_pattern(feature)}
+    else:
+        low, high = _bounds(feature)
+        values = {"type": feature.kind, "minimum": low, "maximum": high}
+    return {"anyOf": [values, {"type": "null"}], **about} if feature.nullable else {**values, **about}
+
+
+def _one_of(known: tuple[str | int, ...]) -> Any:
+    """One of `known`, and never a boolean, though true is 1 to Python; 1.0 is 1 to JSON."""
+    if not any(isinstance(c, int) for c in known):
+        return Literal[known]
+    plain = [cs.str_schema(strict=True), cs.int_schema(strict=True), cs.float_schema(strict=True)]
+    chain = cs.chain_schema([cs.union_schema(list(plain)), cs.literal_schema(list(known))])
+    return Annotated[Any, GetPydanticSchema(lambda *_: chain)]
+
+
+def _bounds(feature: Feature) -> tuple[float, float]:
+    """The feature's own bounds, or what a float32 can hold: beyond, it would reach the model as infinity."""
+    return -MOST if feature.low is None else feature.low, MOST if feature.high is None else feature.high
+
+
+def _number(feature: Feature) -> Any:
+    low, high = _bounds(feature)
+    number = Annotated[float, Field(strict=True, ge=low, le=high, allow_inf_nan=False)]
+    if feature.kind == "number":
+        return number
+    integer = Annotated[int, Field(strict=True, ge=ceil(low), le=floor(high))]
+    return Annotated[integer | Annotated[number, AfterValidator(_exactly_whole)], Field(union_mode="left_to_right")]
+
+
+def _exactly_whole(number: float) -> float:
+    """Raise ValueError for what is not whole, exactly: pydantic's multiple_of lets 1e-10 pass."""
+    if not number.is_integer():
+        raise ValueError("not whole")
+    return number
+
+
+def _day_pattern(feature: Feature) -> str:
+    """A day's pattern within the feature's centuries: a pattern, so that the published schema says the same."""
+    centuries = range(int(feature.low or 0) // 100, int(feature.high or 9999) // 100 + 1)
+    return f"^(?:{'|'.join(f'{c:02d}' for c in centuries)})[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}$"
+
+
+def _a_day(text: str) -> str:
+    """Raise ValueError for a day that no calendar has."""
+    date.fromisoformat(text)
+    return text

@@ -1,0 +1,139 @@
+"""What was answered, on disk before the answer leaves: append-only segments of JSON lines, one writer each."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+from scorehouse.errors import JournalError
+
+SEGMENT_BYTES = 16 * 2**20
+_OPEN, _PARTIAL = ".jsonl", ".new"
+
+
+class PredictionLog(Protocol):
+    """Where a door writes down what it answers, before the answer leaves."""
+
+    def append(self, lines: bytes) -> None:
+        """Write JSON `lines`, each ended by a newline. Raises JournalError: the caller must not answer."""
+
+    def check(self) -> None:
+        """Raise JournalError where an append would fail."""
+
+
+class Journal:
+    """Appends lines to this process's own segment of a folder that all doors of a machine share.
+
+    One `write(2)` per call: the lines survive the process's death from then on (not a power cut: there is no fsync).
+    The writer holds a lock on its segment; once the lock is gone no line follows, and the shipper may delete it.
+    """
+
+    def __init__(self, folder: Path, door: str, clock: Callable[[], int] = time.time_ns):
+        """Create `folder` where it is missing; the first segment is made by the first append."""
+        self._folder, self._door, self._clock = folder, door, clock
+        self._lock, self._path, self._file, self._size = Lock(), folder, -1, 0
+
+    def append(self, lines: bytes) -> None:
+        """Write `lines`, each ended by a newline.
+
+        Raises:
+            JournalError: they are not on disk (disk full, folder gone): the caller must not answer.
+        """
+        with self._lock:
+            try:
+                if self._file < 0 or self._size >= SEGMENT_BYTES:
+                    self._start_segment()
+                written = os.write(self._file, lines)
+            except OSError as error:
+                self._end_segment()
+                raise JournalError(f"the prediction journal cannot be written: {error.strerror or error}") from error
+            self._size += written
+            if written != len(lines):  # a torn line ends this segment: nothing may follow it
+                self._end_segment()
+                raise JournalError("the prediction journal cannot be written: the disk is full")
+
+    def check(self) -> None:
+        """Raise JournalError where an append would fail for want of a folder or of space, without writing a line."""
+        with self._lock:
+            try:
+                if self._file < 0 or os.fstat(self._file).st_nlink == 0:  # deleted under the writer: start anew
+                    self._start_segment()
+                disk = os.fstatvfs(self._file)
+            except OSError as error:
+                self._end_segment()
+                raise JournalError(f"the prediction journal cannot be written: {error.strerror or error}") from error
+        if disk.f_bavail * disk.f_frsize < 2**20:
+            raise JournalError("the prediction journal cannot be written: the disk is full")
+
+    def close(self) -> None:
+        """End the segment: its lock is released."""
+        with self._lock:
+            self._end_segment()
+
+    def _start_segment(self) -> None:
+        self._end_segment()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # The random part: process ids repeat among containers that share the folder, and clocks step.
+        name = f"{self._door}-{os.getpid()}-{os.urandom(4).hex()}-{self._clock()}"
+        partial, self._path = self._folder / (name + _PARTIAL), self._folder / (name + _OPEN)
+        self._file, self._size = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o640), 0
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        partial.rename(self._path)  # seen by the shipper only once it is locked
+
+    def _end_segment(self) -> None:
+        if self._file < 0:
+            return
+        if not self._size:  # a full disk must not fill up with empty files; one that stays is the shipper's to delete
+            with suppress(OSError):
+                self._path.unlink()
+        os.close(self._file)
+        self._file = -1
+
+
+class Segment:
+    """One segment as the shipper reads it, from where it stopped."""
+
+    def __init__(self, path: Path):
+        """Start at the first byte: what was stored before a restart is stored again, which changes nothing."""
+        self.path, self.offset = path, 0
+
+    def read(self, most: int = 4 * 2**20) -> tuple[list[bytes], int]:
+        """Return the finished lines that follow, about `most` bytes of them, and the offset behind them.
+
+        Raises:
+            FileNotFoundError: its writer ended it before it wrote a line, or it was deleted.
+        """
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            block = file.read(most)
+            while block and b"\n" not in block and (more := file.read(most)):
+                block += more
+        end = block.rfind(b"\n") + 1  # a torn last line was never acknowledged
+        return block[:end].split(b"\n")[:-1], self.offset + end
+
+    def done(self, offset: int) -> None:
+        """Remember that everything before `offset` is stored."""
+        self.offset = offset
+
+    def delete_if_finished(self) -> bool:
+        """Delete the file if its writer is gone and every finished line is stored; say whether."""
+        with self.path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            lines, _ = self.read()  # what the writer added between our last look and its end
+            if not lines:
+                self.path.unlink(missing_ok=True)
+            return not lines
+
+
+def segments(folder: Path) -> Iterator[Path]:
+    """Yield the folder's segments, oldest first."""
+    yield from sorted(folder.glob("*" + _OPEN), key=lambda path: path.stem.rpartition("-")[2])

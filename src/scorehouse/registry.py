@@ -1,0 +1,140 @@
+"""The model registry as doors and deployments use it: MLflow's REST interface, without MLflow's own client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+
+from scorehouse.errors import RegistryUnavailable, RunNotFound
+
+SERVING, PRODUCTION = "serving", "production"
+DIGEST_TAG = "bundle_digest"
+FOLLOWS_TAG = "serving_follows"  # of the registered model: the alias that serves instead of `serving`
+_API = "/api/2.0/mlflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered version of a use case's model: the run that made it, and its bundle's digest."""
+
+    number: str
+    run_id: str
+    digest: str | None
+
+
+class Registry:
+    """MLflow at `address`; every call is bounded by `timeout` seconds."""
+
+    def __init__(self, address: str, timeout: float = 5.0):
+        """Open no connection yet; credentials may stand in the address."""
+        self.address, self._timeout = address, timeout
+        self._session = requests.Session()
+
+    def version_by_alias(self, use_case: str, alias: str) -> Version:
+        """Return the version that `alias` of the model `use_case` names. Raises RunNotFound, RegistryUnavailable."""
+        found = self._call("GET", "/registered-models/alias", params={"name": use_case, "alias": alias})
+        return _version(found["model_version"])
+
+    def version_of_run(self, use_case: str, run_id: str) -> Version:
+        """Return the version that run `run_id` registered. Raises RunNotFound, RegistryUnavailable."""
+        wanted = f"name = '{use_case}' and run_id = '{run_id}'"
+        found = self._call("GET", "/model-versions/search", params={"filter": wanted}).get("model_versions", [])
+        if not found:
+            self._call("GET", "/runs/get", params={"run_id": run_id})  # says so when there is no such run at all
+            raise RunNotFound(f"run {run_id} registered no model for {use_case}")
+        return max((_version(v) for v in found), key=lambda v: int(v.number))
+
+    def served(self, use_case: str) -> Version:
+        """Return the version that is to serve: that of `serving`, or of the alias which it follows.
+
+        Raises:
+            RunNotFound: none was deployed yet.
+            RegistryUnavailable: MLflow does not answer.
+        """
+        model = self._call("GET", "/registered-models/get", params={"name": use_case})["registered_model"]
+        alias = _tags(model).get(FOLLOWS_TAG) or SERVING
+        numbers = {a["alias"]: a["version"] for a in model.get("aliases", [])}
+        if alias not in numbers:
+            raise RunNotFound(f"MLflow at {self._where} has no version of {use_case} under the alias {alias}")
+        asked = {"name": use_case, "version": numbers[alias]}
+        return _version(self._call("GET", "/model-versions/get", params=asked)["model_version"])
+
+    def followed(self, use_case: str) -> str:
+        """Return the alias that doors serve: `serving`, or the one it follows. Raises as `served`."""
+        model = self._call("GET", "/registered-models/get", params={"name": use_case})["registered_model"]
+        return _tags(model).get(FOLLOWS_TAG) or SERVING
+
+    def follow(self, use_case: str, alias: str) -> None:
+        """Let doors serve what `alias` names from now on. Raises RunNotFound, RegistryUnavailable."""
+        body = {"name": use_case, "key": FOLLOWS_TAG, "value": alias}
+        self._call("POST", "/registered-models/set-tag", json=body)
+
+    def tagged_versions(self, use_case: str) -> Iterator[tuple[Version, dict[str, str]]]:
+        """Yield every version with its tags, in no order. Raises RegistryUnavailable."""
+        asked = {"filter": f"name = '{use_case}'", "max_results": "1000"}
+        while True:
+            page = self._call("GET", "/model-versions/search", params=asked)
+            yield from ((_version(v), _tags(v)) for v in page.get("model_versions", []))
+            if not page.get("next_page_token"):
+                return
+            asked = {**asked, "page_token": page["next_page_token"]}
+
+    def tag_version(self, use_case: str, version: Version, key: str, value: str) -> None:
+        """Set a tag of `version`. Raises RunNotFound, RegistryUnavailable."""
+        body = {"name": use_case, "version": version.number, "key": key, "value": value}
+        self._call("POST", "/model-versions/set-tag", json=body)
+
+    def set_alias(self, use_case: str, alias: str, version: Version) -> None:
+        """Move `alias` to `version`. Raises RegistryUnavailable."""
+        body = {"name": use_case, "alias": alias, "version": version.number}
+        self._call("POST", "/registered-models/alias", json=body)
+
+    def artifact(self, run_id: str, path: str) -> bytes:
+        """Return the content of one file among the artifacts of `run_id`. Raises RunNotFound, RegistryUnavailable."""
+        return self._ask("GET", self._artifact(run_id, path), f"{path} of run {run_id}").content
+
+    def put_artifact(self, run_id: str, path: str, content: bytes) -> None:
+        """Write one file among the artifacts of `run_id`. Raises RunNotFound, RegistryUnavailable."""
+        self._ask("PUT", self._artifact(run_id, path), f"{path} of run {run_id}", data=content)
+
+    def _artifact(self, run_id: str, path: str) -> str:
+        run = self._call("GET", "/runs/get", params={"run_id": run_id})["run"]["info"]
+        root = urlsplit(run["artifact_uri"]).path.strip("/")  # mlflow-artifacts:/<experiment>/<run>/artifacts
+        return f"{self.address}/api/2.0/mlflow-artifacts/artifacts/{quote(root)}/{quote(path)}"
+
+    def _call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        asked = more.get("params") or more.get("json") or {}
+        what = " ".join(f"{k} {v}" for k, v in asked.items())
+        try:
+            answer: dict[str, Any] = self._ask(method, f"{self.address}{_API}{path}", what, **more).json()
+        except requests.JSONDecodeError as error:
+            raise RegistryUnavailable(f"what answers at {self._where} is not MLflow: its answer is not JSON") from error
+        return answer
+
+    def _ask(self, method: str, address: str, what: str, **more: Any) -> requests.Response:
+        try:
+            answer = self._session.request(method, address, timeout=self._timeout, **more)
+        except requests.RequestException as error:
+            raise RegistryUnavailable(f"MLflow at {self._where} does not answer ({type(error).__name__})") from error
+        if answer.status_code == 404 or (answer.status_code == 400 and "INVALID_PARAMETER_VALUE" in answer.text):
+            raise RunNotFound(f"MLflow at {self._where} knows no {what}")
+        if not answer.ok:
+            raise RegistryUnavailable(f"MLflow at {self._where} answers {answer.status_code} for {what}")
+        return answer
+
+    @property
+    def _where(self) -> str:
+        parts = urlsplit(self.address)
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+def _version(found: dict[str, Any]) -> Version:
+    return Version(str(found["version"]), found["run_id"], _tags(found).get(DIGEST_TAG))
+
+
+def _tags(found: dict[str, Any]) -> dict[str, str]:
+    return {t["key"]: t["value"] for t in found.get("tags", [])}
