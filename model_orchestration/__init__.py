@@ -1,0 +1,1 @@
+"""From a raw table to a registered run: data, training, search, promotion, and the Prefect flows."""

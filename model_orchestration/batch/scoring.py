@@ -1,0 +1,69 @@
+"""One chunk of applications scored: what runs in this process and, unchanged, on every worker of a Dask cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from model_orchestration.batch.records import records
+from scorehouse.bundle import Bundle
+from scorehouse.bundle_cache import BundleCache
+from scorehouse.registry import SERVING, Registry, Version
+from scorehouse.schema import Rejected
+from scorehouse.scoring import Scorer
+from scorehouse.settings import Settings
+from scorehouse.usecase import UseCase, load_use_case
+
+AT_ONCE = 2_000  # rows that are records at a time: a record takes some thirty times the room of its row
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The one version that a whole batch is scored by, and where it is fetched: from MLflow into a folder."""
+
+    use_case: str
+    version: Version
+    mlflow_address: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Answers to a chunk's rows, (n,), NaN where one was rejected; why, by its place in the chunk."""
+
+    answers: NDArray[np.float64]
+    rejected: dict[int, Rejected]
+
+
+def model_of(settings: Settings, use_case: UseCase) -> Model:
+    """Return the version that RUN_ID names, or the one that serves. Raises RunNotFound, RegistryUnavailable."""
+    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+    version = cache.resolve(use_case.name, settings.run_id or SERVING)
+    return Model(use_case.name, version, settings.mlflow_address, str(settings.bundle_folder.absolute()))
+
+
+@lru_cache(maxsize=2)
+def loaded(model: Model) -> tuple[Bundle, Scorer]:
+    """Return the verified bundle and its scorer, as a door has them. Raises BundleError, RegistryUnavailable."""
+    bundle = BundleCache(Path(model.folder), Registry(model.mlflow_address)).load(model.version)
+    return bundle, bundle.scorer(load_use_case(model.use_case))
+
+
+def score_chunk(model: Model, chunk: pa.Table, text: bool) -> Scored:
+    """Score a chunk's rows by their features' columns. Raises what loading the model raises."""
+    bundle, scorer = loaded(model)
+    answers = np.full(chunk.num_rows, np.nan)
+    rejected: dict[int, Rejected] = {}
+    for start in range(0, chunk.num_rows, AT_ONCE):
+        rows = records(chunk.slice(start, AT_ONCE), bundle.features, text)
+        for place, answer in enumerate(scorer.score(rows), start):
+            if isinstance(answer, Rejected):
+                rejected[place] = answer
+            else:
+                answers[place] = answer
+    return Scored(answers, rejected)

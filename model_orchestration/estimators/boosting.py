@@ -1,0 +1,93 @@
+"""Boosted trees by XGBoost: matrices built once per thread, early stopping, one thread a model."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+from onnxmltools import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
+
+from model_orchestration.estimators.base import Data, Parameters
+from scorehouse.encoding import Matrix
+from scorehouse.onnx_model import Output
+from scorehouse.usecase import Estimator, Task
+
+# Unless the use case fixes others: boosting rounds at most, and rounds without a better score before it stops.
+LIMITS = {"rounds": 800, "patience": 25}
+_METRIC = {"binary:logistic": "logloss", "reg:gamma": "gamma-deviance"}
+NATIVE = "model.ubj"
+OPSET = 15
+
+
+class BoostedTrees:
+    """A booster and the parameters that made it."""
+
+    def __init__(self, booster: xgb.Booster, parameters: dict[str, Any], task: Task):
+        """Keep `booster`, cut to its best round."""
+        self._booster, self.parameters, self._task = booster, parameters, task
+
+    def predict(self, rows: Matrix) -> NDArray[np.float64]:
+        """Return chances or amounts, (n,)."""
+        return np.asarray(self._booster.inplace_predict(rows), dtype=np.float64)
+
+    def onnx(self) -> tuple[bytes, Output]:
+        """Return the trees as ONNX."""
+        columns = self._booster.num_features()
+        model = convert_xgboost(
+            self._booster, initial_types=[("rows", FloatTensorType([None, columns]))], target_opset=OPSET
+        )
+        output = Output(name="probabilities", column=1) if self._task == "binary" else Output(name="variable")
+        return model.SerializeToString(), output
+
+    def native(self) -> tuple[str, bytes]:
+        """Return XGBoost's own file."""
+        return NATIVE, bytes(self._booster.save_raw("ubj"))
+
+    def importance(self) -> NDArray[np.float64]:
+        """Return each column's share of the total gain."""
+        gains: Any = self._booster.get_score(importance_type="total_gain")
+        values = np.array([gains.get(f"f{i}", 0.0) for i in range(self._booster.num_features())])
+        return np.asarray(values / max(values.sum(), 1e-12))
+
+
+class BoostingTrainer:
+    """Fits boosted trees on the same rows."""
+
+    def __init__(self, estimator: Estimator, task: Task, train: Data, valid: Data):
+        """Build nothing yet: each thread builds its own matrices, once."""
+        fixed = {"tree_method": "hist", "max_bin": 256, "nthread": 1, "seed": 0, **LIMITS, **estimator.fixed}
+        self._rounds, self._patience = int(fixed.pop("rounds")), int(fixed.pop("patience"))
+        self._fixed = fixed
+        self._task, self._train, self._valid = task, train, valid
+        self._local = threading.local()
+
+    def fit(self, parameters: Parameters) -> BoostedTrees:
+        """Boost until the validation score has not improved for a while; keep the rounds up to the best."""
+        train, valid = self._matrices()
+        settings = {**self._fixed, **parameters}
+        settings["eval_metric"] = _METRIC.get(settings["objective"], "rmse")
+        limits: dict[str, Any] = {"num_boost_round": self._rounds, "early_stopping_rounds": self._patience}
+        booster = xgb.train(settings, train, evals=[(valid, "valid")], verbose_eval=False, **limits)
+        rounds = booster.best_iteration + 1
+        return BoostedTrees(booster[:rounds], {**parameters, "rounds": rounds}, self._task)
+
+    def refit(self, parameters: Parameters, data: Data) -> BoostedTrees:
+        """Boost as many rounds as were found."""
+        settings = {**self._fixed, **{k: v for k, v in parameters.items() if k != "rounds"}}
+        matrix = self._matrix(data)
+        return BoostedTrees(xgb.train(settings, matrix, int(parameters["rounds"])), dict(parameters), self._task)
+
+    def _matrix(self, data: Data, like: xgb.DMatrix | None = None) -> xgb.DMatrix:
+        bins = self._fixed["max_bin"]
+        return xgb.QuantileDMatrix(data.rows, data.truth, weight=data.weights, nthread=1, max_bin=bins, ref=like)
+
+    def _matrices(self) -> tuple[xgb.DMatrix, xgb.DMatrix]:
+        if not hasattr(self._local, "matrices"):
+            train = self._matrix(self._train)
+            self._local.matrices = train, self._matrix(self._valid, train)
+        matrices: tuple[xgb.DMatrix, xgb.DMatrix] = self._local.matrices
+        return matrices

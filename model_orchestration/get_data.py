@@ -1,0 +1,73 @@
+"""Fetches a use case's real table from its publisher: `make get-data`; then train with DATA=data/<use case>.csv."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import requests
+from rich.progress import Progress
+
+from scorehouse.errors import TableError
+from scorehouse.settings import settings_or_exit
+from scorehouse.usecase import UseCase, load_use_case
+
+FOLDER = Path("data")
+SECONDS = 60  # without a byte
+
+
+def fetch(use_case: UseCase, folder: Path = FOLDER) -> Path:
+    """Download the publisher's file, take the table out of its archive, and return where it lies.
+
+    Raises:
+        TableError: there is no public address, the publisher does not answer, or sends no table.
+    """
+    if not use_case.download:
+        raise TableError(f"{use_case.name} has no public table to fetch; its sample is generated (leave DATA empty)")
+    content = _download(use_case.download)
+    target = folder / f"{use_case.name}.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(_table(content) if zipfile.is_zipfile(io.BytesIO(content)) else content)
+    return target
+
+
+def _download(address: str) -> bytes:
+    parts = []
+    try:
+        with requests.get(address, stream=True, timeout=SECONDS) as answer, Progress(transient=True) as bar:
+            answer.raise_for_status()
+            work = bar.add_task("fetching", total=int(answer.headers.get("Content-Length", 0)) or None)
+            for part in answer.iter_content(2**16):
+                parts.append(part)
+                bar.update(work, advance=len(part))
+    except requests.RequestException as error:
+        raise TableError(
+            f"{address} cannot be fetched ({error}); get the table by hand and give its path as DATA"
+        ) from error
+    return b"".join(parts)
+
+
+def _table(content: bytes) -> bytes:
+    """The largest CSV file in an archive."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        tables = [f for f in archive.infolist() if f.filename.lower().endswith(".csv")]
+        if not tables:
+            raise TableError("the publisher's archive holds no CSV file")
+        return archive.read(max(tables, key=lambda f: f.file_size))
+
+
+def main() -> None:
+    """Fetch, and say how to train on it."""
+    use_case = load_use_case(settings_or_exit().use_case)
+    try:
+        path = fetch(use_case)
+    except TableError as error:
+        sys.exit(f"get-data: {error}")
+    sys.stdout.write(f"{path}: {os.path.getsize(path):,} bytes; now `make demo USE_CASE={use_case.name} DATA={path}`\n")  # noqa: PTH202
+
+
+if __name__ == "__main__":
+    main()

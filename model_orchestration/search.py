@@ -1,0 +1,76 @@
+"""The search for good parameters: hyperopt's TPE, two trials at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hyperopt import STATUS_OK, Domain, Trials, hp, space_eval, tpe
+from hyperopt.base import JOB_STATE_DONE
+
+from model_orchestration.estimators import Fitted
+from scorehouse.usecase import Estimator, Range
+
+AT_A_TIME = 2
+Fit = Callable[[Estimator, dict[str, Any]], tuple[Fitted, dict[str, float], float]]  # model, figures, loss
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One fitted trial: what was tried, its figures on the validation rows, and the loss by which it competes."""
+
+    number: int
+    estimator: Estimator
+    model: Fitted
+    figures: dict[str, float]
+    loss: float
+
+
+def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) -> Iterator[Trial]:
+    """Yield `trials` trials as they finish. TPE proposes over all estimators' spaces together."""
+    space = hp.choice("estimator", [{"estimator": i, **_space(i, e)} for i, e in enumerate(estimators)])
+    known, rng = Trials(), np.random.default_rng(seed)
+    domain = Domain(lambda _: 0.0, space)
+    running: dict[Future[tuple[Fitted, dict[str, float], float]], tuple[dict[str, Any], Estimator]] = {}
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for number in range(trials + AT_A_TIME):
+            while running and (len(running) >= AT_A_TIME or number >= trials):
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    document, estimator = running.pop(done)
+                    yield _finished(known, document, estimator, *done.result())
+            if number < trials:
+                document = tpe.suggest(known.new_trial_ids(1), domain, known, int(rng.integers(2**31 - 1)))[0]
+                chosen = space_eval(space, {k: v[0] for k, v in document["misc"]["vals"].items() if v})
+                estimator = estimators[chosen.pop("estimator")]
+                running[pool.submit(fit, estimator, _typed(estimator, chosen))] = document, estimator
+
+
+def _finished(
+    known: Trials, document: dict[str, Any], estimator: Estimator, model: Fitted, figures: dict[str, float], loss: float
+) -> Trial:
+    document.update(state=JOB_STATE_DONE, result={"status": STATUS_OK, "loss": loss})
+    known.insert_trial_doc(document)
+    known.refresh()
+    return Trial(int(document["tid"]), estimator, model, figures, loss)
+
+
+def _space(place: int, estimator: Estimator) -> dict[str, Any]:
+    return {name: _dimension(f"{place}.{name}", d) for name, d in estimator.space.items()}
+
+
+def _dimension(label: str, dimension: Any) -> Any:
+    if not isinstance(dimension, Range):
+        return hp.choice(label, list(dimension.options))
+    low, high = dimension.low, dimension.high
+    if dimension.integer:
+        return hp.quniform(label, low, high, 1)
+    return hp.loguniform(label, np.log(low), np.log(high)) if dimension.log else hp.uniform(label, low, high)
+
+
+def _typed(estimator: Estimator, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Whole numbers as int: quniform yields floats."""
+    whole = {n for n, d in estimator.space.items() if isinstance(d, Range) and d.integer}
+    return {name: int(value) if name in whole else value for name, value in chosen.items()}
