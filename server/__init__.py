@@ -1,0 +1,1 @@
+"""The doors: thin, each with one composition root."""

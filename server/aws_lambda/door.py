@@ -1,0 +1,124 @@
+"""One batch of a Kinesis trigger: score, store, publish, and say which records must come again."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64decode
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import orjson
+
+from scorehouse.errors import ScorehouseError
+from scorehouse.kinesis import Entry, GaveUp, Publisher, Refusal
+from scorehouse.serving import Serving
+from scorehouse.stream_records import Scored, StreamRecord, error_entry, score
+from scorehouse.usecase import UseCase
+
+log = logging.getLogger(__name__)
+RESERVE_SECONDS = 2.0  # of an invocation's time, kept for saying what failed
+Sleep = Callable[[float], bool]
+
+
+class NothingServes(ScorehouseError):
+    """There is no model to score with: the trigger sends the whole batch again."""
+
+
+class LambdaDoor:
+    """What a warm process keeps between batches. `publisher` is None in a test run, which stores nothing either."""
+
+    def __init__(
+        self,
+        use_case: UseCase,
+        serving: Serving,
+        look: Callable[[], str | None],
+        publisher: Callable[[Sleep], Publisher] | None,
+        streams: tuple[str, str],
+        report_unscorable: bool,
+        sleep: Callable[[float], None],
+    ):
+        """`look` sees to the model and says why there is none; `streams` are results and errors."""
+        self._use_case, self._serving, self._look = use_case, serving, look
+        self._publisher, (self._results, self._errors) = publisher, streams
+        self._report_unscorable, self._sleep = report_unscorable, sleep
+
+    def handle(self, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> dict[str, Any]:
+        """Answer every record of `event`; return those to be sent again, by sequence number, in their order.
+
+        A record that cannot be scored never succeeds, so it goes to the errors stream and is reported only where
+        `report_unscorable` says so, or where it is told nowhere else: in a test run, which publishes nothing and
+        returns its answers instead.
+
+        Raises:
+            NothingServes, JournalError, ClientError: nothing was published, so the whole batch must come again.
+        """
+        problem = self._look()
+        if self._serving.model is None:
+            raise NothingServes(problem or "no model is loaded yet")
+        batch = [_record(r) for r in event["Records"]]
+        pages = [(shard, [r for _, r in page]) for shard, page in groupby(batch, key=lambda pair: pair[0])]
+        scored = [(shard, page, score(self._serving, self._use_case.envelope, shard, page)) for shard, page in pages]
+        unscorable = {s for _, page, done in scored for s in _sequences(page) - _sequences(done.origins)}
+        answer: dict[str, Any] = {}
+        if self._publisher is None:
+            failed = unscorable
+            answer["predictions"] = [orjson.loads(e["Data"]) for _, _, done in scored for e in done.results]
+        else:
+            publisher = self._publisher(self._until(seconds_left))
+            failed = {s for shard, page, done in scored for s in self._publish(publisher, shard, page, done)}
+            failed |= unscorable if self._report_unscorable else set()
+        again = [r["SequenceNumber"] for _, r in batch if r["SequenceNumber"] in failed]
+        if again:
+            log.warning("%d of %d records are reported as failed", len(again), len(batch))
+        return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in again], **answer}
+
+    def _publish(self, publisher: Publisher, shard: str, page: list[StreamRecord], scored: Scored) -> set[str]:
+        """Publish one page; return the sequence numbers of what is in no stream now."""
+        answered = _sequences(scored.origins)
+        rejected = [r for r in page if r["SequenceNumber"] not in answered]
+        left, refused = _put(publisher, self._results, scored.results)
+        origins = [scored.origins[r.place] for r in refused]
+        late = [
+            error_entry(shard, origin, f"results refused: {r.reason}")
+            for origin, r in zip(origins, refused, strict=True)
+        ]
+        untold, unplaced = _put(publisher, self._errors, scored.errors + late)
+        for refusal in unplaced:
+            log.error("a record of %s cannot be told in %s: %s", shard, self._errors, refusal.reason)
+        told = rejected + origins
+        places = untold | {refusal.place for refusal in unplaced}
+        return _sequences([scored.origins[i] for i in left] + [told[i] for i in places])
+
+    def _until(self, seconds_left: Callable[[], float]) -> Sleep:
+        def sleep(seconds: float) -> bool:
+            if seconds_left() - RESERVE_SECONDS < seconds:
+                return True
+            self._sleep(seconds)
+            return False
+
+        return sleep
+
+
+def _put(publisher: Publisher, stream: str, entries: list[Entry]) -> tuple[frozenset[int], list[Refusal]]:
+    """Return the places of the entries that there was no time to put, and those that the stream never takes."""
+    try:
+        return frozenset(), publisher.put(stream, entries) if entries else []
+    except GaveUp as gave_up:
+        log.warning("%s", gave_up)
+        return gave_up.left, []
+
+
+def _record(record: Mapping[str, Any]) -> tuple[str, StreamRecord]:
+    """Return the shard, from the event's id (`shardId-…:sequence`), and the record as GetRecords would have it."""
+    kinesis = record["kinesis"]
+    shard = str(record["eventID"]).rpartition(":")[0]
+    return shard, {
+        "SequenceNumber": kinesis["sequenceNumber"],
+        "PartitionKey": kinesis["partitionKey"],
+        "Data": b64decode(kinesis["data"]),
+    }
+
+
+def _sequences(records: Sequence[StreamRecord]) -> set[str]:
+    return {record["SequenceNumber"] for record in records}

@@ -1,0 +1,89 @@
+"""The Lambda door's composition root, and the function that Lambda calls: `server.aws_lambda.main.handler`."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from scorehouse import bundle
+from scorehouse.bundle_cache import BundleCache
+from scorehouse.deployment import Deployment
+from scorehouse.kinesis import Publisher
+from scorehouse.logs import start_logging
+from scorehouse.registry import Registry
+from scorehouse.serving import Model, Serving
+from scorehouse.settings import Settings, read_settings
+from scorehouse.stores import open_store
+from scorehouse.usecase import UseCase, load_use_case
+from server.aws_lambda.door import LambdaDoor, Sleep
+from server.aws_lambda.stored import Forgotten, StoredAtOnce
+from server.stream.client import kinesis_client
+
+DOOR = "lambda"
+WRITABLE = "/tmp/scorehouse"  # noqa: S108 - the only place that Lambda lets a function write to
+LOOK_SECONDS = 60.0  # a warm process follows a deployment so much later
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Score one batch of a Kinesis trigger; the first call of a process loads the model, once."""
+    return door().handle(event, lambda: context.get_remaining_time_in_millis() / 1000)
+
+
+@cache
+def door() -> LambdaDoor:
+    """Return this process's door. Raises SettingError, BundleError: the next call tries again."""
+    settings = read_settings({"DATA_FOLDER": WRITABLE, **os.environ})
+    start_logging(settings.log_level)
+    return build(settings)
+
+
+def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> LambdaDoor:
+    """Return the door that `settings` describe."""
+    use_case = load_use_case(settings.use_case)
+    serving = Serving(use_case.name, DOOR, Forgotten() if settings.test_run else StoredAtOnce(open_store(settings)))
+    client = None if settings.test_run else kinesis_client(settings.kinesis_address, settings.aws_default_region)
+
+    def publisher(sleep: Sleep) -> Publisher:
+        return Publisher(client, sleep, random.random)
+
+    return LambdaDoor(
+        use_case,
+        serving,
+        _packed(settings, use_case, serving)
+        if settings.packed_bundle
+        else _followed(settings, use_case, serving, clock),
+        publisher if client else None,
+        (settings.results_stream_name, settings.errors_stream_name),
+        settings.report_unscorable,
+        time.sleep,
+    )
+
+
+def _packed(settings: Settings, use_case: UseCase, serving: Serving) -> Callable[[], str | None]:
+    """Serve the bundle that was packed beside the code. Raises BundleError."""
+    found = bundle.load(Path(settings.packed_bundle))
+    serving.model = Model(found, found.scorer(use_case))
+    return lambda: None
+
+
+def _followed(
+    settings: Settings, use_case: UseCase, serving: Serving, clock: Callable[[], float]
+) -> Callable[[], str | None]:
+    """Serve what RUN_ID or the registry's alias names, and look again once a minute."""
+    cached = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+    deployment = Deployment(use_case, serving, cached, settings.run_id)
+    due = clock()
+
+    def look() -> str | None:
+        nonlocal due
+        if serving.model is None or clock() >= due:
+            deployment.look()
+            due = clock() + LOOK_SECONDS
+        return None if serving.model else deployment.status.refused or deployment.status.registry
+
+    return look

@@ -1,0 +1,65 @@
+"""Prints what served when, and who or what changed it and why: `python -m server.deployments`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from scorehouse.errors import RunNotFound, ScorehouseError
+from scorehouse.history import Change, History
+from scorehouse.registry import Registry, Version
+from scorehouse.settings import settings_or_exit
+
+HEAD = ("FROM (UTC)", "FOR", "VERSION", "RUN", "CHANGED BY", "WHY")
+
+
+def rows(changes: Sequence[Change], served: Version | None, now: datetime) -> list[tuple[str, ...]]:
+    """Return the table's lines, newest first; what the registry names but no change tells stands on top."""
+    made: list[tuple[str, ...]] = []
+    ends = [*(c.at for c in changes[1:]), now]
+    for change, until in zip(changes, ends, strict=True):
+        lasts = "now, " if until is now and change.version == served else ""
+        made.append((
+            f"{change.at:%Y-%m-%d %H:%M:%S}", lasts + span(until - change.at), change.version.number,
+            change.version.run_id, change.who, change.why,
+        ))  # fmt: skip
+    if served and (not changes or changes[-1].version != served):
+        made.append(("?", "now", served.number, served.run_id, "MLflow", "its alias was moved there"))
+    return made[::-1]
+
+
+def span(lasted: timedelta) -> str:
+    """Return a duration in its two largest units: 2 d 3 h, 5 min 10 s."""
+    seconds = int(lasted.total_seconds())
+    parts = [(seconds // 86_400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    first = next((i for i, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
+
+
+def table(lines: Iterable[Sequence[str]]) -> str:
+    """Return lines of columns, each as wide as its widest cell."""
+    cells = [list(line) for line in lines]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
+
+
+def main() -> None:
+    """Print the table; status 1 and one line where the registry does not answer."""
+    settings = settings_or_exit()
+    registry = Registry(settings.mlflow_address)
+    try:
+        changes = History(registry, settings.use_case).changes()
+        try:
+            served = registry.served(settings.use_case)
+        except RunNotFound:
+            served = None
+    except ScorehouseError as error:
+        sys.exit(f"deployments: {error}")
+    if not (lines := rows(changes, served, datetime.now(UTC))):
+        sys.exit(f"deployments: nothing served yet for {settings.use_case}: set RUN_ID, then `make start-serve`")
+    sys.stdout.write(table([HEAD, *lines]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Waits until every door of a deployment serves the run that was deployed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from scorehouse.errors import ScorehouseError
+from scorehouse.settings import Settings
+
+PATIENCE_SECONDS, LOOK_SECONDS = 30.0, 0.2
+
+
+class NotFollowed(ScorehouseError):
+    """A door did not serve the deployed run in time."""
+
+
+class Refused(ScorehouseError):
+    """A door refused the deployed run."""
+
+
+def addresses(settings: Settings) -> list[str]:
+    """Return where the doors are asked: DOORS, or the usual three of SERVE_ADDRESS."""
+    if settings.doors:
+        return [door.strip().rstrip("/") for door in settings.doors.split(",") if door.strip()]
+    ports = (settings.scorer_port, settings.stream_metrics_port, settings.monitor_port)
+    return [f"http://{settings.serve_address}:{port}" for port in ports]
+
+
+def look(door: str) -> dict[str, str | None]:
+    """Return what the door at address `door` says: `model_run_id`, `refused`; empty where it does not answer."""
+    try:
+        told = requests.get(f"{door}/readyz", timeout=2).json()
+        found = {name: told.get(name) for name in ("model_run_id", "refused")}
+        if found["model_run_id"] and _workers(door) - {found["model_run_id"]}:
+            found["model_run_id"] = None  # another process of this door has not followed yet
+    except (requests.RequestException, ValueError, AttributeError):
+        return {}
+    return found
+
+
+def _workers(door: str) -> set[str]:
+    """The runs that the door's processes serve, by its metrics, which are of all of them."""
+    text = requests.get(f"{door}/metrics", timeout=2).text
+    families = (f for f in text_string_to_metric_families(text) if f.name == "scorehouse_model_info")
+    return {s.labels["model_run_id"] for family in families for s in family.samples if s.value == 1}
+
+
+def wait_for(
+    run_id: str,
+    doors: Sequence[str],
+    before: Mapping[str, str | None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float:
+    """Return the seconds until every door served `run_id`; `before` is what each refused earlier.
+
+    Raises:
+        Refused: a door says why it does not take the run.
+        NotFollowed: after PATIENCE_SECONDS some door serves another one, or does not answer.
+    """
+    began = clock()
+    while True:
+        told = {door: look(door) for door in doors}
+        late = {door: about for door, about in told.items() if about.get("model_run_id") != run_id}
+        if not late:
+            return clock() - began
+        for door, about in late.items():
+            if (why := about.get("refused")) and why != before.get(door):
+                raise Refused(f"{door} refuses it: {why}")
+        if clock() - began > PATIENCE_SECONDS:
+            raise NotFollowed("; ".join(_late(door, about) for door, about in late.items()))
+        sleep(LOOK_SECONDS)
+
+
+def _late(door: str, about: Mapping[str, str | None]) -> str:
+    if not about:
+        return f"{door} does not answer"
+    return f"{door} still serves run {about['model_run_id']}" if about["model_run_id"] else f"{door} serves no run yet"

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Writes the gateway's configuration from the environment, which Nginx cannot read itself, and starts it: in Compose as
+# the container's entrypoint, without Docker by hand.
+#
+#   GATEWAY_API_KEYS    keys that are let in, separated by commas; each 24 characters or more of A-Z a-z 0-9 _ -
+#   GATEWAY_ADDRESS, GATEWAY_PORT    where it listens: 127.0.0.1 and 8000 if not set
+#   GATEWAY_UPSTREAM    the scorer, host:port: 127.0.0.1:9696 if not set
+#   GATEWAY_TLS    a folder with fullchain.pem and privkey.pem; without them it speaks plain HTTP
+#   GATEWAY_RATE    requests a second that each key may send: 500 if not set
+#   GATEWAY_MOST    requests that the scorer may have at once, beyond which the answer is 503: 64 if not set
+#   GATEWAY_FOLDER    what it writes: /tmp/gateway if not set
+#   MAX_BODY_BYTES    the largest body: 1048576 if not set
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+folder=${GATEWAY_FOLDER:-/tmp/gateway}
+tls=${GATEWAY_TLS:-}
+die() { echo "gateway: $1" >&2; exit 2; }
+
+: "${GATEWAY_API_KEYS:=}"
+[ -n "$GATEWAY_API_KEYS" ] || die "GATEWAY_API_KEYS is empty: set a key of 24 characters or more"
+mkdir -p "$folder"
+umask 077
+{
+  echo 'map $http_x_api_key:$http_authorization $client {'
+  echo '  default "";'
+  echo "$GATEWAY_API_KEYS" | tr ',' '\n' | while read -r key; do
+    case $key in *[!A-Za-z0-9_-]*) die "a key may hold A-Z a-z 0-9 _ - alone" ;; esac
+    [ ${#key} -ge 24 ] || die "a key is shorter than 24 characters"
+    basic=$(printf 'scorehouse:%s' "$key" | base64 | tr -d '\n')
+    # as patterns, which heed the case of letters
+    for sent in "$key\\E:" ":Bearer $key\\E\$" ":Basic $basic\\E\$"; do printf '  "~^\\Q%s" "%s";\n' "$sent" "$key"; done
+  done
+  echo '}'
+} > "$folder/keys.conf"
+
+: > "$folder/tls.conf"
+if [ -n "$tls" ] && [ -f "$tls/fullchain.pem" ]; then
+  cat > "$folder/tls.conf" <<CONF
+ssl_certificate $tls/fullchain.pem;
+ssl_certificate_key $tls/privkey.pem;
+ssl_protocols TLSv1.2 TLSv1.3;
+ssl_session_cache shared:tls:1m;
+add_header Strict-Transport-Security "max-age=31536000" always;
+CONF
+  with_tls=" ssl"
+fi
+
+sed -e "s|@FOLDER@|$folder|g" -e "s|@ADDRESS@|${GATEWAY_ADDRESS:-127.0.0.1}|" -e "s|@PORT@|${GATEWAY_PORT:-8000}|" \
+  -e "s|@TLS@|${with_tls:-}|" -e "s|@UPSTREAM@|${GATEWAY_UPSTREAM:-127.0.0.1:9696}|" -e "s|@RATE@|${GATEWAY_RATE:-500}|g" \
+  -e "s|@MOST@|${GATEWAY_MOST:-64}|" -e "s|@MAX_BODY_BYTES@|${MAX_BODY_BYTES:-1048576}|g" "$here/nginx.conf" > "$folder/nginx.conf"
+
+PATH=$PATH:/usr/sbin  # where Debian has it
+exec nginx -e stderr -c "$folder/nginx.conf" -g 'daemon off;'

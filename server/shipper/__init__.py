@@ -1,0 +1,1 @@
+"""Moves the prediction journal of this machine into the store."""

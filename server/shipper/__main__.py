@@ -1,0 +1,42 @@
+"""Starts the shipper: `python -m server.shipper`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from threading import Event
+
+from prometheus_client import start_http_server
+
+from scorehouse.errors import ScorehouseError
+from scorehouse.logs import start_logging
+from scorehouse.retention import Retention
+from scorehouse.settings import settings_or_exit
+from scorehouse.shipping import Shipper
+from scorehouse.stores import open_store
+
+
+def main() -> None:
+    """Ship until SIGTERM, then once more; end with one line where another runs, or its port is taken."""
+    settings = settings_or_exit()
+    start_logging(settings.log_level)
+    stop = Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    try:
+        retention = Retention(settings.keep_predictions_days, time.time)
+        shipper = Shipper(settings.journal_folder, open_store(settings), retention)
+        start_http_server(settings.shipper_metrics_port, settings.bind_address)
+    except (ScorehouseError, OSError) as error:
+        sys.exit(f"shipper: {error}")
+    logging.getLogger(__name__).info(
+        "shipping %s to %s", settings.journal_folder, "MongoDB" if settings.mongodb_address else settings.store_path
+    )
+    with shipper:
+        shipper.run(stop)
+
+
+if __name__ == "__main__":
+    main()

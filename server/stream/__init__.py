@@ -1,0 +1,1 @@
+"""The stream door: records in from one Kinesis stream, answers out to another."""

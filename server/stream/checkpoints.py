@@ -1,0 +1,92 @@
+"""How far each shard is done, in one SQLite file that one process at a time may hold."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from scorehouse.errors import ScorehouseError
+
+_TABLE = """CREATE TABLE IF NOT EXISTS checkpoints (
+  stream TEXT, created TEXT, shard TEXT, sequence TEXT, ended INTEGER NOT NULL, PRIMARY KEY (stream, created, shard))"""
+_READ = "SELECT shard, sequence, ended FROM checkpoints WHERE (stream, created) = (?, ?)"
+_SAVE = """INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+  SET sequence = coalesce(excluded.sequence, sequence), ended = excluded.ended"""
+
+
+class CheckpointsHeld(ScorehouseError):
+    """Another process scores this stream with these checkpoints."""
+
+
+class CheckpointsBroken(ScorehouseError):
+    """They cannot be read or written: nothing may be published that could not be remembered."""
+
+
+class StreamId(NamedTuple):
+    """A stream by name and creation time: one that was deleted and made anew is another stream."""
+
+    name: str
+    created: str
+
+
+class Position(NamedTuple):
+    """The last sequence number of a shard that is done (None: none yet), and whether nothing follows it."""
+
+    sequence: str | None
+    ended: bool
+
+
+class Checkpoints:
+    """The positions in `path`, held by a lock that dies with its process."""
+
+    def __init__(self, path: Path):
+        """Take the lock, then open or make the file.
+
+        Raises:
+            CheckpointsHeld: another process has them; nothing was changed.
+            CheckpointsBroken: they cannot be written, or are no checkpoints.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _hold(path.with_suffix(".lock"), path)
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")  # a power cut may cost the last ones: they are scored again
+            self._db.execute(_TABLE)
+            self._db.execute("PRAGMA user_version=1")  # written each time: a full disk is found now
+        except (OSError, sqlite3.Error) as error:
+            raise CheckpointsBroken(f"the checkpoints {path} cannot be used: {error}") from error
+
+    def positions(self, stream: StreamId) -> dict[str, Position]:
+        """Return the position of every shard of `stream` that has one."""
+        rows = self._db.execute(_READ, stream)
+        return {shard: Position(sequence, bool(ended)) for shard, sequence, ended in rows}
+
+    def save(self, stream: StreamId, shard: str, position: Position) -> None:
+        """Remember that `shard` is done up to `position`; a sequence of None leaves the one before."""
+        self._db.execute(_SAVE, (*stream, shard, *position))
+
+    def close(self) -> None:
+        """Let another process hold them."""
+        self._db.close()
+        os.close(self._lock)
+
+
+def _hold(lock: Path, what: Path) -> int:
+    file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(file, 200).decode() or "another process"
+        os.close(file)
+        raise CheckpointsHeld(
+            f"{what} is held by {holder}: one scorer reads a stream (docs/streams.md says how to outgrow one)"
+        ) from error
+    os.ftruncate(file, 0)
+    os.write(file, f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%FT%TZ}".encode())
+    return file

@@ -1,0 +1,1 @@
+"""The HTTP door: a page of WSGI for POST /predict, Flask for everything else, Granian under both."""

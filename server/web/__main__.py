@@ -1,0 +1,57 @@
+"""Starts the HTTP scorer: `python -m server.web`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from granian import Granian
+from granian.constants import Interfaces
+
+from scorehouse.bundle_cache import BundleCache
+from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, UseCaseError
+from scorehouse.registry import Registry
+from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.usecase import load_use_case
+
+
+def check_run(settings: Settings) -> None:
+    """End the process with one line when RUN_ID names a run that does not exist or cannot be served."""
+    try:
+        use_case = load_use_case(settings.use_case)
+        if len(settings.run_id) == 32:
+            cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+            cache.load(cache.resolve(use_case.name, settings.run_id)).scorer(use_case)
+    except (RegistryUnavailable, CacheUnavailable) as error:
+        sys.stderr.write(f"{error}; waiting for it\n")
+    except (BundleError, RunNotFound, UseCaseError) as error:
+        sys.exit(f"cannot serve: {error}")
+
+
+def main() -> None:
+    """Serve until SIGTERM, which finishes the requests under way."""
+    settings = settings_or_exit()
+    check_run(settings)
+    if settings.scorer_workers > 1:  # the workers share their metrics through files, which are theirs alone
+        folder = settings.data_folder / "metrics" / "http"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    Granian(
+        "server.web.main:build",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.bind_address,
+        port=settings.scorer_port,
+        workers=settings.scorer_workers,
+        blocking_threads=settings.scorer_threads,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=10,
+        log_access=False,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The HTTP door as SageMaker starts it: the bundle in /opt/ml/model, without a registry; `serve` inside the image."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from scorehouse import bundle
+from scorehouse.bundle import MANIFEST
+from scorehouse.bundle_cache import BundleCache
+from scorehouse.errors import BundleError, CacheUnavailable
+from scorehouse.registry import Registry, Version
+from server.web.__main__ import main as serve
+
+MODEL = "/opt/ml/model"  # or what SAGEMAKER_MODEL names
+PORT_ASKED = "SAGEMAKER_BIND_TO_PORT"
+
+
+def environment(model: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Put the bundle in `model` (or a folder of it) where the door looks, and return what the door is told.
+
+    What `given` says is left as it is, but for what SageMaker and the bundle decide: port, run and use case.
+
+    Raises:
+        BundleError: there is no bundle, or it is damaged.
+        CacheUnavailable: DATA_FOLDER cannot be written.
+    """
+    found = sorted(model.glob(f"**/{MANIFEST}"))
+    if len(found) != 1:
+        raise BundleError(f"{model} holds {len(found) or 'no'} {MANIFEST}: pack one run's bundle into model.tar.gz")
+    packed = bundle.load(found[0].parent)
+    run_id, use_case = packed.manifest.run_id, packed.manifest.use_case
+    told = {"DATA_FOLDER": "/tmp/scorehouse", "BIND_ADDRESS": "0.0.0.0", **{k: v for k, v in given.items() if v}}  # noqa: S104, S108
+    port = given.get(PORT_ASKED) or "8080"
+    told |= {"SCORER_PORT": port, "RUN_ID": run_id, "USE_CASE": use_case}
+    folder = Path(told["DATA_FOLDER"]) / "bundles"
+    try:
+        (folder / run_id).mkdir(parents=True, exist_ok=True)
+        for name in (*packed.manifest.files, MANIFEST):
+            (folder / run_id / name).write_bytes((packed.folder / name).read_bytes())
+    except OSError as error:
+        raise CacheUnavailable(f"DATA_FOLDER={told['DATA_FOLDER']} cannot be written: {error.strerror}") from error
+    cache = BundleCache(folder, Registry("http://127.0.0.1"))
+    cache.remember(use_case, run_id, Version("1", run_id, packed.digest))
+    return told
+
+
+def main() -> None:
+    """Serve the packed model until SIGTERM."""
+    try:
+        os.environ.update(environment(Path(os.environ.get("SAGEMAKER_MODEL") or MODEL), os.environ))
+    except (BundleError, CacheUnavailable) as error:
+        sys.exit(f"cannot serve: {error}")
+    serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+// The form: reads the fields into a record, asks this door, and shows the answer or what is wrong beside its field.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const form = $("form"), panel = $("answer");
+const fields = [...form.querySelectorAll("[data-control]")];
+const { key, task, unit } = panel.dataset;
+const derived = JSON.parse(panel.dataset.derived); // name -> [help, unit], of what the model sees beside the fields
+const SHOWN = 8; // bars; the rest is added up in one
+const WAIT = 15000; // milliseconds
+
+const decimal = (most) => new Intl.NumberFormat("en", { maximumFractionDigits: most });
+const percent = (share) => {
+  const hundredths = share * 100;
+  if (hundredths > 0 && hundredths < 0.1) return "under 0.1\u00a0%";
+  if (hundredths < 100 && hundredths > 99.9) return "over 99.9\u00a0%";
+  return `${hundredths.toFixed(1)}\u00a0%`;
+};
+const figure = (value) => (task === "binary" ? percent(value) : decimal(task === "amount" && value < 1000 ? 2 : 0).format(value));
+const inWords = (value) => (unit ? `${figure(value)} ${unit}` : figure(value));
+
+// --- the record -----------------------------------------------------------------------------------------------
+
+function valueOf(field) {
+  const text = field.value.trim();
+  if (text === "") return field.dataset.required === "1" ? null : undefined; // undefined: left out of the JSON
+  if (field.dataset.control === "choice") return JSON.parse(text);
+  if (field.dataset.control === "date") return text;
+  const plain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && Number.isFinite(Number(text));
+  return plain ? Number(text) : text; // what is no number goes as it was typed: the door says what is allowed
+}
+
+const record = () => Object.fromEntries(fields.map((f) => [f.name, valueOf(f)]));
+
+function fill(values) {
+  for (const field of fields) {
+    const value = values[field.name] ?? null;
+    field.value = value === null ? "" : field.dataset.control === "choice" ? JSON.stringify(value) : String(value);
+    if (field.closest("details") && value !== null) $("fold").open = true;
+  }
+}
+
+// --- asking ---------------------------------------------------------------------------------------------------
+
+async function ask(path, body) {
+  const given = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const response = await fetch(path, { ...given, signal: AbortSignal.timeout(WAIT) });
+  return { ok: response.ok, status: response.status, body: await response.json() };
+}
+
+async function predict() {
+  const asked = record();
+  const answer = await ask("predict", asked);
+  clearErrors();
+  if (!answer.ok) return refuse(answer);
+  show(answer.body);
+  explain(await ask("explain", asked));
+}
+
+async function attempt(doing, button) {
+  button.setAttribute("aria-busy", "true");
+  try {
+    await doing();
+  } catch {
+    trouble("The scorer does not answer. What you typed is still here: try again.");
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+// --- what is wrong --------------------------------------------------------------------------------------------
+
+function clearErrors() {
+  for (const field of fields) {
+    field.removeAttribute("aria-invalid");
+    $(`e-${field.id.slice(2)}`).hidden = true;
+  }
+  trouble("");
+}
+
+function trouble(text) {
+  $("trouble").textContent = text;
+  $("trouble").hidden = !text;
+}
+
+function refuse({ status, body }) {
+  const errors = status === 422 && Array.isArray(body.errors) ? body.errors : [];
+  const bad = [];
+  for (const error of errors) {
+    const field = fields.find((f) => f.name === error.field);
+    if (!field) continue;
+    const note = $(`e-${field.id.slice(2)}`);
+    note.textContent = `Should be ${error.allowed.replace(/, or null$/, ", or empty")}.`;
+    note.hidden = false;
+    field.setAttribute("aria-invalid", "true");
+    bad.push(field);
+  }
+  panel.classList.add("stale");
+  const count = bad.length === 1 ? "One field is" : `${bad.length} fields are`;
+  trouble(bad.length ? `${count} not right: see beside ${bad.length === 1 ? "it" : "them"}.` : body.detail);
+  if (bad.some((f) => f.closest("details"))) $("fold").open = true;
+  if (bad.length) bad[0].focus();
+}
+
+// --- the answer -----------------------------------------------------------------------------------------------
+
+function show(answer) {
+  const value = answer[key];
+  panel.classList.remove("stale");
+  $("empty").hidden = true;
+  $("result").hidden = false;
+  $("value").replaceChildren(figure(value), element("small", "", unit && ` ${unit}`));
+  if (task === "binary") $("fill").style.width = `${value * 100}%`;
+  $("prediction_id").textContent = answer.prediction_id;
+  if (panel.getBoundingClientRect().top > innerHeight * 0.6) panel.scrollIntoView({ block: "start" });
+}
+
+function explain({ ok, status, body }) {
+  $("why").hidden = !ok;
+  $("unexplained").hidden = ok;
+  if (!ok) {
+    $("unexplained").textContent = status === 404 ? "This kind of model cannot say what moved its answer." : body.detail;
+    return;
+  }
+  const back = { "log-odds": (b) => 1 / (1 + Math.exp(-b)), logarithm: Math.exp }[body.scale] ?? ((b) => b);
+  $("base").textContent = `Every answer starts at ${inWords(back(body.base))}; each field moves it from there.`;
+  $("scale").textContent =
+    body.scale === "as answered" ? "" : `The bars add up on the scale of the model: ${{ logarithm: "the logarithm of the amount" }[body.scale] ?? body.scale}.`;
+  const moved = body.contributions.filter((c) => c.contribution !== 0);
+  const bars = moved.slice(0, SHOWN).map((c) => [nameOf(c.feature), saidOf(c), c.contribution]);
+  const rest = moved.slice(SHOWN);
+  if (rest.length) bars.push([`${rest.length} other fields together`, "", rest.reduce((sum, c) => sum + c.contribution, 0)]);
+  const widest = Math.max(...bars.map(([, , push]) => Math.abs(push)));
+  $("bars").replaceChildren(...bars.map((one) => bar(...one, widest)));
+}
+
+const nameOf = (feature) => fields.find((f) => f.name === feature)?.labels[0]?.textContent ?? derived[feature]?.[0] ?? feature;
+
+function saidOf({ feature, value }) {
+  if (value === null) return "not known";
+  const field = fields.find((f) => f.name === feature);
+  const chosen = field && [...(field.options ?? [])].find((o) => o.value === JSON.stringify(value));
+  if (chosen) return chosen.textContent;
+  const text = typeof value === "number" ? decimal(3).format(value) : String(value);
+  return `${text} ${field?.dataset.unit ?? derived[feature]?.[1] ?? ""}`.trim();
+}
+
+function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function bar(name, said, push, widest) {
+  const item = element("li", ""), what = element("div", "what"), track = element("div", "track");
+  const pushed = element("div", push > 0 ? "push up" : "push down");
+  pushed.style.width = `${(Math.abs(push) / widest) * 50}%`;
+  track.setAttribute("role", "img");
+  track.setAttribute("aria-label", `${push > 0 ? "raises" : "lowers"} the answer by ${decimal(2).format(Math.abs(push))}`);
+  what.append(element("span", "", name), element("span", "", said));
+  track.append(pushed);
+  item.append(what, track);
+  return item;
+}
+
+// --- what a person does ---------------------------------------------------------------------------------------
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(predict, $("predict"));
+});
+form.addEventListener("input", () => panel.classList.add("stale"));
+form.addEventListener("reset", () => {
+  clearErrors();
+  panel.classList.add("stale");
+});
+$("random").addEventListener("click", () =>
+  attempt(async () => {
+    const example = await ask("example");
+    if (!example.ok) return refuse(example);
+    fill(example.body);
+    await predict();
+  }, $("random")),
+);
+$("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText($("prediction_id").textContent);
+  $("copy").textContent = "Copied";
+  setTimeout(() => ($("copy").textContent = "Copy"), 1500);
+});
+for (const mark of document.querySelectorAll("[data-at]")) mark.style.left = `${mark.dataset.at * 100}%`;
+for (const near of document.querySelectorAll("[data-near]"))
+  near.style.left = `clamp(4rem, ${near.dataset.near * 100}%, 100% - 4rem)`; // as near as the panel's edge allows
