@@ -1,0 +1,49 @@
+#!/bin/sh
+# Writes Alertmanager's configuration from the environment, which it cannot read itself, and starts it with the arguments
+# given: in Compose as the container's entrypoint, without Docker by hand. Receivers that are not named are left out.
+#
+#   ALERT_WEBHOOK_URL    gets a POST for each group of alerts, firing and resolved
+#   ALERT_EMAIL_TO       gets a mail for the same; with it ALERT_SMTP_ADDRESS (host:port) and ALERT_EMAIL_FROM
+#   ALERT_SMTP_USER, ALERT_SMTP_PASSWORD    where the mail server asks for them; ALERT_SMTP_TLS=false where it has no TLS
+#   ALERT_GROUP_WAIT, ALERT_GROUP_INTERVAL, ALERT_REPEAT_INTERVAL    10s, 30s and 4h if not set
+#   ALERTMANAGER, ALERTMANAGER_CONFIG       the program, and where the configuration is written
+set -eu
+umask 077
+config=${ALERTMANAGER_CONFIG:-/tmp/alertmanager.yml}
+
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"; }
+
+{
+  cat <<YAML
+route:
+  receiver: people
+  group_by: [alertname, dataset_name, use_case]
+  group_wait: ${ALERT_GROUP_WAIT:-10s}
+  group_interval: ${ALERT_GROUP_INTERVAL:-30s}
+  repeat_interval: ${ALERT_REPEAT_INTERVAL:-4h}
+inhibit_rules:
+  - source_matchers: ['alertname="StoreDown"']
+    target_matchers: ['alertname="LogBacklog"']
+receivers:
+  - name: people
+YAML
+  if [ -n "${ALERT_WEBHOOK_URL:-}" ]; then
+    echo "    webhook_configs:"
+    echo "      - {url: $(quoted "$ALERT_WEBHOOK_URL"), send_resolved: true}"
+  fi
+  if [ -n "${ALERT_EMAIL_TO:-}" ]; then
+    : "${ALERT_SMTP_ADDRESS:?ALERT_EMAIL_TO needs the mail server as host:port}" "${ALERT_EMAIL_FROM:?ALERT_EMAIL_TO needs a sender}"
+    echo "    email_configs:"
+    echo "      - to: $(quoted "$ALERT_EMAIL_TO")"
+    echo "        from: $(quoted "$ALERT_EMAIL_FROM")"
+    echo "        smarthost: $(quoted "$ALERT_SMTP_ADDRESS")"
+    echo "        require_tls: ${ALERT_SMTP_TLS:-true}"
+    echo "        send_resolved: true"
+    if [ -n "${ALERT_SMTP_USER:-}" ]; then
+      echo "        auth_username: $(quoted "$ALERT_SMTP_USER")"
+      echo "        auth_password: $(quoted "${ALERT_SMTP_PASSWORD:-}")"
+    fi
+  fi
+} > "$config"
+
+exec "${ALERTMANAGER:-alertmanager}" --config.file="$config" "$@"

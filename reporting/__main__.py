@@ -1,0 +1,67 @@
+"""Reports now, without Prefect: `python -m reporting [MINUTES] [--until 2026-11-21T12:00]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from reporting.folder import ReportFolder
+from reporting.pages import links, span
+from reporting.reporter import Reporter
+from scorehouse.bundle_cache import BundleCache
+from scorehouse.errors import ScorehouseError
+from scorehouse.logs import start_logging
+from scorehouse.registry import Registry
+from scorehouse.report_store import open_report_store
+from scorehouse.settings import Settings, settings_or_exit
+
+
+@contextmanager
+def reporter(settings: Settings) -> Iterator[Reporter]:
+    """Make a reporter of `settings`, and let go of its store in the end. Raises SettingError."""
+    store = open_report_store(settings)
+    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+    try:
+        yield Reporter(
+            store,
+            cache,
+            ReportFolder(settings.reports_folder),
+            links(settings),
+            settings.report_most_records,
+            settings.report_retention_days,
+        )
+    finally:
+        store.close()
+
+
+def told(report: Mapping[str, Any]) -> str:
+    """Return a report in one line."""
+    if report["state"] == "nothing":
+        return f"{span(report)}: nothing to report, no prediction was answered"
+    why = f": {report['notices'][0]}" if report["state"] == "refused" else ""
+    run = f"run {report['model_run_id'][:8]}, {report['records']:,} records"
+    return f"{span(report)}: {report['use_case']}, {run}: {report['verdict'][0].lower()}{report['verdict'][1:]}{why}"
+
+
+def main() -> None:
+    """Report once; end with status 1 and one line where store, registry or folder do not answer."""
+    settings = settings_or_exit()
+    parser = argparse.ArgumentParser(prog="python -m reporting", description=__doc__)
+    parser.add_argument("minutes", type=int, nargs="?", default=settings.report_time_window_minutes)
+    parser.add_argument("--until", type=datetime.fromisoformat, help="the window's end, in UTC; now if not given")
+    options = parser.parse_args()
+    start_logging(settings.log_level)
+    try:
+        with reporter(settings) as made:
+            for report in made.report(made.span(options.minutes, options.until)):
+                sys.stdout.write(f"{told(report)}\n")
+    except (ScorehouseError, OSError) as error:
+        sys.exit(f"reporting: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""One run's window of time against its reference: the monitor's own rule, and since when each column drifts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from monitoring.evidently_service.observed import Observed, RunColumns
+from monitoring.evidently_service.reference import RunReference
+from monitoring.evidently_service.statistics import Table
+from monitoring.evidently_service.verdict import DEFAULT_RULE, DriftRule, Verdict, judge
+from scorehouse.bundle import Bundle
+from scorehouse.predictions import Document
+from scorehouse.usecase import UseCase
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """When the slices of a window named a column: Unix times of their newest records.
+
+    `from_start` says that the first slice named it already; `ended` is None where the last one still does.
+    """
+
+    since: float
+    from_start: bool
+    ended: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A window of at least one record. `episodes` has the columns that some slice named.
+
+    `unsent` has the share of records (0..1) that left an optional field out, `unseen` how many records carried a
+    category that the model never saw, `refused` how many stored records this run's schema does not take.
+    """
+
+    observed: Observed
+    reference: Table
+    window: Table
+    verdict: Verdict
+    episodes: dict[str, Episode]
+    unsent: dict[str, float]
+    unseen: dict[str, int]
+    refused: int
+    bare_share: float
+
+    @property
+    def drifting(self) -> tuple[str, ...]:
+        """The columns that drift: over the whole window, or in its newest slice, as the monitor has it."""
+        now = {name for name, episode in self.episodes.items() if episode.ended is None}
+        whole = self.verdict.drifted if self.verdict.alarm else ()
+        return tuple(c.name for c in self.verdict.columns if c.name in now or c.name in whole)
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """The columns that drifted for a while and no longer do."""
+        return tuple(name for name in self.episodes if name not in self.drifting)
+
+
+def compare(
+    documents: Sequence[Document], bundle: Bundle, use_case: UseCase, rule: DriftRule = DEFAULT_RULE
+) -> Compared | None:
+    """Compare stored predictions, oldest first; None where the run's schema takes none of them.
+
+    Raises:
+        BundleError: this code cannot read the run's records.
+        CacheUnavailable: the reference cannot be read now; worth another try.
+    """
+    columns = RunColumns(bundle, use_case)
+    reference = RunReference(bundle.reference, columns)
+    observed = columns.observe(documents)
+    if not len(observed):
+        return None
+    known, seen = reference.tables(observed)
+    unsent = 1 - observed.sent.mean(axis=0)
+    return Compared(
+        observed=observed,
+        reference=known,
+        window=seen,
+        verdict=judge(known, seen, rule),
+        episodes=_episodes(observed, reference, rule),
+        unsent={name: float(share) for (name, _), share in zip(columns.columns, unsent, strict=True) if share},
+        unseen=_unseen(documents, bundle),
+        refused=len(documents) - len(observed),
+        bare_share=float(reference.groups(observed)[1].mean()),
+    )
+
+
+def slices(rows: int, rule: DriftRule) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of the windows that a monitor would have looked at, oldest first; the last ends at `rows`."""
+    ends = range(rows, rule.minimum_window - 1, -rule.step)
+    yield from ((max(0, end - rule.window), end) for end in reversed(ends))
+
+
+def _episodes(observed: Observed, reference: RunReference, rule: DriftRule) -> dict[str, Episode]:
+    """The last unbroken row of slices that names a column, by column."""
+    found: dict[str, Episode] = {}
+    before: tuple[str, ...] = ()
+    for place, (start, end) in enumerate(slices(len(observed), rule)):
+        part = _between(observed, start, end)
+        verdict = judge(*reference.tables(part), rule)
+        newest = float(part.times.max())
+        for name in before:
+            if name not in verdict.drifted:
+                found[name] = Episode(found[name].since, found[name].from_start, newest)
+        for name in verdict.drifted:
+            if name not in before:
+                found[name] = Episode(newest, place == 0, None)
+        before = verdict.drifted
+    return found
+
+
+def _between(observed: Observed, start: int, end: int) -> Observed:
+    return Observed(
+        observed.rows[start:end],
+        observed.sent[start:end],
+        observed.predictions[start:end],
+        observed.times[start:end],
+        observed.numbers[start:end],
+    )
+
+
+def _unseen(documents: Sequence[Document], bundle: Bundle) -> dict[str, int]:
+    """How many records carry a category that has no code: counted, not named, for it may be anybody's text."""
+    known = {c.name: c.codes for c in bundle.encoder.columns if c.codes is not None}
+    given = ((name, d["record"].get(name)) for d in documents for name in known)
+    return dict(Counter(name for name, value in given if isinstance(value, str | int) and value not in known[name]))

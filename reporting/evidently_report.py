@@ -1,0 +1,111 @@
+"""Evidently's own report of a window: its page, and its figures as JSON. It sees distributions, never a record."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monitoring.evidently_service.statistics import Floats, Sample, Table
+from scorehouse.usecase import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST_OUTCOMES = 30  # under it a page of quality shows noise
+Labels = Mapping[str, Mapping[float, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidentlyReport:
+    """A whole page that opens without any network, and the figures in it."""
+
+    html: str
+    metrics: list[dict[str, Any]]
+
+
+def comparable(reference: Table, window: Table) -> tuple[list[str], list[str]]:
+    """Return the columns that Evidently takes, and those it would end over: a side without any value."""
+    names = [name for name in reference.columns if name in window.columns]
+    full = [n for n in names if len(reference.columns[n].present) and len(window.columns[n].present)]
+    return full, [n for n in names if n not in full]
+
+
+def drift_report(reference: Table, window: Table, labels: Labels) -> EvidentlyReport | None:
+    """Return the drift report of the columns that both tables hold values of; None where there is none.
+
+    Each column is handed over sorted by itself: Evidently compares columns, and no row of it is anybody's record.
+    """
+    names, _ = comparable(reference, window)
+    if not names:
+        return None
+    _, presets = _evidently()
+    categories = [n for n in names if reference.columns[n].kind == "category"]
+    sides = (_frame({n: t.columns[n] for n in names}, labels) for t in (window, reference))
+    kinds = {"numerical_columns": [n for n in names if n not in categories], "categorical_columns": categories}
+    return _run(presets.DataDriftPreset, kinds, *sides)
+
+
+def quality_report(
+    task: Task, reference: tuple[Floats, Floats], window: tuple[Floats, Floats]
+) -> tuple[EvidentlyReport | None, str]:
+    """Return the quality report of (outcomes, predictions), beside the training table's; or None, and why not.
+
+    The outcomes are real ones; an estimate never comes here.
+    """
+    outcomes, _ = window
+    if len(outcomes) < FEWEST_OUTCOMES:
+        return None, f"Evidently's page of quality needs {FEWEST_OUTCOMES} outcomes; {len(outcomes)} are known."
+    if task == "binary" and len(np.unique(outcomes)) < 2:
+        return None, "Evidently's page of quality needs outcomes of both classes; only one came."
+    import pandas as pd
+
+    evidently, presets = _evidently()
+    sides = [pd.DataFrame({"outcome": o, "prediction": p}) for o, p in (window, reference)]
+    if task == "binary":
+        sides = [side.astype({"outcome": int}) for side in sides]
+        chance = evidently.BinaryClassification(target="outcome", prediction_probas="prediction", pos_label=1)
+        kinds = {"categorical_columns": ["outcome"], "numerical_columns": ["prediction"], "classification": [chance]}
+        return _run(presets.ClassificationPreset, kinds, *sides), ""
+    amount = evidently.Regression(target="outcome", prediction="prediction")
+    kinds = {"numerical_columns": ["outcome", "prediction"], "regression": [amount]}
+    return _run(presets.RegressionPreset, kinds, *sides), ""
+
+
+def _evidently() -> tuple[Any, Any]:
+    """Import Evidently, which takes seconds, and its presets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it touches numpy.core
+        import evidently
+        from evidently import presets
+    return evidently, presets
+
+
+def _run(preset: Any, kinds: dict[str, Any], window: pd.DataFrame, reference: pd.DataFrame) -> EvidentlyReport:
+    evidently, _ = _evidently()
+    definition = evidently.DataDefinition(**kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own, over constants and single rows
+        sides = [evidently.Dataset.from_pandas(side, definition) for side in (window, reference)]
+        made = evidently.Report([preset()]).run(*sides)
+        return EvidentlyReport(made.get_html_str(as_iframe=False), json.loads(made.json())["metrics"])
+
+
+def _frame(columns: Mapping[str, Sample], labels: Labels) -> pd.DataFrame:
+    """A column's values, then its gaps; categories by the words that people read."""
+    import pandas as pd
+
+    rows = max(sample.rows for sample in columns.values())
+    frame = {}
+    for name, sample in columns.items():
+        values: list[Any] = sample.present.tolist()
+        kind: type = float
+        if sample.kind == "category":
+            words, kind = labels.get(name, {}), object
+            values = [words.get(v, str(v)) for v in values]
+        frame[name] = pd.Series(values + [None] * (rows - len(values)), dtype=kind)
+    return pd.DataFrame(frame)
