@@ -1,0 +1,198 @@
+"""Brings the composed stack up, whole or by halves, and removes it: `python -m stack up --env local`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import requests
+from rich.console import Console
+
+from scorehouse.errors import ScorehouseError
+from stack.addresses import table
+from stack.compose import REGISTRY, SERVE, Compose
+from stack.environment import ROOT, SECRETS, StackError, environment, make_secrets, remember_run
+from stack.training import Prefect, apply, watch
+
+WAIT_FOR_A_MODEL = {"scorer", "stream", "simulator-http", "simulator-kinesis"}
+HOST_DATA = ROOT / "var" / "stack"  # what host-side commands keep: bundles they verified
+
+
+class Stack:
+    """The steps, in the words of the Makefile's targets; each may be run again and then changes nothing."""
+
+    def __init__(self, name: str, console: Console):
+        """Read what the stack is told, making secrets where they are missing. Raises StackError."""
+        self._name, self._console, self._began = name, console, time.monotonic()
+        if new := make_secrets():
+            self.step(f"made {', '.join(new)} in {SECRETS.name}")
+        self._env = environment(name)
+        self._registry = Compose(self._env, console, (REGISTRY,))
+        self._serve = Compose(self._env, console, (SERVE,))
+        self._whole = Compose(self._env, console)
+
+    def registry(self) -> None:
+        """Start the registry's half and wait until it is ready."""
+        self._registry.run("build", "--quiet")
+        self._registry.start()
+        self._registry.wait(self._registry.services())
+        self.step("MLflow, Prefect and its worker, and what they stand on are ready")
+
+    def train_flow(self) -> str:
+        """Schedule the training and start one now; return its flow run's id."""
+        flow_run = apply(self._registry, run=True)
+        minutes = self._env.get("TRAINING_INTERVAL_MINUTES") or "180"
+        self.step(f"training is scheduled every {minutes} minutes, and one has begun: {flow_run}")
+        return flow_run
+
+    def report_flow(self, run: bool = True) -> None:
+        """Schedule the reports; with `run` start one now."""
+        said = "reports are scheduled, and one has begun: " if run else ""
+        self.step(said + apply(self._registry, run, "reporting.apply"))
+
+    def build_serve(self) -> None:
+        """Build serving's images, then start it."""
+        self._serve.run("build", "--quiet")
+        self.start_serve()
+
+    def start_serve(self) -> None:
+        """Start serving's half; deploy the run that RUN_ID names, and wait until every door is ready."""
+        self._serve.start()
+        services = self._serve.services()
+        if not self._env.get("RUN_ID"):
+            self._serve.wait(services - WAIT_FOR_A_MODEL)
+            self.step(f"serving is up; its doors wait for a model: set RUN_ID in .env.{self._name}, `make start-serve`")
+            return
+        self._serve.wait(services - WAIT_FOR_A_MODEL)
+        self._await_doors()
+        said = self._host("server.deploy").strip()
+        self._serve.wait(services)
+        self.step(said)
+
+    def stop_serve(self) -> None:
+        """Stop serving's half; what was answered stays on its volumes."""
+        self._serve.run("stop")
+        self.step("serving is stopped; `make start-serve` starts it again")
+
+    def up(self) -> None:
+        """Everything, in order; trains where no RUN_ID is set."""
+        self._whole.run("build", "--quiet")
+        self.step("images are built")
+        self.registry()
+        self._console.print(self._host("model_orchestration.init_aws").rstrip(), highlight=False, markup=False)
+        if first := not self._env.get("RUN_ID"):
+            self._env["RUN_ID"] = run_id = watch(Prefect(self._env), self.train_flow(), self._console)
+            remember_run(self._name, run_id)
+            self.step(f"trained run {run_id}; .env.{self._name} names it")
+        else:
+            self.step(apply(self._registry, run=False))
+        self.start_serve()
+        self.report_flow(run=first)
+        self.addresses()
+
+    def addresses(self) -> None:
+        """Say where everything is."""
+        self._console.print()
+        self._console.print(table(self._env, self._whole.services()), highlight=False)
+        self._console.print(f"\n  passwords: {SECRETS.name}; `make down` stops everything, `make reset_all` removes it")
+
+    def erase(self, customer_id: str) -> None:
+        """Remove what journal and store hold of a customer; serving may run meanwhile, its store must."""
+        if not customer_id:
+            raise StackError("erase whom? make erase CUSTOMER_ID=…")
+        command = ("run", "--rm", "--no-deps", "-T", "shipper", "python", "-m", "server.erase", customer_id)
+        self.step(self._serve.output(*command).strip())
+
+    def down(self) -> None:
+        """Remove the containers; volumes and images stay."""
+        self._whole.run("--profile", "*", "down")
+
+    def reset(self) -> None:
+        """Remove containers, network, volumes, images, secrets, and the run that went with them."""
+        self._whole.run("--profile", "*", "down", "--volumes", "--remove-orphans")
+        images = self._whole.output("--profile", "*", "config", "--images").split()
+        for image in sorted({name for name in images if name.startswith("scorehouse/")}):
+            subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
+        shutil.rmtree(HOST_DATA, ignore_errors=True)
+        SECRETS.unlink(missing_ok=True)
+        if run_id := self._env.get("RUN_ID"):
+            path = ROOT / f".env.{self._name}"
+            path.write_text(path.read_text().replace(f"\nRUN_ID={run_id}\n", "\nRUN_ID=\n"))
+        self.step("removed: containers, network, volumes, images, secrets, RUN_ID")
+
+    def step(self, words: str) -> None:
+        """Say that a step is done, and when."""
+        seconds = time.monotonic() - self._began
+        self._console.print(f"[green]✓[/green] [dim]{seconds:5.1f} s[/dim]  {words}", highlight=False, soft_wrap=True)
+
+    def _host(self, module: str) -> str:
+        """Run one of the product's commands on this machine; return what it printed. Raises StackError."""
+        env = {**self._env, "DATA_FOLDER": str(HOST_DATA)}
+        done = subprocess.run(
+            [sys.executable, "-m", module], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            raise StackError(f"{module} ended with status {done.returncode}: see above")
+        return done.stdout
+
+    def _await_doors(self) -> None:
+        host = self._env.get("SERVE_ADDRESS") or "127.0.0.1"
+        ends = time.monotonic() + 60
+        for service, setting, port in (("scorer", "SCORER_PORT", 9696), ("stream", "STREAM_METRICS_PORT", 9697)):
+            address = f"http://{host}:{self._env.get(setting) or port}/healthz"
+            while not _answers(address):
+                if time.monotonic() > ends:
+                    raise StackError(f"{service} does not answer at {address}\n{self._serve.logs([service])}")
+                time.sleep(0.5)
+
+
+def _answers(address: str) -> bool:
+    try:
+        requests.get(address, timeout=2)
+    except requests.RequestException:
+        return False
+    return True
+
+
+def agreed(console: Console, yes: bool) -> bool:
+    """Ask before everything goes."""
+    question = "This removes every model, prediction and report of the stack. Type yes: "
+    return yes or console.input(question).strip() == "yes"
+
+
+DOES: Mapping[str, Callable[[Stack], object]] = {
+    "up": Stack.up, "down": Stack.down, "registry": Stack.registry, "train-flow": Stack.train_flow,
+    "setup-serve": Stack.build_serve, "start-serve": Stack.start_serve, "stop-serve": Stack.stop_serve,
+    "addresses": Stack.addresses, "secrets": lambda _: None, "reset": Stack.reset, "report-flow": Stack.report_flow,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Do one thing; end with status 1 and what went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
+    parser.add_argument("what", choices=[*DOES, "erase"])
+    parser.add_argument("--env", default="local", help="local or cloud: which .env file")
+    parser.add_argument("--yes", default="", help="1: reset without asking")
+    parser.add_argument("--customer", default="", help="whom to erase")
+    options, console = parser.parse_args(), Console()
+    try:
+        if options.what == "reset" and not agreed(console, options.yes == "1"):
+            sys.exit("nothing was removed")
+        stack = Stack(options.env, console)
+        if options.what == "erase":
+            stack.erase(options.customer.strip())
+        else:
+            DOES[options.what](stack)
+    except ScorehouseError as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Whether the ports that services publish are free, asked before anything starts; what is taken is named."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Address = tuple[str, int]
+
+
+def published(configuration: Mapping[str, Any]) -> dict[str, list[Address]]:
+    """Return, by service, the addresses of this machine that a Compose configuration publishes."""
+    return {
+        name: [(port["host_ip"], int(port["published"])) for port in service.get("ports") or []]
+        for name, service in configuration["services"].items()
+    }
+
+
+def problem(address: Address) -> str | None:
+    """Return why nothing can listen at `address` of this machine now, or None."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asked.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return "is taken: stop what listens there (`ss -ltnp` names it)"
+            if error.errno == errno.EADDRNOTAVAIL:
+                return "is no address of this machine: see BIND_ADDRESS"
+            return f"cannot be used: {error.strerror}"
+    return None
+
+
+def faults(
+    wanted: Mapping[str, Iterable[Address]], running: set[str], ask: Callable[[Address], str | None] = problem
+) -> list[str]:
+    """Return a line for each address that a service, not yet `running`, cannot have."""
+    return [
+        f"port {address[1]} of {address[0]}, which {service} needs, {why}"
+        for service, addresses in sorted(wanted.items())
+        if service not in running
+        for address in addresses
+        if (why := ask(address))
+    ]
