@@ -1,0 +1,297 @@
+"""`make bench`: the logged, durable /predict beside its server's own limit and its peers; interleaved, medians."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mlflow.pyfunc
+import requests
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests import toy
+
+ROOT = Path(__file__).parents[1]
+PEERS = ROOT / "benchmarks" / "peers"
+CONNECTIONS = (1, 16, 64)
+console = Console()
+
+
+@dataclass
+class Contender:
+    """A server of the same model, and the request it is asked."""
+
+    name: str
+    command: list[str]
+    path: str
+    body: object
+    env: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    folder: Path = ROOT
+    rates: dict[int, list[float]] = field(default_factory=dict)
+    p99: dict[int, list[float]] = field(default_factory=dict)
+    memory: float = 0.0
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A model server of others, in an environment of its own."""
+
+    name: str
+    packages: tuple[str, ...]
+
+    def environment(self, root: Path, uv: str) -> Path:
+        """Return the folder of its programs, made on the first use."""
+        home = root / self.name
+        if not (home / "bin" / "python").exists():
+            subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(home)], check=True)
+            subprocess.run([uv, "pip", "install", "-q", "--python", str(home), *self.packages], check=True)
+        return home / "bin"
+
+
+def contenders(work: Path, peers: Path, uv: str) -> list[Contender]:
+    """Return all servers, the product's first, around one model that is trained as the demo trains it."""
+    with console.status("training the model of the demo: 50 trials"):
+        model = toy.train(work / "bundle", rows=10_000, trials=50)
+    record = {f.name: f.example for f in model.use_case.features if f.required}
+    row = [0.0 if math.isnan(v) else v for v in model.training.encoder.row(record)]  # JSON has no NaN
+    dense = [row]
+    data = work / "data"
+    run_id = toy.cache_in(data, model)
+    ours = {"RUN_ID": run_id, "DATA_FOLDER": str(data), "MLFLOW_ADDRESS": "http://127.0.0.1:9", "SCORER_THREADS": "1"}
+    onnx = {"MODEL": str(work / "bundle" / "model.onnx")}
+    python, tools = sys.executable, Path(sys.executable).parent
+    mlserver, bento, lit = (
+        Peer(name, packages).environment(peers, uv)
+        for name, packages in (
+            ("mlserver", ("mlserver==1.7.1", "onnxruntime==1.31.1")),
+            ("bentoml", ("bentoml==1.4.39", "onnxruntime==1.31.1")),
+            ("litserve", ("litserve==0.2.19", "onnxruntime==1.31.1")),
+        )
+    )
+    v2 = {"inputs": [{"name": "rows", "shape": [1, len(row)], "datatype": "FP32", "data": row}]}
+    baseline = [python, "-m", "benchmarks.peers.baselines"]
+    serve = [
+        str(tools / "mlflow"),
+        "models",
+        "serve",
+        "-m",
+        str(pyfunc(work)),
+        "--env-manager",
+        "local",
+        "--workers",
+        "1",
+        "-p",
+        "PORT",
+    ]
+    return [
+        Contender("Scorehouse /predict", [python, "-m", "server.web"], "/predict", record, ours),
+        Contender("bare WSGI, a constant", [*baseline, "bare"], "/predict", record),
+        Contender("Flask route, a constant", [*baseline, "flask"], "/predict", record),
+        Contender("mlflow models serve", serve, "/invocations", {"dataframe_records": [record]}),
+        Contender(
+            "MLServer",
+            [str(mlserver / "mlserver"), "start", str(mlserver_folder(work))],
+            "/v2/models/churn/infer",
+            v2,
+            onnx,
+        ),
+        Contender(
+            "BentoML",
+            [str(bento / "bentoml"), "serve", "bentoml_service:Churn", "--host", "127.0.0.1", "--port", "PORT"],
+            "/predict",
+            {"rows": dense},
+            onnx,
+            folder=PEERS,
+        ),
+        Contender(
+            "LitServe", [str(lit / "python"), "litserve_api.py"], "/predict", {"rows": dense}, onnx, folder=PEERS
+        ),
+    ]
+
+
+def pyfunc(work: Path) -> Path:
+    """Save the bundle as the MLflow model that training logs."""
+    folder = work / "pyfunc"
+    mlflow.pyfunc.save_model(
+        str(folder),
+        python_model=str(ROOT / "model_orchestration" / "pyfunc_model.py"),
+        artifacts={"bundle": str(work / "bundle")},
+        code_paths=[str(ROOT / "src" / "scorehouse"), str(ROOT / "use_cases")],
+        pip_requirements=[],
+    )
+    return folder
+
+
+def mlserver_folder(work: Path) -> Path:
+    """Write MLServer's settings: one process, no extra ports shared with others."""
+    folder = work / "mlserver"
+    folder.mkdir()
+    shutil.copy(PEERS / "mlserver_model.py", folder)
+    settings = {"name": "churn", "implementation": "mlserver_model.OnnxModel"}
+    (folder / "model-settings.json").write_text(json.dumps(settings))
+    return folder
+
+
+@contextmanager
+def running(contender: Contender, log: Path) -> Iterator[None]:
+    """Run the contender's server for the length of the block."""
+    contender.port = toy.free_port()
+    env = {
+        **os.environ, "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1",
+        "PORT": str(contender.port), "SCORER_PORT": str(contender.port),
+        "MLSERVER_HTTP_PORT": str(contender.port), "MLSERVER_GRPC_PORT": str(toy.free_port()),
+        "MLSERVER_METRICS_PORT": str(toy.free_port()), "MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_HOST": "127.0.0.1",
+        "PATH": f"{Path(contender.command[0]).parent}{os.pathsep}{os.environ['PATH']}", **contender.env,
+    }  # fmt: skip
+    command = [str(contender.port) if part == "PORT" else part for part in contender.command]
+    with log.open("a") as output:
+        process = subprocess.Popen(
+            command, cwd=contender.folder, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            _wait_until_it_answers(contender, process)
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _wait_until_it_answers(contender: Contender, process: subprocess.Popen[bytes]) -> None:
+    ends = time.monotonic() + 90
+    while time.monotonic() < ends and process.poll() is None:
+        try:
+            answer = requests.post(f"http://127.0.0.1:{contender.port}{contender.path}", json=contender.body, timeout=5)
+            if answer.ok:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.25)
+    raise SystemExit(f"{contender.name} does not answer; see its log")
+
+
+def load(contender: Contender, connections: int, seconds: int, work: Path) -> None:
+    """Ask as fast as `connections` can for `seconds`; note requests a second, p99 and memory."""
+    script = work / f"{re.sub(r'[^a-z]', '', contender.name.lower())}.lua"
+    body = f"wrk.body = [==[{json.dumps(contender.body)}]==]"
+    script.write_text(f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n{body}\n')
+    address = f"http://127.0.0.1:{contender.port}{contender.path}"
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), address]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in told:
+        raise SystemExit(f"{contender.name} answered with errors:\n{told}")
+    contender.rates.setdefault(connections, []).append(float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1]))
+    amount, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", told).groups()
+    contender.p99.setdefault(connections, []).append(float(amount) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit])
+    contender.memory = max(contender.memory, _memory(contender.port))
+
+
+def _memory(port: int) -> float:
+    """Resident MiB (proportional share) of the process group that listens on `port`."""
+    found = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=False).stdout
+    pids = {int(p) for p in re.findall(r"pid=(\d+)", found)}
+    groups = {os.getpgid(p) for p in pids}
+    total = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(entry.name)) in groups:
+                total += int(re.search(r"^Pss:\s+(\d+)", (entry / "smaps_rollup").read_text(), re.M)[1])
+        except (OSError, TypeError):
+            continue
+    return total / 1024
+
+
+def report(all_: list[Contender]) -> int:
+    """Print the table and the targets; return 0 when all are met."""
+    table = Table(title="requests a second and p99, medians; one process, one thread each", title_justify="left")
+    table.add_column("server")
+    for c in CONNECTIONS:
+        table.add_column(f"{c} conn. /s", justify="right")
+        table.add_column("p99 ms", justify="right")
+    table.add_column("MiB", justify="right")
+    for one in all_:
+        cells = [
+            f(one, c) for c in CONNECTIONS for f in (lambda o, c: f"{rate(o, c):,.0f}", lambda o, c: f"{p99(o, c):.2f}")
+        ]
+        table.add_row(one.name, *cells, f"{one.memory:.0f}")
+    console.print(table)
+    ours, bare, flask, *peers = all_
+    best = max(peers, key=lambda p: rate(p, 16))
+    checks = [
+        ("of the bare server's own limit", ratio(ours, bare), 0.45),
+        ("x a constant Flask route", ratio(ours, flask), 2.0),
+        (f"x the best peer ({best.name})", ratio(ours, best), 15.0),
+    ]
+    for words, value, target in checks:
+        console.print(f"{'✓' if value >= target else '✗'} {value:.2f} {words} (at least {target:g})", highlight=False)
+    quick = p99(ours, 16) < p99(flask, 16)
+    console.print(
+        f"{'✓' if quick else '✗'} p99 {p99(ours, 16):.2f} ms, the Flask route's {p99(flask, 16):.2f} ms",
+        highlight=False,
+    )
+    return 0 if quick and all(value >= target for _, value, target in checks) else 1
+
+
+def rate(contender: Contender, connections: int = 16) -> float:
+    return statistics.median(contender.rates[connections])
+
+
+def p99(contender: Contender, connections: int = 16) -> float:
+    return statistics.median(contender.p99[connections])
+
+
+def ratio(a: Contender, b: Contender) -> float:
+    """Median of the round by round ratios at 16 connections: both of a pair saw the same noise."""
+    return statistics.median(x / y for x, y in zip(a.rates[16], b.rates[16], strict=True))
+
+
+def main() -> int:
+    """Measure, print, and return 0 when the targets are met."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--only", default="", help="a part of the names to measure, for a quick look")
+    parser.add_argument("--uv", default=str(ROOT / ".uv" / "bin" / "uv"))
+    parser.add_argument("--peers", type=Path, default=ROOT / "var" / "bench")
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("bench: wrk makes the load and is missing: apt-get install wrk (brew install wrk)")
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        chosen = [c for c in contenders(work, options.peers, options.uv) if options.only in c.name]
+        for _ in track(range(options.rounds), "measuring", console=console):
+            for contender in chosen:  # interleaved: a slow minute hits all
+                with running(contender, work / "log.txt"):
+                    load(contender, 16, 1, work)  # warm up
+                    contender.rates[16].pop(), contender.p99[16].pop()
+                    for connections in CONNECTIONS:
+                        load(contender, connections, options.seconds, work)
+        if options.only:
+            for one in chosen:
+                console.print(one.name, {c: round(rate(one, c)) for c in CONNECTIONS}, round(one.memory))
+            return 0
+        return report(chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
