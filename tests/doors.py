@@ -1,0 +1,51 @@
+"""The whole HTTP door in this process: a real model and a real journal behind a WSGI client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from werkzeug.test import Client, TestResponse
+
+from scorehouse.bundle_cache import BundleCache
+from scorehouse.deployment import Deployment
+from scorehouse.journal import Journal
+from scorehouse.registry import Registry
+from scorehouse.serving import Serving
+from scorehouse.settings import Settings
+from scorehouse.usecase import UseCase
+from server.web.app import create_app
+from server.web.direct import PredictRoute
+
+
+@dataclass
+class Door:
+    """The door, its parts, and what it wrote."""
+
+    client: Client
+    serving: Serving
+    deployment: Deployment
+    settings: Settings
+
+    def post(self, path: str, value: Any) -> TestResponse:
+        """Post `value` as JSON; bytes go as they are."""
+        body = value if isinstance(value, bytes) else orjson.dumps(value)
+        return self.client.post(path, data=body, content_type="application/json")
+
+    def journalled(self) -> list[dict[str, Any]]:
+        """Return every line of the journal."""
+        files = sorted(self.settings.journal_folder.glob("*.jsonl"))
+        return [orjson.loads(line) for file in files for line in file.read_bytes().splitlines()]
+
+
+def empty_door(use_case: UseCase, folder: Path) -> Door:
+    """Return a door that serves nothing yet, and writes into `folder`."""
+    settings = Settings(data_folder=folder, max_records=100, max_body_bytes=200_000)
+    serving = Serving(use_case.name, "http", Journal(settings.journal_folder, "http"))
+    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+    deployment = Deployment(use_case, serving, cache)
+    app = create_app(serving, deployment, settings)
+    route = PredictRoute(serving, app.wsgi_app, settings.max_body_bytes, settings.max_records)
+    return Door(Client(route), serving, deployment, settings)

@@ -1,0 +1,1 @@
+"""One adapter each against its real server."""

@@ -1,0 +1,57 @@
+"""A model of insurance's sample: it comes near what the sample was made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_orchestration.data import TEST, prepare
+from model_orchestration.training import Trained, Training
+from scorehouse.onnx_model import OnnxModel
+from scorehouse.quality import gamma_deviance
+from scorehouse.schema import RecordSchema
+from scorehouse.scoring import Scorer
+from use_cases.insurance import FEATURES, SPREAD, derive, fair_premium, use_case
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    """A sample, split and encoded; few boosting rounds, so that a test takes a second."""
+    (estimator,) = use_case.estimators
+    quick = replace(estimator, fixed={**estimator.fixed, "rounds": 60})
+    return Training(
+        replace(use_case, estimators=(quick,)), prepare(pd.DataFrame(use_case.sample(4000, 1, 0.0)), use_case)
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(training: Training) -> Trained:
+    return training.retrain(training.best(list(training.search(2)), 1)[0])
+
+
+@pytest.fixture(scope="module")
+def scorer(training: Training, trained: Trained) -> Scorer:
+    predict = OnnxModel(trained.onnx, trained.output)
+    return Scorer(RecordSchema(FEATURES), use_case.derive, training.encoder, predict)
+
+
+def test_a_model_of_the_sample_comes_near_its_truth(training: Training, trained: Trained) -> None:
+    test, table = training.side == TEST, training.table
+    seen = training.encoder.rows([derive(r) for r in table.records])[test].astype(float)
+    columns = dict(zip(training.encoder.names, seen.T, strict=True))
+    columns["Type_risk"] += 1  # codes count from 0
+    possible = gamma_deviance(table.truth[test], fair_premium(columns))
+    without = gamma_deviance(table.truth[test], np.full(test.sum(), np.median(table.truth[~test])))
+    assert possible == pytest.approx(SPREAD, rel=0.15)
+    assert trained.quality["test_gamma_deviance"] < 1.3 * possible < 0.6 * without
+    assert trained.quality["test_predicted_over_true"] == pytest.approx(1, abs=0.05)
+
+
+def test_a_served_quote_is_the_trained_model_s(training: Training, trained: Trained, scorer: Scorer) -> None:
+    records = training.table.records[:50]
+    served = scorer.score(records)
+    rows = training.encoder.rows([derive(r) for r in records])
+    assert served == pytest.approx(trained.model.predict(rows).tolist(), rel=1e-4)

@@ -1,0 +1,168 @@
+"""Every family answers the same by itself and through ONNX, whatever is missing, whatever the batch."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.svm import SVC
+
+from model_orchestration.estimators import Data, Fitted, trainer
+from model_orchestration.estimators.support_vector import fit_svc
+from scorehouse.encoding import Column, Matrix
+from scorehouse.errors import UseCaseError
+from scorehouse.onnx_model import BLOCK, OnnxModel
+from scorehouse.usecase import Estimator, Task
+
+COLUMNS = (
+    Column("size"),
+    Column("colour", {"red": 0.0, "green": 1.0, "blue": 2.0}),
+    Column("age"),
+    Column("never measured"),
+    Column("city", {"A": 0.0, "B": 1.0}),
+)
+EMPTY = 3
+FAMILIES: dict[str, tuple[Any, Task, dict[str, Any]]] = {
+    "random forest": ("random_forest", "amount", {"n_estimators": 20, "max_features": 0.5}),
+    "ridge": ("ridge", "amount", {"alpha": 1.0}),
+    "lasso": ("lasso", "amount", {"alpha": 0.1}),
+    "rbf": ("svc", "ordinal", {"kernel": "rbf", "C": 10.0, "gamma": 0.3, "rare_class_power": 0.5}),
+    "rbf with its own gamma": ("svc", "ordinal", {"C": 1.0}),
+    "linear": ("svc", "ordinal", {"kernel": "linear", "C": 1.0}),
+}
+
+
+def rows(count: int, seed: int = 0, missing: float = 0.15) -> Matrix:
+    """Rows (count, 5) with gaps in every column, the fourth empty but where `missing` is 0."""
+    rng = np.random.default_rng(seed)
+    made = rng.normal(size=(count, len(COLUMNS))).astype(np.float32)
+    made[:, 1], made[:, 4] = rng.integers(0, 3, count), rng.integers(0, 2, count)
+    made[rng.random(made.shape) < missing] = np.nan
+    if missing:
+        made[:, EMPTY] = np.nan
+    return made
+
+
+def data(task: Task, count: int = 400) -> Data:
+    """Rows with an amount of about 10,000, or a class from 3 to 6, that follows from them."""
+    made = rows(count)
+    x = np.nan_to_num(made.astype(np.float64))
+    signal = x[:, 0] + 0.7 * x[:, 1] - 0.5 * x[:, 2] * (x[:, 4] == 1)
+    truth = 10_000 + 1000 * signal if task == "amount" else np.clip(np.round(4.3 + signal / 2), 3, 6)
+    return Data(made, truth, np.ones(count))
+
+
+def fitted(name: str) -> Fitted:
+    """A model of the named family."""
+    family, task, fixed = FAMILIES[name]
+    known = data(task)
+    return trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known).fit({})
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_and_its_onnx_form_agree_on_rows_never_seen(name: str) -> None:
+    model = fitted(name)
+    predict = OnnxModel(*model.onnx())
+    for missing in (0.0, 0.3, 1.0):
+        unseen = rows(2000, seed=1, missing=missing)
+        own, answers = model.predict(unseen), predict(unseen)
+        assert own.shape == answers.shape == (2000,)
+        np.testing.assert_allclose(answers, own, rtol=0 if FAMILIES[name][0] == "svc" else 2e-6)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_answer_does_not_depend_on_the_batch_it_came_in(name: str) -> None:
+    predict = OnnxModel(*fitted(name).onnx())
+    many = rows(BLOCK + 300, seed=2)
+    together = predict(many)
+    assert np.array_equal(together[-400:], np.concatenate([predict(many[i : i + 1]) for i in range(924, 1324)]))
+    assert np.array_equal(together[:333], np.concatenate([predict(many[i : i + 37]) for i in range(0, 333, 37)]))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_learns_what_the_rows_say(name: str) -> None:
+    known = data(FAMILIES[name][1])
+    error = np.mean((fitted(name).predict(known.rows) - known.truth) ** 2)
+    assert error < 0.6 * known.truth.var()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_refitting_on_the_same_rows_gives_the_same_model_also_in_another_thread(name: str) -> None:
+    family, task, fixed = FAMILIES[name]
+    known = data(task)
+    made = trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known)
+    with ThreadPoolExecutor(2) as pool:
+        models = [*pool.map(made.fit, [{}, {}]), made.refit({}, known)]
+    first, second, again = (m.predict(known.rows) for m in models)
+    assert np.array_equal(first, second)
+    assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_rows_without_weight_have_no_say(name: str) -> None:
+    family, task, fixed = FAMILIES[name]
+    known = data(task)
+    nonsense = Data(
+        np.vstack([known.rows, known.rows]),
+        np.concatenate([known.truth, known.truth[::-1]]),
+        np.concatenate([known.weights, 1e-9 * known.weights]),
+    )
+    made = trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known)
+    error = np.mean((made.refit({}, nonsense).predict(known.rows) - known.truth) ** 2)
+    assert error < 0.7 * known.truth.var()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_no_family_of_scikit_learn_leaves_a_pickle(name: str) -> None:
+    assert fitted(name).native() is None
+
+
+def test_classes_leave_the_graph_as_whole_numbers() -> None:
+    model = fitted("rbf")
+    answers = OnnxModel(*model.onnx())(rows(50))
+    assert answers.dtype == np.int64
+    assert set(answers.tolist()) <= {3, 4, 5, 6}
+
+
+def test_a_forest_tells_each_columns_share_with_a_categorys_indicators_together() -> None:
+    shares = fitted("random forest").importance()
+    assert shares is not None
+    assert shares.shape == (len(COLUMNS),)
+    assert shares.sum() == pytest.approx(1)
+    assert shares[0] == shares.max()
+    assert shares[EMPTY] == 0
+    assert fitted("ridge").importance() is None
+
+
+def test_a_support_vector_machine_of_two_classes_votes_as_scikit_learn_does() -> None:
+    known = data("ordinal")
+    two = Data(known.rows, (known.truth > 4).astype(float), known.weights)
+    for kernel in ("rbf", "linear"):
+        estimator = Estimator(family="svc", space={"C": ()}, fixed={"kernel": kernel})  # type: ignore[dict-item]
+        model = trainer(estimator, "ordinal", COLUMNS, two, two).fit({"C": 1.0})
+        unseen = rows(1000, seed=3)
+        answers = OnnxModel(*model.onnx())(unseen)
+        assert set(answers.tolist()) == {0, 1}
+        assert np.array_equal(answers, model.predict(unseen))
+
+
+def test_rare_classes_weigh_as_their_power_says() -> None:
+    rng = np.random.default_rng(0)
+    wide, truth = rng.normal(size=(300, 2)), rng.choice([5.0, 6.0, 7.0], 300, p=[0.7, 0.25, 0.05])
+    known = Data(wide.astype(np.float32), truth, np.ones(300))
+    settings = {"C": 1.0, "gamma": 0.5}
+    for power, class_weight in ((0.0, None), (1.0, "balanced")):
+        ours = fit_svc({**settings, "rare_class_power": power}, wide, known)
+        theirs = SVC(**settings, class_weight=class_weight).fit(wide, truth)
+        assert np.array_equal(ours.predict(wide), theirs.predict(wide))
+    half = fit_svc({**settings, "rare_class_power": 0.5}, wide, known).predict(wide)
+    assert 0 < np.sum(half != 5) < np.sum(theirs.predict(wide) != 5)
+
+
+@pytest.mark.parametrize(("family", "task"), [("ridge", "binary"), ("random_forest", "ordinal"), ("svc", "amount")])
+def test_a_family_refuses_a_task_that_it_does_not_answer(family: Any, task: Task) -> None:
+    known = data("amount")
+    with pytest.raises(UseCaseError, match=f"{family} does not answer"):
+        trainer(Estimator(family=family, space={}), task, COLUMNS, known, known)

@@ -1,0 +1,114 @@
+"""Prometheus's configuration and rules, held by its own tools; and that no rule asks for what nobody exports."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from prometheus_client.metrics import MetricWrapperBase
+
+from scorehouse import metrics
+from tests.toy import ROOT
+
+FOLDER, START = ROOT / "monitoring" / "prometheus", ROOT / "monitoring" / "alertmanager" / "start.sh"
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+ALERTS = ("alerts.yml", "flights.yml")
+
+
+def promtool(*arguments: str) -> str:
+    """What promtool says; fails where it finds a fault."""
+    program = shutil.which("promtool")
+    assert program, "promtool is missing: install Debian's package prometheus"
+    done = subprocess.run([program, *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rules(name: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((FOLDER / "rules" / name).read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus.local.yml"])
+def test_the_configuration_is_valid(name: str) -> None:
+    assert "valid prometheus config" in promtool("check", "config", name)
+
+
+def test_with_docker_and_without_the_same_is_scraped_by_other_addresses() -> None:
+    def without_targets(name: str) -> str:
+        return re.sub(r'targets: \["[^:]+:', 'targets: ["host:', (FOLDER / name).read_text().partition("global:")[2])
+
+    assert without_targets("prometheus.yml") == without_targets("prometheus.local.yml")
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_alert_goes_from_inactive_to_firing_and_back(name: str) -> None:
+    promtool("test", "rules", f"tests/{name}")
+    text = (FOLDER / "tests" / name).read_text()
+    for rule in (rule for rule in rules(name) if "alert" in rule):
+        asked = re.findall(rf'alertname="{rule["alert"]}".*exp_samples: (\[.*\])\}}  # (\w+)', text)
+        said = {what for _, what in asked}
+        assert {"inactive", "firing", "cleared"} <= said, f"{rule['alert']} is only tested {said}"
+        assert all((samples == "[]") == (what != "firing") for samples, what in asked)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_alert_says_what_is_wrong_and_how_bad_it_is(name: str) -> None:
+    for rule in (rule for rule in rules(name) if "alert" in rule):
+        assert {"summary", "description"} <= rule["annotations"].keys(), rule["alert"]
+        assert rule["labels"]["severity"] in {"info", "warning", "critical"}, rule["alert"]
+
+
+def test_rules_ask_only_for_declared_metrics_and_recorded_series() -> None:
+    every = [rule for name in ("recording.yml", *ALERTS) for rule in rules(name)]
+    declared = {"up"} | {rule["record"] for rule in every if "record" in rule}
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            declared |= {metric._name + suffix for suffix in SUFFIXES[str(metric._type)]}
+    for rule in every:
+        for name in re.findall(r"\b(?:scorehouse|evidently)[_:][\w:]+", rule["expr"]):
+            assert name in declared, f"{rule.get('alert') or rule['record']} asks for {name}"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, []),
+        ({"ALERT_WEBHOOK_URL": "http://127.0.0.1:9/it's?a=1"}, ["webhook_configs"]),
+        (
+            {
+                "ALERT_EMAIL_TO": "people@example.org",
+                "ALERT_EMAIL_FROM": "house@example.org",
+                "ALERT_SMTP_ADDRESS": "127.0.0.1:25",
+                "ALERT_SMTP_USER": "house",
+                "ALERT_SMTP_PASSWORD": "it's: #secret",
+            },
+            ["email_configs"],
+        ),
+    ],
+)
+def test_alertmanagers_configuration_is_made_of_the_environment(
+    environ: dict[str, str], expected: list[str], tmp_path: Path
+) -> None:
+    amtool = shutil.which("amtool")
+    assert amtool, "amtool is missing: install Debian's package prometheus-alertmanager"
+    path = tmp_path / "alertmanager.yml"
+    given = {"PATH": "/usr/bin:/bin", "ALERTMANAGER": "true", "ALERTMANAGER_CONFIG": str(path), **environ}
+    subprocess.run([START], env=given, check=True, timeout=20)
+    subprocess.run([amtool, "check-config", str(path)], check=True, capture_output=True, timeout=20)
+    receiver = yaml.safe_load(path.read_text())["receivers"][0]
+    assert sorted(receiver.keys() - {"name"}) == expected
+    assert all(config["send_resolved"] for kind in expected for config in receiver[kind])
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_an_address_for_mail_without_a_mail_server_ends_with_a_clear_line(tmp_path: Path) -> None:
+    given = {"PATH": "/usr/bin:/bin", "ALERT_EMAIL_TO": "a@example.org", "ALERTMANAGER_CONFIG": str(tmp_path / "a.yml")}
+    done = subprocess.run([START], env=given, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode != 0
+    assert "ALERT_EMAIL_TO needs the mail server as host:port" in done.stderr

@@ -1,0 +1,52 @@
+"""The quality figures, held against scikit-learn on random data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from scorehouse.quality import quality
+
+SEEDS = range(12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_figures_of_chances_are_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    chance = rng.random(500).round(int(rng.integers(1, 6)))  # ties
+    truth = (rng.random(500) < chance).astype(float)
+    figures = quality("binary", truth, chance)
+    at_half = chance >= 0.5
+    assert figures["auc"] == pytest.approx(sk.roc_auc_score(truth, chance), abs=1e-12)
+    assert figures["log_loss"] == pytest.approx(sk.log_loss(truth, np.clip(chance, 1e-7, 1 - 1e-7)), abs=1e-12)
+    assert figures["brier"] == pytest.approx(sk.brier_score_loss(truth, chance), abs=1e-12)
+    assert figures["accuracy"] == pytest.approx(sk.accuracy_score(truth, at_half), abs=1e-12)
+    assert figures["kappa"] == pytest.approx(sk.cohen_kappa_score(truth, at_half), abs=1e-12)
+    assert figures["mean_predicted"] == pytest.approx(chance.mean())
+    assert figures["mean_true"] == pytest.approx(truth.mean())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_figures_of_amounts_are_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.gamma(1.5, 2000, 400)
+    amount = truth * rng.lognormal(0, 0.5, 400)
+    figures = quality("amount", truth, amount)
+    assert figures["gamma_deviance"] == pytest.approx(sk.mean_gamma_deviance(truth, amount), rel=1e-10)
+    assert figures["mae"] == pytest.approx(sk.mean_absolute_error(truth, amount))
+    assert figures["rmse"] == pytest.approx(sk.mean_squared_error(truth, amount) ** 0.5)
+    assert figures["bias"] == pytest.approx((amount - truth).mean())
+    assert figures["predicted_over_true"] == pytest.approx(amount.sum() / truth.sum())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_figures_of_classes_are_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(3, 9, 400).astype(float)
+    label = np.clip(truth + rng.integers(-1, 2, 400), 3, 8)
+    figures = quality("ordinal", truth, label)
+    assert figures["kappa"] == pytest.approx(sk.cohen_kappa_score(truth, label, weights="quadratic"), abs=1e-12)
+    assert figures["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(truth, label), abs=1e-12)
+    assert figures["accuracy"] == pytest.approx(sk.accuracy_score(truth, label), abs=1e-12)
+    assert figures["mae"] == pytest.approx(sk.mean_absolute_error(truth, label), abs=1e-12)

@@ -1,0 +1,231 @@
+"""Reports by the real Evidently, from both stores: what each window gives, and that no window breaks them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from reporting.folder import ReportFolder
+from reporting.reporter import Reporter
+from scorehouse.mongo_reports import COLLECTION, MongoReports
+from scorehouse.mongo_store import DATABASE
+from scorehouse.predictions import Document
+from scorehouse.sqlite_reports import SqliteReports
+from tests.unit.monitoring.house import NOON, OTHER, RUN, USE_CASE, FakeCache, documents, records
+
+UNTIL = datetime.fromtimestamp(NOON + 3600, UTC)
+LATER = "2026-11-21T18:00:00.000000+00:00"
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A real store, empty."""
+    made: Any
+    if request.param == "sqlite":
+        made = SqliteReports(tmp_path / "predictions.db")
+    else:
+        address = request.getfixturevalue("mongodb_address")
+        with MongoClient[Document](address) as client:
+            client.drop_database(DATABASE)
+        made = MongoReports(address)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Any:
+    """A store where both would do the same."""
+    made = SqliteReports(tmp_path / "predictions.db")
+    yield made
+    made.close()
+
+
+def reporter(store: Any, folder: Path, *runs: str, **more: Any) -> Reporter:
+    cache: Any = FakeCache(*runs)
+    given = {"links": {}, "most_records": 5000, "clock": lambda: NOON + 3660, "load": lambda _: USE_CASE, **more}
+    return Reporter(store, cache, ReportFolder(folder), **given)
+
+
+def add(store: Any, *parts: Sequence[Document]) -> None:
+    for part in parts:
+        store.add(part)
+
+
+def made_by(store: Any, folder: Path, *runs: str, minutes: int = 120, **more: Any) -> list[dict[str, Any]]:
+    one = reporter(store, folder, *runs, **more)
+    return one.report(one.span(minutes, UNTIL))
+
+
+def page(folder: Path, name: str) -> str:
+    return gzip.decompress((folder / f"{name}.html.gz").read_bytes()).decode()
+
+
+def index(folder: Path) -> str:
+    return re.sub(r"\s+", " ", (folder / "index.html").read_text())
+
+
+def evidently_columns(report: dict[str, Any]) -> set[str]:
+    drift = report["evidently"]["drift"]
+    return {m["config"]["column"] for m in drift if m["config"]["type"].endswith("ValueDrift")}
+
+
+def test_drift_and_quality_of_a_window_are_told_on_pages_and_kept_as_json(store: Any, tmp_path: Path) -> None:
+    add(store, documents(records(800, seed=2)), documents(records(700, seed=3, drift=1), 801, at=NOON + 1200))
+    outcomes = [{"prediction_id": f"p{n}", "outcome": float(n % 3 == 0), "outcome_at": LATER} for n in range(1, 101)]
+    store.add_outcomes(outcomes)
+    [made] = made_by(store, tmp_path)
+    assert (made["verdict"], made["records"], made["compared"]) == ("1 of 5 columns drifts", 1500, 1500)
+    limit = next(c for c in made["columns"] if c["column"] == "limit")
+    assert limit["drifts"] and not limit["from_start"] and limit["ended"] is None
+    assert NOON + 1200 < datetime.fromisoformat(limit["since"]).timestamp() < NOON + 1900
+    assert made["quality"]["records"] == 100
+    assert made["quality"]["figures"]["mean_true"] == pytest.approx(0.33)
+    assert evidently_columns(made) == {"limit", "months", "card", "spent", "prediction"}
+    assert set(made["evidently"]) == {"drift", "quality"}
+    [kept] = store.reports(10)
+    assert {**kept, "evidently": None} == {**made, "evidently": None}
+    assert "1 of 5 columns drifts" in page(tmp_path, made["id"])
+    assert "1 of 5 columns drifts" in index(tmp_path) and "by 100 outcomes" in index(tmp_path)
+    for name in ("drift", "quality"):
+        html = page(tmp_path, f"{made['id']}-{name}")
+        assert len(html) > 1_000_000  # its libraries are in it
+        assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=[\"']?https?:", html)
+
+
+def test_a_report_holds_no_id_and_no_record(sqlite: Any, tmp_path: Path) -> None:
+    secret = [{**d, "prediction_id": f"id-{i}-x", "customer_id": f"anna-{i}-x"} for i, d in enumerate(usual(300))]
+    sqlite.add([{**d, "record": {**d["record"], "limit": 7654.321}} for d in secret[:1]] + secret[1:])
+    [made] = made_by(sqlite, tmp_path)
+    told = [str(made), index(tmp_path), *(page(tmp_path, f"{made['id']}{part}") for part in ("", "-drift"))]
+    assert all(re.search(r"anna-\d|id-\d+-x|7654\.32", text) is None for text in told)
+
+
+def usual(count: int) -> list[Document]:
+    return documents(records(count, seed=4))
+
+
+def test_no_traffic_is_said(store: Any, tmp_path: Path) -> None:
+    [made] = made_by(store, tmp_path)
+    assert (made["state"], made["verdict"]) == ("nothing", "Nothing to report")
+    assert "nothing to report, no prediction was answered" in index(tmp_path)
+    add(store, usual(1))
+    made_by(store, tmp_path)
+    assert "nothing to report" not in index(tmp_path)  # the shipper was late
+
+
+def test_one_row_gives_a_report_without_a_verdict(store: Any, tmp_path: Path) -> None:
+    add(store, usual(1))
+    [made] = made_by(store, tmp_path)
+    assert (made["verdict"], made["records"]) == ("Too early to say", 1)
+    assert made["notices"][0] == "1 record can be compared: no verdict before there are 200."
+    assert evidently_columns(made) == {"limit", "months", "card", "spent", "prediction"}
+    assert "Too early to say" in page(tmp_path, made["id"])
+
+
+def test_a_column_that_is_null_in_every_record_drifts_and_is_left_out_of_evidentlys_page(
+    sqlite: Any, tmp_path: Path
+) -> None:
+    add(sqlite, documents([{**r, "months": None} for r in records(400, seed=4)]))
+    [made] = made_by(sqlite, tmp_path)
+    months = next(c for c in made["columns"] if c["column"] == "months")
+    assert months["drifts"] and months["missing_in_window"] == 1
+    assert "months" not in evidently_columns(made)
+    said = "months: missing in every record here; Evidently's page leaves it out, the verdict does not."
+    assert said in made["notices"]
+    assert "Evidently&#39;s page leaves it out" in page(tmp_path, made["id"])
+
+
+def test_a_field_that_nobody_sends_is_no_drift_and_said(sqlite: Any, tmp_path: Path) -> None:
+    add(sqlite, documents([{k: v for k, v in r.items() if k != "spent"} for r in records(400, seed=4)]))
+    [made] = made_by(sqlite, tmp_path)
+    assert made["verdict"] == "Nothing drifts"
+    assert "Not compared, for no record carries it: spent." in made["notices"]
+
+
+def test_a_category_that_training_never_saw_is_counted_and_not_named(sqlite: Any, tmp_path: Path) -> None:
+    cache: Any = FakeCache()
+    lenient(cache)
+    strange = [{**r, "card": "platinum"} for r in records(40, seed=5)]
+    add(sqlite, documents(records(400, seed=4) + strange))
+    one = Reporter(sqlite, cache, ReportFolder(tmp_path), {}, 5000, clock=lambda: NOON + 3660, load=lambda _: USE_CASE)
+    [made] = one.report(one.span(120, UNTIL))
+    assert "card: 40 records with a category that training never saw, scored as missing." in made["notices"]
+    card = next(c for c in made["columns"] if c["column"] == "card")
+    assert card["drifts"] and card["missing_in_window"] == pytest.approx(40 / 440)
+    assert "platinum" not in page(tmp_path, made["id"]) + page(tmp_path, f"{made['id']}-drift")
+
+
+def lenient(cache: Any) -> None:
+    """Let the run's schema take categories that it does not know."""
+    bundle = cache.bundles[RUN]
+    features = [{**f, "unseen": "missing" if f["name"] == "card" else f["unseen"]} for f in bundle.manifest.features]
+    manifest = bundle.manifest.model_copy(update={"features": features})
+    made = type(bundle)(bundle.folder, manifest, "")
+    made.__dict__["reference"] = bundle.reference
+    cache.bundles[RUN] = made
+
+
+def test_a_window_across_a_change_of_run_gives_one_report_for_each(store: Any, tmp_path: Path) -> None:
+    second = documents(records(300, seed=3, drift=1), 401, at=NOON + 1200)
+    add(store, documents(records(400, seed=2)), [{**d, "model_run_id": OTHER} for d in second])
+    first, other = made_by(store, tmp_path, RUN, OTHER)
+    assert (first["model_run_id"], first["records"], first["verdict"]) == (RUN, 400, "Nothing drifts")
+    assert (other["model_run_id"], other["records"], other["verdict"]) == (OTHER, 300, "1 of 5 columns drifts")
+    assert page(tmp_path, first["id"]) != page(tmp_path, other["id"])
+
+
+def test_a_run_that_is_gone_is_a_line_beside_the_report_of_the_other(store: Any, tmp_path: Path) -> None:
+    add(store, documents(records(300, seed=2)), [{**d, "model_run_id": OTHER} for d in documents(records(9), 301)])
+    first, gone = made_by(store, tmp_path, RUN)
+    assert first["verdict"] == "Nothing drifts"
+    assert (gone["verdict"], gone["notices"]) == ("Cannot be compared", [f"no run {OTHER}"])
+    assert f"no run {OTHER}" in index(tmp_path)
+
+
+def test_outcomes_that_come_late_are_counted_when_the_window_is_reported_again(store: Any, tmp_path: Path) -> None:
+    add(store, usual(300))
+    [before] = made_by(store, tmp_path)
+    assert before["quality"] == {"records": 0, "figures": {}, "at_training": {"auc": 0.8}}
+    store.add_outcomes([{"prediction_id": f"p{n}", "outcome": 1.0, "outcome_at": LATER} for n in range(1, 51)])
+    [after] = made_by(store, tmp_path)
+    assert after["quality"]["records"] == 50 and after["quality"]["figures"]["mean_true"] == 1.0
+    assert "Evidently's page of quality needs outcomes of both classes; only one came." in after["notices"]
+    assert len(store.reports(10)) == 1  # in place of the first
+
+
+def test_only_the_window_is_read_and_of_it_the_newest(store: Any, tmp_path: Path) -> None:
+    add(store, documents(records(50, seed=1), at=NOON - 90_000), documents(records(400, seed=2), 51))
+    [made] = made_by(store, tmp_path, most_records=250)
+    assert (made["records"], made["compared"]) == (400, 250)
+    assert "The newest 250 of 400 records are compared." in made["notices"]
+
+
+def test_reports_that_are_older_than_the_retention_go_with_their_pages(store: Any, tmp_path: Path) -> None:
+    add(store, documents(records(250, seed=1), at=NOON - 40 * 86_400), documents(records(250, seed=2), 251))
+    one = reporter(store, tmp_path, clock=lambda: NOON - 40 * 86_400 + 3600)
+    [old] = one.report(one.span(120))
+    assert (tmp_path / f"{old['id']}.html.gz").exists()
+    [new] = made_by(store, tmp_path, keep_days=30)
+    assert [kept["id"] for kept in store.reports(10)] == [new["id"]]
+    assert sorted(p.name for p in tmp_path.glob("*/*.html.gz")) == [
+        f"{Path(new['id']).name}-drift.html.gz",
+        f"{Path(new['id']).name}.html.gz",
+    ]
+    assert old["id"] not in index(tmp_path)
+
+
+def test_mongodb_keeps_reports_in_the_collection_report(mongodb_address: str, tmp_path: Path) -> None:
+    with MongoClient[Document](mongodb_address) as client:
+        client.drop_database(DATABASE)
+        store = MongoReports(mongodb_address)
+        made_by(store, tmp_path)
+        store.close()
+        [kept] = client[DATABASE][COLLECTION].find()
+    assert COLLECTION == "report" and kept["verdict"] == "Nothing to report"

@@ -1,0 +1,33 @@
+"""RETRAIN_ON_DRIFT against a real Prefect: the deployment is found, started once; Prefect remembers the cool-down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import requests
+
+from monitoring.evidently_service.retraining import DEPLOYMENT, TAG, Prefect, Retraining
+from tests.toy import ROOT
+
+
+def test_drift_starts_the_training_deployment_once_per_cool_down(training_environ: dict[str, str]) -> None:
+    address = training_environ["PREFECT_API_URL"]
+    made = requests.post(f"{address}/work_pools/", json={"name": "scorehouse", "type": "process"}, timeout=30)
+    assert made.status_code in {201, 409}, made.text
+    command = [sys.executable, "-m", "model_orchestration.apply"]
+    environ = {**os.environ, **training_environ}
+    subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=True)
+
+    def retraining(cooldown: timedelta) -> Retraining:
+        return Retraining("churn", Prefect(address), cooldown, lambda: ("card_category",))
+
+    started = retraining(timedelta(hours=1)).look()
+    flow_run = requests.get(f"{address}/flow_runs/{started}", timeout=30).json()
+    assert flow_run["state"]["type"] == "SCHEDULED" and TAG in flow_run["tags"]
+    assert flow_run["state"]["message"] == "drift in card_category"
+    assert retraining(timedelta(hours=1)).look() is None
+    assert Prefect(address).started_since(DEPLOYMENT, datetime.now(UTC) - timedelta(hours=1))
+    assert retraining(timedelta(microseconds=1)).look() not in {None, started}

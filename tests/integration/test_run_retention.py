@@ -1,0 +1,108 @@
+"""Old trainings go from a real MLflow; what serves, served or is the newest stays, whatever its age."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from model_orchestration.retention import forget
+from tests.servers import Server
+
+NOW = datetime.now(UTC)
+
+
+@dataclass
+class House:
+    """One experiment and one registered model of a name of their own."""
+
+    client: MlflowClient
+    folder: Path
+    name: str = field(default_factory=lambda: f"m{uuid.uuid4().hex[:8]}")
+    experiment: str = ""
+
+    def __post_init__(self) -> None:
+        self.experiment = self.client.create_experiment(self.name)
+        self.client.create_registered_model(self.name)
+
+    def training(self, days: float) -> tuple[str, str, str, str]:
+        """Return the runs of a training that ended so long ago (its parent, a trial, its model), and its version."""
+        parent, trial, model = (self._run(days) for _ in range(3))
+        for run in (trial, model):
+            self.client.set_tag(run, "mlflow.parentRunId", parent)
+        (self.folder / "bundle.json").write_text("{}")
+        self.client.log_artifact(model, str(self.folder / "bundle.json"), "bundle")
+        logged = self.client.create_logged_model(self.experiment, source_run_id=model)
+        self.client.log_model_artifact(logged.model_id, str(self.folder / "bundle.json"))
+        version = self.client.create_model_version(
+            self.name, f"models:/{logged.model_id}", model, model_id=logged.model_id
+        )
+        return parent, trial, model, str(version.version)
+
+    def _run(self, days: float) -> str:
+        run: str = self.client.create_run(self.experiment).info.run_id
+        self.client.set_terminated(run, end_time=int((NOW - timedelta(days=days)).timestamp() * 1000))
+        return run
+
+    def runs(self) -> set[str]:
+        return {r.info.run_id for r in self.client.search_runs([self.experiment])}
+
+    def versions(self) -> set[str]:
+        return {str(v.version) for v in self.client.search_model_versions(f"name = '{self.name}'")}
+
+    def forget(self, days: int) -> int:
+        return forget(self.client, self.experiment, self.name, days, NOW)
+
+
+@pytest.fixture
+def house(mlflow_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    before = mlflow.get_tracking_uri()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.address)
+    mlflow.set_tracking_uri(mlflow_server.address)
+    yield House(MlflowClient(mlflow_server.address), tmp_path)
+    mlflow.set_tracking_uri(before)
+
+
+def test_an_old_training_goes_whole_with_its_version_and_its_files(house: House) -> None:
+    *old, version = house.training(31)
+    *new, newest = house.training(1)
+    assert house.forget(30) == 3
+    assert house.runs() == set(new) and house.versions() == {newest}
+    assert house.client.list_artifacts(old[2]) == []
+    with pytest.raises(MlflowException):
+        house.client.get_model_version(house.name, version)
+
+
+@pytest.mark.parametrize("why", ["alias", "served"])
+def test_a_model_that_serves_or_served_stays_with_its_parent_and_its_files_but_its_trials_go(
+    house: House, why: str
+) -> None:
+    parent, trial, model, version = house.training(400)
+    house.training(1)
+    if why == "alias":
+        house.client.set_registered_model_alias(house.name, "serving", version)
+    else:
+        house.client.set_model_version_tag(house.name, version, "served.2026-01-01T00:00:00.000000Z", "{}")
+    assert house.forget(30) == 1
+    assert {parent, model} < house.runs() and trial not in house.runs()
+    assert [f.path for f in house.client.list_artifacts(model, "bundle")] == ["bundle/bundle.json"]
+
+
+def test_the_newest_model_stays_however_old(house: House) -> None:
+    parent, _, model, version = house.training(400)
+    assert house.forget(30) == 1
+    assert house.runs() == {parent, model} and house.versions() == {version}
+
+
+def test_done_again_it_finds_nothing(house: House) -> None:
+    house.training(31)
+    house.training(1)
+    house.forget(30)
+    assert house.forget(30) == 0

@@ -1,0 +1,113 @@
+"""What the store of the web pages must do, held against SQLite and against a real MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from scorehouse.errors import StoreUnavailable
+from tests.toy import HOST
+from web_service import mongo_store
+from web_service.mongo_store import MongoStore
+from web_service.sqlite_store import SqliteStore
+from web_service.store import FREE_TRIES, Offer, Store, Tries, take_try
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "mongodb":
+        address = request.getfixturevalue("mongodb_address")
+        with MongoClient[dict[str, Any]](address) as client:
+            client.drop_database(mongo_store.DATABASE)
+        made: Store = MongoStore(address)
+    else:
+        made = SqliteStore(tmp_path / "c.db")
+    yield made
+    made.close()
+
+
+def offer(id_: str, visitor: str = "v", at: float = 1000.0) -> Offer:
+    return Offer(id_, visitor, at, {"Power": 90, "Type_fuel": None, "Value_vehicle": 17600.5})
+
+
+def customer(id_: str, **fields: Any) -> dict[str, Any]:
+    return {"ID": id_, "made_up": True, "Date_birth": "1970-04-15", "cost_per_claim": 250.5, **fields}
+
+
+def test_customers_come_replace_each_other_and_made_up_ones_go(store: Store) -> None:
+    assert store.customer("1") is None and store.made_up_customer() is None
+    assert not store.has_customers(made_up=True)
+    store.add_customers([customer("1"), customer("2")])
+    store.add_customers([customer("2", made_up=False, cost_per_claim=0.0)])
+    assert store.customer("1") == customer("1")
+    assert store.customer("2") == customer("2", made_up=False, cost_per_claim=0.0)
+    assert (store.has_customers(made_up=True), store.has_customers(made_up=False)) == (True, True)
+    assert (store.made_up_customer() or {})["ID"] == "1"
+    store.remove_made_up()
+    assert store.customer("1") is None and store.customer("2") is not None
+    assert not store.has_customers(made_up=True)
+
+
+def test_an_offer_is_its_visitor_s_and_its_first_answer_stands(store: Store) -> None:
+    for asked in (offer("a"), offer("b", at=1001.0), offer("c", visitor="w")):
+        store.add_offer(asked)
+    assert store.offers_of("v") == [offer("b", at=1001.0), offer("a")]
+    assert {o.prediction_id for o in store.unanswered()} == {"a", "b", "c"}
+    assert store.unanswered()[-1] == offer("b", at=1001.0)
+    store.mark_sent(["a", "b"], 1002.0)
+    store.set_answer("a", 312.4, "", 1003.0)
+    store.set_answer("a", 999.0, "", 1004.0)
+    store.set_answer("b", None, "too rare", 1003.0)
+    store.set_answer("nobody's", 1.0, "", 1003.0)
+    first, second = store.offers_of("v")[::-1]
+    assert (first.premium, first.sent_at, first.answered_at, first.refused) == (312.4, 1002.0, 1003.0, "")
+    assert (second.premium, second.refused) == (None, "too rare")
+    assert store.unanswered() == [offer("c", visitor="w")]
+    assert store.offers_of("nobody") == []
+
+
+def test_of_a_hundred_tries_at_once_five_are_allowed(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        allowed = [until == 0 for until in pool.map(lambda _: take_try(store, "17", 1000.0), range(100))]
+    assert sum(allowed) == FREE_TRIES
+    assert store.tries("17").locked_until > 1000.0
+    store.clear_tries("17")
+    assert store.tries("17") == Tries()
+
+
+def test_tries_that_somebody_else_counted_first_are_not_set(store: Store) -> None:
+    assert store.set_tries("17", Tries(), Tries(1, 5.0))
+    assert not store.set_tries("17", Tries(), Tries(1, 5.0))
+    assert not store.set_tries("17", Tries(2, 5.0), Tries(3, 6.0))
+    assert store.set_tries("17", Tries(1, 5.0), Tries(2, 6.0))
+    assert store.tries("17") == Tries(2, 6.0)
+
+
+def test_what_is_old_is_forgotten_and_nothing_else(store: Store) -> None:
+    store.add_offer(offer("old"))
+    store.add_offer(offer("new", at=2000.0))
+    store.set_tries("old", Tries(), Tries(1, 1000.0))
+    store.set_tries("new", Tries(), Tries(1, 2000.0))
+    store.forget(1500.0)
+    assert store.offers_of("v") == [offer("new", at=2000.0)]
+    assert (store.tries("old"), store.tries("new")) == (Tries(), Tries(1, 2000.0))
+
+
+def test_a_mongodb_that_is_down_is_told_as_a_store_that_does_not_answer() -> None:
+    store = MongoStore(f"mongodb://{HOST}:9")  # the discard port: nobody answers
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        store.customer("1")
+    store.close()
+
+
+def test_a_file_that_is_no_database_is_told_as_a_store_that_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "c.db").write_text("no database" * 100)
+    store = SqliteStore(tmp_path / "c.db")
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        store.customer("1")
+    store.close()

@@ -1,0 +1,123 @@
+"""The real servers that integration tests talk to, each started once a session on a free port and a fresh folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import requests
+
+from tests.toy import HOST, ROOT, free_port, until
+
+STAND_INS = (ROOT / ".ci" / "engine" / "mongod", ROOT.parent / "shared" / "engine" / "mongod")
+BUILD_SECONDS, START_SECONDS = 600, 120
+
+
+class Server:
+    """A server process that can be stopped and started again on the same port and data."""
+
+    def __init__(self, command: list[str], address: str, log: Path, environ: dict[str, str] | None = None):
+        """Keep what starts it."""
+        self.command, self.address, self.log, self.environ = command, address, log, environ or {}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens."""
+        return int(self.address.rpartition(":")[2])
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env={**os.environ, **self.environ}, cwd=self.log.parent,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        until(self.listens, START_SECONDS, f"{self.command[0]} listens; it said:\n{self.log}")
+
+    def listens(self) -> bool:
+        """Say whether the port takes connections."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.command[0]} ended:\n{self.log.read_text(errors='replace')[-3000:]}")
+        with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
+            return True
+        return False
+
+    def stop(self) -> None:
+        """End its whole process group."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        self.process = None
+
+    @contextmanager
+    def running(self) -> Iterator[Server]:
+        """Start it, and stop it in the end."""
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
+
+
+def mongod(folder: Path) -> Server:
+    """Return a MongoDB server, not started: the one on PATH, or else the stand-in of this checkout."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port, data, log = free_port(), str(folder / "data"), folder / "mongod.log"
+    (folder / "data").mkdir(exist_ok=True)
+    if own := shutil.which("mongod"):
+        command = [own, "--bind_ip", HOST, "--port", str(port), "--dbpath", data]
+    elif STAND_INS[1].exists():
+        script = next(str(s) for s in STAND_INS if s.exists())
+        built = subprocess.run([script, "--build"], capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+        assert built.returncode == 0, f"{script} cannot be built:\n{built.stderr[-3000:]}"
+        command = [script, "-listen", f"{HOST}:{port}", "-data", data]
+    else:
+        raise AssertionError(
+            "no MongoDB to test against: install a mongod on PATH (https://www.mongodb.com/docs/manual/installation/), "
+            "or set MONGODB_TEST_ADDRESS to the mongodb:// address of a server that may be written to"
+        )
+    return Server(command, f"mongodb://{HOST}:{port}", log)
+
+
+def mlflow(folder: Path) -> Server:
+    """Return an MLflow server, not started."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--serve-artifacts",
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return Server(command, f"http://{HOST}:{port}", folder / "mlflow.log", quiet)
+
+
+def prefect(folder: Path) -> Server:
+    """Return a Prefect server, not started; its clients need PREFECT_API_URL=<address>/api."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port), "--no-ui"]
+    own = {"PREFECT_HOME": str(folder), "PREFECT_API_URL": "", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    return Server(command, f"http://{HOST}:{port}", folder / "prefect.log", own)
+
+
+def answers(server: Server, path: str = "/health") -> bool:
+    """Say whether an HTTP server is well."""
+    try:
+        return requests.get(f"{server.address}{path}", timeout=5).ok
+    except requests.RequestException:
+        return False

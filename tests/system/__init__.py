@@ -1,0 +1,1 @@
+"""Black box: these import nothing of the product but what starts it."""

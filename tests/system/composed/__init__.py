@@ -1,0 +1,1 @@
+"""The composed stack, from outside: it imports nothing of the product."""

@@ -1,0 +1,54 @@
+"""One composed stack for all of these tests, and its store."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tests.system.composed.project import ENV_FILE, HOST, compose, ill, make, write_env_file
+
+SHOWN: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what the tests want to be seen, whatever became of them."""
+    for line in SHOWN:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def shown() -> list[str]:
+    """Lines that are shown when all is over."""
+    return SHOWN
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The whole stack by its one command; what it printed. Everything is removed at the end, but images and caches."""
+    engine = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
+    assert engine.returncode == 0, f"these tests need a container engine, and none answers: {engine.stderr.strip()}"
+    write_env_file()
+    try:
+        try:
+            said = make("up", seconds=900)
+        except AssertionError as error:  # once, and not for each test
+            pytest.exit(f"the stack does not come up:\n{error}", returncode=1)
+        yield said
+    finally:
+        make("secrets", seconds=60)  # without them Compose would not even take down
+        if request.session.testsfailed:
+            SHOWN.extend([f"not well: {ill() or 'none'}", compose("logs", "--no-color", "--tail", "60", *ill())])
+        compose("--profile", "*", "down", "--volumes", "--remove-orphans")
+        ENV_FILE.unlink()
+
+
+@pytest.fixture(scope="session")
+def log(stack: str) -> Iterator[Any]:
+    """The predictions in the store, as any client of MongoDB sees them."""
+    client: MongoClient[dict[str, Any]] = MongoClient(HOST, 27018, serverSelectionTimeoutMS=3000)
+    yield client["scorehouse"]["predictions"]
+    client.close()

@@ -1,0 +1,103 @@
+"""A stack of its own for these tests: project, address, env file and tags; and how its containers are looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parents[3]
+# Another loopback address than the default one: a stack or a demo that runs on this machine is not disturbed.
+HOST = os.environ.get("COMPOSE_TEST_HOST", "127.0.0.2")
+EMULATOR = f"http://{HOST}:4566"
+TRIALS = 4
+FILES = ("docker-compose-model-registry.yml", "docker-compose-serve.yml")
+RECORD = {
+    "customer_age": 50, "gender": "M", "dependent_count": 2, "education_level": 3, "marital_status": "married",
+    "income_category": 2, "card_category": "blue", "months_on_book": 4, "total_relationship_count": 3,
+    "credit_limit": 4000, "total_revolving_bal": 2511,
+}  # fmt: skip
+# What differs from .env.local: a small training, and no pages of Grafana (its image is not everywhere to be had).
+OWN = {
+    "COMPOSE_PROJECT_NAME": "scorehouse-test", "TAG": "test", "TRIALS": str(TRIALS), "RUN_ID": "", "COMMIT": "test",
+    "BIND_ADDRESS": HOST, "CLOUD_ADDRESS": HOST, "SERVE_ADDRESS": HOST, "KINESIS_ADDRESS": EMULATOR,
+    "S3_ADDRESS": EMULATOR,
+    "GATEWAY_BIND": HOST, "COMPOSE_PROFILES": os.environ.get("COMPOSE_TEST_PROFILES", "emulator,simulators,gateway"),
+}  # fmt: skip
+ENV_FILE = ROOT / ".env.test"
+ENV = {name: value for name, value in os.environ.items() if name not in OWN}
+
+
+def write_env_file() -> None:
+    """Make `.env.test`, by which `make … env=test` knows this stack."""
+    text = (ROOT / ".env.local").read_text()
+    for name, value in OWN.items():
+        text = re.sub(rf"(?m)^{name}=.*\n", "", text) + f"{name}={value}\n"
+    ENV_FILE.write_text(text)
+
+
+def make(*words: str, seconds: float) -> str:
+    """Run `make … env=test` and return what it printed, which is in the failure if it fails."""
+    command = ["make", *words, "env=test"]
+    done = subprocess.run(command, cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-6000:]
+    return done.stdout
+
+
+def compose(*words: str) -> str:
+    """Run a command of Compose on this stack and return what it printed."""
+    files = [word for file in FILES for word in ("-f", file)]
+    env_files = [word for file in (ENV_FILE.name, ".secrets.env") for word in ("--env-file", file)]
+    command = ["docker", "compose", "-p", OWN["COMPOSE_PROJECT_NAME"], *env_files, *files, *words]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**ENV, "ENV_FILE": ENV_FILE.name}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def services() -> list[str]:
+    """Return the services that are taken in."""
+    return sorted(compose("config", "--services").split())
+
+
+def containers() -> dict[str, dict[str, Any]]:
+    """Return what the engine knows of each service's container, by service."""
+    label = f"label=com.docker.compose.project={OWN['COMPOSE_PROJECT_NAME']}"
+    listed = subprocess.run(["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=True)
+    if not (identities := listed.stdout.split()):
+        return {}
+    told = subprocess.run(["docker", "inspect", *identities], capture_output=True, text=True, check=True)
+    return {c["Config"]["Labels"]["com.docker.compose.service"]: c for c in json.loads(told.stdout)}
+
+
+def how(container: dict[str, Any]) -> str:
+    """Return a container's state and, where it has a check, its health: `running healthy`."""
+    state = container["State"]
+    return f"{state['Status']} {state.get('Health', {}).get('Status', '')}".strip()
+
+
+def ill() -> dict[str, str]:
+    """Return every container that is not well, and how it is."""
+    return {name: how(c) for name, c in containers().items() if how(c) not in {"running healthy", "running"}}
+
+
+def until(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """Return what `holds` returns once that is true; fail after `seconds`."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            if found := holds():
+                return found
+            last: object = "not yet"
+        except (requests.RequestException, OSError) as error:
+            last = error
+        assert time.monotonic() < ends, f"{what}: not within {seconds:.0f} s ({last})"
+        time.sleep(0.5)

@@ -1,0 +1,78 @@
+"""Traffic on both doors while things die: it remembers every prediction and record that was acknowledged."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import boto3
+import requests
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.system.composed.project import EMULATOR, HOST, RECORD
+
+BETWEEN_SECONDS = 0.05
+
+
+def kinesis() -> Any:
+    """Return a client of the emulator that gives up soon."""
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+    return boto3.client(
+        "kinesis", endpoint_url=EMULATOR, region_name="us-east-1", config=config,
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
+
+
+class Traffic:
+    """What was acknowledged by each door, and how often each refused or did not answer."""
+
+    def __init__(self) -> None:
+        self.answered: list[str] = []
+        self.put: list[str] = []
+        self.refused = {"http": 0, "stream": 0}
+        self._stop = Event()
+
+    @contextmanager
+    def running(self) -> Iterator[Traffic]:
+        threads = [Thread(target=self._ask), Thread(target=self._put)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _ask(self) -> None:
+        session = requests.Session()
+        while not self._stop.wait(BETWEEN_SECONDS):
+            id_ = f"http-{uuid.uuid4().hex}"
+            try:
+                answer = session.post(f"http://{HOST}:9696/predict", json={**RECORD, "prediction_id": id_}, timeout=3)
+                answer.raise_for_status()
+                self.answered.append(id_)
+            except requests.RequestException:
+                self.refused["http"] += 1
+
+    def _put(self) -> None:
+        client = kinesis()
+        while not self._stop.wait(BETWEEN_SECONDS):
+            id_ = f"stream-{uuid.uuid4().hex}"
+            data = json.dumps({**RECORD, "prediction_id": id_}).encode()
+            try:
+                client.put_record(StreamName="predictions", PartitionKey=id_, Data=data)
+                self.put.append(id_)
+            except (BotoCoreError, ClientError):
+                self.refused["stream"] += 1
+
+
+def stored(log: Any, ids: list[str]) -> set[str]:
+    """Return which of these predictions are in the store."""
+    parts = [ids[start : start + 200] for start in range(0, len(ids), 200)]
+    return {p["_id"] for part in parts for p in log.find({"$or": [{"_id": id_} for id_ in part]}, {"_id": True})}

@@ -1,0 +1,67 @@
+"""Every query of every dashboard and rule finds data in a real Prometheus beside the real house and its traffic."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import requests
+
+from tests import toy as toys
+from tests.engines import Engine
+from tests.prometheus import answers, prometheus
+from tests.streams import Outcome, Traffic
+from tests.toy import HOST, ROOT, Scorer, Service, Toy
+
+
+def send(scorer: Scorer, toy: Toy) -> None:
+    """Drifting records enough for a verdict, single ones, bad ones, and what really happened."""
+    records = toys.records(toy.use_case, 600, seed=5, drift=1.0)
+    answered = requests.post(f"{scorer.url}/predict", json=records, timeout=30).json()
+    outcomes = [{"prediction_id": a["prediction_id"], "outcome": i % 5 == 0} for i, a in enumerate(answered)]
+    requests.post(f"{scorer.url}/outcomes", json=outcomes, timeout=30).raise_for_status()
+    for record in records[:20]:
+        requests.post(f"{scorer.url}/predict", json=record, timeout=5).raise_for_status()
+        assert requests.post(f"{scorer.url}/predict", json={**record, "gender": "X"}, timeout=5).status_code == 422
+
+
+def checked(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "monitoring.check_dashboards", address, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_every_query_of_dashboards_and_rules_finds_data_after_traffic(
+    toy: Toy, engine: Engine, scorer: Scorer, traffic: Traffic, tmp_path: Path
+) -> None:
+    folder, port = tmp_path / "data", toys.free_port()
+    web, shipper = toys.scorer(folder, scorer.environ["RUN_ID"]), toys.shipper(folder)
+    monitor = Service("monitoring.evidently_service", {**web.environ, "MONITOR_PORT": str(port)}, folder / "m.log")
+    ports = {
+        "9696": web.environ["SCORER_PORT"],
+        "9697": scorer.environ["STREAM_METRICS_PORT"],
+        "9698": shipper.environ["SHIPPER_METRICS_PORT"],
+        "8085": str(port),
+    }
+    with (
+        toys.running(web, scorer, shipper, monitor),
+        prometheus(tmp_path, {usual: int(here) for usual, here in ports.items()}) as asked,
+    ):
+        toys.until(lambda: answers(f"http://{HOST}:{port}/readyz"), 60, "the monitor is ready")
+        toys.until(lambda: asked.value("sum(up) == 4"), 20, "Prometheus reads all four")
+        before = checked(asked.address)
+        assert before.returncode == 1, "without traffic much is missing"
+        assert "scorehouse_quality" in before.stdout
+        send(web, toy)
+        traffic.put(engine.client(), 150)
+        toys.until(lambda: asked.value("scorehouse_stream_batch_seconds_count > 0"), 20, "the first batch is seen")
+        traffic.put(engine.client(), 150)
+        Outcome(engine.client()).wait(traffic, 30)
+        after = checked(asked.address, "--wait", "30")
+        assert after.returncode == 0, after.stdout + after.stderr
+
+
+def test_a_prometheus_that_is_not_there_is_told_in_one_line() -> None:
+    told = checked(f"http://{HOST}:9")
+    assert told.returncode == 1
+    assert told.stderr.strip() == f"check_dashboards: Prometheus at http://{HOST}:9 does not answer (ConnectionError)"

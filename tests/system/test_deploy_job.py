@@ -1,0 +1,180 @@
+"""The deploy job against a machine of its own: sshd with a pinned host key, a checkout, the Docker-free house."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scorehouse.bundle import ONNX
+from tests import engines, servers
+from tests.registered import Mlflow
+from tests.servers import Server
+from tests.streams import create_streams
+from tests.system import house as houses
+from tests.system.house import House
+from tests.toy import HOST, ROOT, Toy, free_port, until
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@dataclass
+class Project:
+    """The repository that people push to, the machine's clone of it, and the way there."""
+
+    origin: Path
+    machine: Path
+    port: int
+    keys: Path
+
+    def push(self, run_id: str, message: str = "another run") -> str:
+        """Change RUN_ID in .env.cloud on main, as a person does; return the commit."""
+        file = self.origin / ".env.cloud"
+        file.write_text(re.sub(r"(?m)^RUN_ID=.*$", f"RUN_ID={run_id}", file.read_text()))
+        git(self.origin, "commit", "-qam", message)
+        return git(self.origin, "rev-parse", "HEAD")
+
+    def deploy(self, commit: str, host_keys: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the workflow's one step."""
+        given = {
+            **os.environ, "DEPLOY_HOST": HOST, "DEPLOY_USER": getpass.getuser(), "DEPLOY_PORT": str(self.port),
+            "DEPLOY_SSH_KEY": (self.keys / "deploy").read_text(),
+            "DEPLOY_HOST_KEYS": host_keys or f"[{HOST}]:{self.port} {(self.keys / 'host.pub').read_text()}",
+        }  # fmt: skip
+        command = [str(ROOT / "deploy" / "push.sh"), commit]
+        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=180, check=False)
+
+    def at(self) -> str:
+        """The commit that the machine has."""
+        return git(self.machine, "rev-parse", "HEAD")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """MLflow, a stream and every door."""
+    folder = tmp_path_factory.mktemp("house")
+    engine = engines.ministack(folder / "engine")
+    with servers.mlflow(folder / "mlflow").running() as mlflow, engine.running():
+        until(lambda: servers.answers(mlflow), servers.START_SECONDS, "MLflow is well")
+        create_streams(engine.client(), 1)
+        with houses.running(folder / "data", Mlflow(mlflow.address), engine) as house:
+            yield house
+
+
+@pytest.fixture(scope="module")
+def project(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A repository whose .env.cloud names this house, cloned by a machine that a key may tell what to deploy."""
+    folder = tmp_path_factory.mktemp("project")
+    origin, machine, keys = folder / "origin", folder / "machine", folder / "keys"
+    origin.mkdir()
+    wanted = ["deploy", "stack", "server", "src", "use_cases", ".env.cloud"]
+    tracked = subprocess.run(["git", "ls-files", *wanted], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    for name in tracked.split() or [str(p.relative_to(ROOT)) for w in wanted for p in files(ROOT / w)]:
+        (origin / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, origin / name)
+    settings = {
+        "MLFLOW_ADDRESS": house.mlflow.address, "SCORER_PORT": house.scorer.url.rpartition(":")[2],
+        "DOORS": ",".join(house.doors),
+    }  # fmt: skip
+    text = (origin / ".env.cloud").read_text()
+    for name, value in settings.items():
+        text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
+    (origin / ".env.cloud").write_text(text)
+    git(origin, "init", "-q", "-b", "main")
+    git(origin, "add", "-A")
+    git(origin, "commit", "-qm", "first")
+    git(folder, "clone", "-q", str(origin), str(machine))
+    keys.mkdir()
+    for name in ("deploy", "host"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name], check=True)
+    with sshd(keys, machine).running() as server:
+        yield Project(origin, machine, server.port, keys)
+
+
+def files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+
+
+def sshd(keys: Path, machine: Path) -> Server:
+    """An sshd on a free port, whose one key may run deploy/vm.sh of the machine's checkout and nothing else."""
+    program = shutil.which("sshd") or "/usr/sbin/sshd"
+    if not Path(program).exists():
+        raise AssertionError("these tests need sshd: Debian's openssh-server, which .ci/run installs")
+    Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
+    python = f"env PYTHONPATH={machine / 'src'}:{machine} {sys.executable} -m stack.host cloud"
+    told = {
+        "SCOREHOUSE_START": f"{python} server.deploy", "SCOREHOUSE_BUILD": f"{python} server.deploy",
+        "SCOREHOUSE_CHECK": f"{python} server.check",
+    }  # fmt: skip
+    script = keys / "forced.sh"
+    exports = "\n".join(f"export {name}='{value}'" for name, value in told.items())
+    script.write_text(f"#!/bin/sh\n{exports}\nexec {machine / 'deploy' / 'vm.sh'}\n")
+    script.chmod(0o755)
+    public = (keys / "deploy.pub").read_text()
+    (keys / "authorized_keys").write_text(f'command="{script}",restrict {public}')
+    port = free_port()
+    (keys / "sshd_config").write_text(
+        f"Port {port}\nListenAddress {HOST}\nHostKey {keys / 'host'}\nAuthorizedKeysFile {keys / 'authorized_keys'}\n"
+        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n"
+        f"PermitRootLogin prohibit-password\nPidFile {keys / 'sshd.pid'}\n"
+    )
+    command = [program, "-D", "-e", "-f", str(keys / "sshd_config")]
+    return Server(command, f"ssh://{HOST}:{port}", keys / "sshd.log")
+
+
+def test_a_good_run_is_deployed_and_a_bad_one_leaves_everything_as_it_was(
+    project: Project, house: House, toy: Toy, tmp_path: Path
+) -> None:
+    good, better = (house.mlflow.with_bundle(toy, tmp_path) for _ in range(2))
+    for run_id in (good, better):
+        commit = project.push(run_id)
+        done = project.deploy(commit)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"run {run_id} is served by every door" in done.stdout
+        assert f"run {run_id} answers: churn chance" in done.stdout
+        assert (project.at(), house.served()) == (commit, {run_id})
+    assert f"commit {commit[:12]}" in house.command("server.deployments").stdout.splitlines()[1]
+    bad = house.mlflow.with_bundle(toy, tmp_path, damage={ONNX: b"nothing"})
+    done = project.deploy(project.push(bad))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"deploy: run {bad}: {ONNX} is damaged" in done.stderr
+    assert f"gone back to {commit}" in done.stderr
+    assert (project.at(), house.served()) == (commit, {better})
+
+
+def test_the_key_deploys_commits_of_main_and_does_nothing_else(project: Project) -> None:
+    before = project.at()
+    git(project.origin, "checkout", "-qb", "aside")
+    aside = project.push("e" * 32)
+    git(project.origin, "checkout", "-q", "main")
+    for asked, reason in ((aside, "is not on main"), ("rm -rf /", "40 hex digits"), ("-h", "40 hex digits")):
+        done = project.deploy(asked)
+        assert done.returncode == 2 and reason in done.stderr, done.stderr
+    assert project.at() == before
+
+
+def test_another_host_key_than_the_pinned_one_ends_it_before_anything_is_sent(project: Project) -> None:
+    other = f"[{HOST}]:{project.port} {(project.keys / 'deploy.pub').read_text()}"
+    done = project.deploy(project.at(), other)
+    assert done.returncode == 255 and "Host key verification failed" in done.stderr
+
+
+def test_every_action_of_the_workflows_is_pinned_by_its_commit() -> None:
+    workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert [w.name for w in workflows] == ["ci.yml", "deploy.yml"]
+    for workflow in workflows:
+        jobs = yaml.safe_load(workflow.read_text())["jobs"].values()
+        used = [step["uses"] for job in jobs for step in job["steps"] if "uses" in step]
+        assert used and all(re.search(r"@[0-9a-f]{40}$", action) for action in used)

@@ -1,0 +1,122 @@
+"""Real Prometheus and Alertmanager beside the real house: drifting traffic fires, usual clears, both are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import orjson
+import pytest
+import requests
+
+from scorehouse.usecase import load_use_case
+from tests import toy as toys
+from tests.prometheus import Asked, answers, program, prometheus
+from tests.toy import HOST, ROOT, Scorer, Service, Toy
+
+CHURN = load_use_case("churn")
+ALERTMANAGER = ROOT / "monitoring" / "alertmanager" / "start.sh"
+
+
+class Webhook(ThreadingHTTPServer):
+    """Keeps the alerts that it is told, as (name, status)."""
+
+    def __init__(self) -> None:
+        told: list[tuple[str, str]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                told.extend((alert["labels"]["alertname"], alert["status"]) for alert in body["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        super().__init__((HOST, 0), Handler)
+        self.told = told
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    server = Webhook()
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class House:
+    """Scorer, shipper and monitor, and their ports by the usual ones."""
+
+    scorer: Scorer
+    ports: dict[str, int]
+    sent: int = 0
+
+    def post(self, seed: int, drift: float) -> None:
+        """Two windows of traffic; each part is read before the next comes, so that several evaluations see it."""
+        records = toys.records(CHURN, 1000, seed=seed, drift=drift)
+        for start in range(0, len(records), 250):
+            part = records[start : start + 250]
+            requests.post(f"{self.scorer.url}/predict", json=part, timeout=30).raise_for_status()
+            self.sent += len(part)
+            toys.until(self._read, 30, "the monitor has read what was sent")
+
+    def _read(self) -> bool:
+        text = requests.get(f"http://{HOST}:{self.ports['8085']}/metrics", timeout=5).text
+        return f'scorehouse_followed_records_total{{dataset_name="churn"}} {self.sent:.1f}\n' in text
+
+
+@contextmanager
+def house(folder: Path, toy: Toy) -> Iterator[House]:
+    """Start the house, and stop it."""
+    scorer = toys.scorer(folder, toys.cache_in(folder, toy))
+    shipper, port = toys.shipper(folder), toys.free_port()
+    monitor = Service("monitoring.evidently_service", {**scorer.environ, "MONITOR_PORT": str(port)}, folder / "m.log")
+    ports = {"9696": scorer.environ["SCORER_PORT"], "9698": shipper.environ["SHIPPER_METRICS_PORT"], "8085": str(port)}
+    with toys.running(scorer, shipper, monitor):
+        toys.until(lambda: answers(f"http://{HOST}:{port}/readyz"), 60, f"the monitor is ready: {monitor.said()}")
+        yield House(scorer, {usual: int(here) for usual, here in ports.items()})
+
+
+@contextmanager
+def alerting(folder: Path, ports: dict[str, int], webhook: Webhook) -> Iterator[Asked]:
+    """Prometheus with the product's rules, and Alertmanager with the product's start script."""
+    port = toys.free_port()
+    script = [str(ALERTMANAGER), f"--storage.path={folder}", "--cluster.listen-address="]
+    environ = {
+        "ALERTMANAGER": "prometheus-alertmanager",
+        "ALERTMANAGER_CONFIG": str(folder / "alertmanager.yml"),
+        "ALERT_WEBHOOK_URL": f"http://{HOST}:{webhook.server_port}/",
+        "ALERT_GROUP_WAIT": "1s",
+        "ALERT_GROUP_INTERVAL": "2s",
+    }
+    command = [*script, f"--web.listen-address={HOST}:{port}"]
+    with (
+        prometheus(folder, {**ports, "9093": port}) as asked,
+        program("prometheus-alertmanager", command, folder, **environ),
+    ):
+        yield asked
+
+
+def test_drift_is_told_to_the_webhook_and_so_is_its_end(toy: Toy, webhook: Webhook, tmp_path: Path) -> None:
+    with house(tmp_path, toy) as running, alerting(tmp_path, running.ports, webhook) as asked:
+        running.post(seed=31, drift=0.0)
+        toys.until(lambda: asked.value("scorehouse_window_records == 500"), 40, "Prometheus has the monitor's window")
+        assert not asked.firing("DriftDetected")
+        running.post(seed=32, drift=1.0)
+        toys.until(lambda: asked.firing("DriftDetected"), 40, "drifting traffic fires")
+        toys.until(lambda: ("DriftDetected", "firing") in webhook.told, 20, "the webhook is told")
+        running.post(seed=33, drift=0.0)
+        toys.until(lambda: not asked.firing("DriftDetected"), 40, "usual traffic clears it")
+        toys.until(lambda: ("DriftDetected", "resolved") in webhook.told, 30, "the webhook is told of the end")
+        for job in ("scorer", "shipper", "monitor"):
+            assert asked.value(f'up{{job="{job}"}} == 1'), f"{job} is scraped"
+        assert asked.value('evidently:data_drift:p_value{feature="gender", feature_type="cat"}')
+        assert asked.value("scorehouse:http_seconds:p99_5m")

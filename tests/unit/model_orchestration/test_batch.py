@@ -1,0 +1,323 @@
+"""The nightly batch: every row once, in one file or the other, whole or not at all, the same each time it is run."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from model_orchestration.batch import applications
+from model_orchestration.batch.applications import Applications
+from model_orchestration.batch.day import Report, Waiting, score_day
+from model_orchestration.batch.places import Folder, day_of
+from model_orchestration.batch.sample import write_sample
+from model_orchestration.batch.scoring import Model, Scored, score_chunk
+from scorehouse.errors import AlreadyRunning, TableError
+from scorehouse.registry import Version
+from scorehouse.usecase import Schedule
+from tests import toy as toys
+from tests.unit.toy import Toy
+
+DAY = date(2026, 11, 20)
+ROWS = 300
+
+
+@pytest.fixture(scope="module")
+def model(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("model")
+    run_id = toys.cache_in(folder, toy)  # type: ignore[arg-type]
+    return Model("churn", Version("1", run_id, toy.digest), "http://127.0.0.1:9", str(folder / "bundles"))
+
+
+@pytest.fixture(scope="module")
+def records(toy: Toy) -> list[dict[str, Any]]:
+    return toys.records(toy.use_case, ROWS)
+
+
+@pytest.fixture
+def frame(records: list[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(records)
+    table.insert(3, "application", [f"A{i}" for i in range(ROWS)])
+    return table
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path
+
+
+def here(model: Model, chunk: pa.Table, text: bool) -> Waiting:
+    return lambda: score_chunk(model, chunk, text)
+
+
+def run(toy: Toy, folder: Path, model: Model, submit: Callable[..., Waiting] = here, in_flight: int = 1) -> Report:
+    return score_day(toy.use_case, Folder(folder), DAY, model, submit, in_flight, lambda share, rows: None)
+
+
+def out(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return pd.read_parquet(folder / f"out/{DAY}.parquet"), pd.read_parquet(folder / f"out/{DAY}.rejected.parquet")
+
+
+def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int = 37) -> None:
+    whole = Applications.chunks
+    monkeypatch.setattr(Applications, "chunks", lambda self: whole(self, rows))
+    monkeypatch.setattr(applications, "_BLOCK", 4096)
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
+def test_a_day_of_any_format_is_answered_as_the_door_would_in_its_order(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, records: list[dict[str, Any]], ending: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    small_chunks(monkeypatch)
+    file = folder / f"in/{DAY}.{ending}"
+    if ending == "parquet":
+        frame.to_parquet(file)
+    else:
+        text = frame.to_csv(index=False, sep=";").encode()
+        file.write_bytes(gzip.compress(text) if ending == "csv.gz" else text)
+    report = run(toy, folder, model)
+    scored, rejected = out(folder)
+    assert (report.rows, report.scored, report.rejected) == (ROWS, ROWS, 0)
+    assert list(scored["churn chance"]) == toy.bundle().scorer(toy.use_case).score(records)
+    assert list(scored.columns) == [*frame.columns, "predicted_left", "churn chance", "model_run_id"]
+    assert list(scored["application"]) == list(frame["application"])
+    assert set(scored["model_run_id"]) == {model.version.run_id}
+    np.testing.assert_array_equal(scored["predicted_left"], scored["churn chance"] >= 0.5)
+    pd.testing.assert_series_equal(scored["credit_limit"], frame["credit_limit"].astype(float))
+    assert rejected.empty and list(rejected.columns)[-2:] == ["row", "reason"]
+
+
+def test_the_order_of_columns_changes_nothing(toy: Toy, folder: Path, model: Model, frame: pd.DataFrame) -> None:
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    run(toy, folder, model)
+    first, _ = out(folder)
+    frame[list(frame.columns[::-1])].to_csv(folder / f"in/{DAY}.csv", index=False)
+    run(toy, folder, model)
+    pd.testing.assert_frame_equal(out(folder)[0][first.columns], first)
+
+
+def test_bad_rows_stand_in_the_second_file_with_reasons_and_cost_the_others_nothing(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_chunks(monkeypatch)
+    table = frame.astype(object)
+    table.loc[[3, 200], "card_category"] = "bronze"
+    table.loc[41, "customer_age"] = "old"
+    table.loc[[7, 8], "gender"] = None
+    table.to_csv(folder / f"in/{DAY}.csv", index=False)
+    report = run(toy, folder, model)
+    scored, rejected = out(folder)
+    assert list(rejected["row"]) == [3, 41, 200]
+    assert list(rejected["application"]) == ["A3", "A41", "A200"]
+    assert "card_category: is not allowed, one of 'blue', 'silver'" in rejected["reason"][0]
+    assert rejected["customer_age"][1] == "old"
+    assert list(scored["application"]) == [f"A{i}" for i in range(ROWS) if i not in {3, 41, 200}]
+    assert "card_category: 2 rows, row 3 is not allowed" in str(report) and "row 200" in str(report)
+    assert "bronze" not in str(report)  # what people wrote does not go into logs
+
+
+def test_a_missing_column_refuses_the_table_and_names_what_it_may_be_called(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.rename(columns={"credit_limit": "Credit Limit"}).to_csv(folder / f"in/{DAY}.csv", index=False)
+    with pytest.raises(TableError, match="credit_limit: is it the column 'Credit Limit'"):
+        run(toy, folder, model)
+    assert list((folder / "out").iterdir()) == []
+
+
+def test_a_misspelt_optional_column_is_named_among_what_was_not_scored(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.rename(columns={"total_trans_ct": "total_trans_cnt"}).to_csv(folder / f"in/{DAY}.csv", index=False)
+    assert "handed on and not scored: application, total_trans_cnt" in str(run(toy, folder, model))
+
+
+def test_a_folder_that_cannot_be_written_is_named(toy: Toy, folder: Path, model: Model, frame: pd.DataFrame) -> None:
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    (folder / "out").write_text("a file is in the way")
+    with pytest.raises(TableError, match=f"{folder} cannot be written"):
+        run(toy, folder, model)
+
+
+def test_a_table_of_which_no_row_can_be_scored_is_refused_and_what_was_there_stays(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    run(toy, folder, model)
+    before = (folder / f"out/{DAY}.parquet").read_bytes()
+    frame.assign(gender="other").to_csv(folder / f"in/{DAY}.csv", index=False)
+    with pytest.raises(TableError, match=r"no row that can be scored[\s\S]*gender: 300 rows, row 0"):
+        run(toy, folder, model)
+    assert (folder / f"out/{DAY}.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("csv", b"", "cannot be read"),
+        ("csv", b"a,b\n1,2\n", "lacks columns"),
+        ("parquet", b"PAR1 but not really", "cannot be read"),
+        ("csv.gz", gzip.compress(b"a,b\n1,2\n" * 1000)[:40], "cannot be read"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name(
+    toy: Toy, folder: Path, model: Model, name: str, content: bytes, said: str
+) -> None:
+    (folder / f"in/{DAY}.{name}").write_bytes(content)
+    with pytest.raises(TableError, match=said) as refused:
+        run(toy, folder, model)
+    assert f"{DAY}.{name}" in str(refused.value)
+
+
+def test_a_line_that_is_not_whole_refuses_the_table_without_telling_its_content(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    text = frame.to_csv(index=False)
+    (folder / f"in/{DAY}.csv").write_text(text + "50,secret\n")
+    with pytest.raises(TableError, match="Row #302: Expected 20 columns") as refused:
+        run(toy, folder, model)
+    assert "secret" not in str(refused.value)
+
+
+def test_no_applications_and_two_files_of_them_are_named(toy: Toy, folder: Path, model: Model) -> None:
+    with pytest.raises(TableError, match=r"no applications of 2026-11-20: .* in/2026-11-20\.parquet"):
+        run(toy, folder, model)
+    for ending in ("csv", "parquet"):
+        (folder / f"in/{DAY}.{ending}").touch()
+    with pytest.raises(TableError, match="which are the applications"):
+        run(toy, folder, model)
+
+
+def test_a_run_that_dies_half_way_leaves_nothing_and_the_next_gives_one_whole_file(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_chunks(monkeypatch)
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    chunks = 0
+
+    def dies(model: Model, chunk: pa.Table, text: bool) -> Waiting:
+        nonlocal chunks
+        chunks += 1
+        if chunks == 5:
+            raise KeyboardInterrupt
+        return here(model, chunk, text)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, folder, model, dies)
+    assert not list((folder / "out").glob("*.parquet"))
+    run(toy, folder, model)
+    first = (folder / f"out/{DAY}.parquet").read_bytes()
+    assert list(out(folder)[0]["application"]) == list(frame["application"])
+    assert sorted(p.name for p in (folder / "out").iterdir()) == [f"{DAY}.parquet", f"{DAY}.rejected.parquet"]
+    run(toy, folder, model)
+    assert (folder / f"out/{DAY}.parquet").read_bytes() == first
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_progress_grows_to_the_end(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    small_chunks(monkeypatch)
+    file = folder / f"in/{DAY}.{ending}"
+    frame.to_parquet(file) if ending == "parquet" else frame.to_csv(file, index=False)
+    seen: list[tuple[float, int]] = []
+    score_day(toy.use_case, Folder(folder), DAY, model, here, 1, lambda share, rows: seen.append((share, rows)))
+    assert seen == sorted(seen) and seen[-1] == (1.0, ROWS)
+    assert ending == "csv" or seen[0][0] == pytest.approx(37 / ROWS)  # of a CSV many blocks are read ahead
+
+
+def test_chunks_are_submitted_ahead_but_no_more_than_allowed_and_written_in_order(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_chunks(monkeypatch, 20)
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    open_, most = 0, 0
+
+    def later(model: Model, chunk: pa.Table, text: bool) -> Waiting:
+        nonlocal open_, most
+        open_ += 1
+        most = max(most, open_)
+
+        def wait() -> Scored:
+            nonlocal open_
+            open_ -= 1
+            return score_chunk(model, chunk, text)
+
+        return wait
+
+    run(toy, folder, model, later, in_flight=4)
+    assert most == 4
+    assert list(out(folder)[0]["application"]) == list(frame["application"])
+
+
+def test_two_runs_of_one_day_do_not_write_into_each_other(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    with Folder(folder).workspace(DAY), pytest.raises(AlreadyRunning, match="2026-11-20"):
+        run(toy, folder, model)
+
+
+def test_a_column_of_the_applications_gives_way_to_an_answers_column_of_its_name(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.assign(**{"churn chance": 9.0}).to_parquet(folder / f"in/{DAY}.parquet")
+    run(toy, folder, model)
+    assert out(folder)[0]["churn chance"].max() <= 1
+
+
+def test_parquet_columns_of_other_types_are_read_as_what_they_mean(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, records: list[dict[str, Any]]
+) -> None:
+    frame["gender"] = frame["gender"].astype("category")
+    frame["credit_limit"] = frame["credit_limit"].astype("float32")
+    table = pa.Table.from_pandas(frame.astype({"total_trans_ct": float}))
+    gap = pa.array([np.nan, *frame["total_trans_amt"][1:]], pa.float64(), from_pandas=False)
+    pq.write_table(table.set_column(table.schema.get_field_index("total_trans_amt"), "total_trans_amt", gap),
+                   folder / f"in/{DAY}.parquet")  # fmt: skip
+    report = run(toy, folder, model)
+    expected = [dict(r, credit_limit=float(np.float32(r["credit_limit"]))) for r in records]
+    expected[0]["total_trans_amt"] = None
+    assert report.rejected == 0
+    assert list(out(folder)[0]["churn chance"]) == toy.bundle().scorer(toy.use_case).score(expected)
+
+
+def test_what_a_killed_run_left_behind_is_written_over(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    left = folder / "out" / f".{DAY}"
+    left.mkdir(parents=True)
+    (left / "scored.parquet").write_bytes(os.urandom(100))
+    assert run(toy, folder, model).scored == ROWS
+    assert not left.exists()
+
+
+def test_a_days_sample_is_the_same_each_time_and_can_be_scored(toy: Toy, tmp_path: Path, model: Model) -> None:
+    where = Folder(tmp_path)
+    assert write_sample(toy.use_case, where, DAY, 50) == f"in/{DAY}.parquet"
+    first = (tmp_path / f"in/{DAY}.parquet").read_bytes()
+    write_sample(toy.use_case, where, DAY, 50)
+    assert (tmp_path / f"in/{DAY}.parquet").read_bytes() == first
+    report = run(toy, tmp_path, model)
+    assert (report.scored, report.rejected, report.carried) == (50, 0, ["application"])
+
+
+def test_without_a_day_it_is_yesterday_by_the_use_cases_own_clock(toy: Toy) -> None:
+    new_york = replace(toy.use_case, schedule=Schedule(timezone="America/New_York"))
+    now = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # still the evening of the 20th there
+    assert [day_of(None, case, now) for case in (toy.use_case, new_york)] == [date(2026, 11, 20), date(2026, 11, 19)]
+    with pytest.raises(TableError, match="DATE='tomorrow': a day is written YYYY-MM-DD"):
+        day_of("tomorrow", toy.use_case, now)

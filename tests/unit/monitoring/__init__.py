@@ -1,0 +1,1 @@
+"""The monitor's parts, without a server."""

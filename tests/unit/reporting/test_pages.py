@@ -1,0 +1,137 @@
+"""The index in words, the folder that is served, and the server where there is no Nginx."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from reporting.__main__ import told
+from reporting.document import Span, document, empty, refused
+from reporting.folder import ReportFolder
+from reporting.pages import index, when
+from reporting.reporter import Reporter
+from reporting.serve import server
+from scorehouse.report_store import Answered
+from tests.unit.monitoring.house import RUN
+from tests.unit.reporting.test_compared import compared, traffic
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+MORNING = Span(NOON - timedelta(minutes=180), NOON)
+MARKUP = "<script>alert(1)</script>"
+
+
+def drifting() -> dict[str, Any]:
+    quality = {"records": 40, "figures": {"auc": 0.71}, "at_training": {"auc": 0.8}}
+    run = Answered("house", RUN, 1500)
+    return document(run, MORNING, NOON, compared(traffic((900, 0), (600, 1))), quality) | {"evidently": {"drift": []}}
+
+
+def shown(reports: list[dict[str, Any]]) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", index(reports, {}).partition("</style>")[2]))
+
+
+def test_the_index_says_what_drifts_by_how_much_since_when_and_how_good_the_answers_were() -> None:
+    text = shown([drifting()])
+    assert "1 of 5 columns drifts" in text and "house" in text
+    assert "09:00 to 12:00 UTC, 1,500 records by run aaaaaaaa" in text
+    assert re.search(r"limit moved by 0\.\d\d, since 21 Nov 12:\d\d", text)
+    assert "AUC 0.71 by 40 outcomes" in text
+    assert "Evidently: drift" in text
+
+
+def test_nothing_to_report_is_a_line_unless_something_came_after_all() -> None:
+    nothing = empty(MORNING, NOON)
+    assert "09:00 to 12:00 UTC: nothing to report, no prediction was answered." in shown([nothing])
+    assert "nothing to report" not in shown([drifting(), nothing])
+    assert "No report was made yet." in shown([])
+
+
+def test_what_cannot_be_compared_says_why_and_is_no_markup() -> None:
+    html = index([refused(Answered("house", RUN, 3), MORNING, NOON, MARKUP)], {})
+    assert "Cannot be compared" in html and "3 records" in html
+    assert MARKUP not in html and "&lt;script&gt;" in html
+
+
+def test_a_report_is_told_in_one_line() -> None:
+    assert told(drifting()) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 1,500 records: 1 of 5 columns drifts"
+    assert told(empty(MORNING, NOON)) == "09:00 to 12:00 UTC: nothing to report, no prediction was answered"
+    gone = refused(Answered("house", RUN, 3), MORNING, NOON, "no run a")
+    assert told(gone) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 3 records: cannot be compared: no run a"
+
+
+def test_a_window_ends_at_a_whole_minute_of_utc() -> None:
+    nothing: Any = None
+    made = Reporter(nothing, nothing, nothing, {}, 5000, clock=lambda: NOON.timestamp() - 59)
+    assert made.span(180) == MORNING  # what was answered a moment ago is in it
+    assert made.span(180, datetime(2026, 11, 21, 12, 0, 30)) == MORNING  # noqa: DTZ001 - as a person gives it
+    assert made.span(180, datetime.fromisoformat("2026-11-21T13:00+01:00")) == MORNING
+    assert MORNING.name == "20261121T1200Z-180min"
+
+
+@pytest.mark.parametrize(
+    ("since", "from_start", "ended", "words"),
+    [
+        (None, False, None, "over the whole window, in no part of it clearly"),
+        ("2026-11-21T10:05:00+00:00", False, None, "since 21 Nov 10:05"),
+        ("2026-11-21T09:05:00+00:00", True, None, "from the window's beginning or before"),
+        ("2026-11-21T10:05:00+00:00", False, "2026-11-21T11:00:00+00:00", "since 21 Nov 10:05, until 21 Nov 11:00"),
+    ],
+)
+def test_since_when_a_column_drifts(since: str | None, from_start: bool, ended: str | None, words: str) -> None:
+    assert when({"since": since, "from_start": from_start, "ended": ended}) == words
+
+
+def test_old_pages_go_by_the_time_in_their_names_and_nothing_else_does(tmp_path: Path) -> None:
+    folder = ReportFolder(tmp_path)
+    for name in (
+        "house/20261101T1200Z-180min-a",
+        "house/20261101T1200Z-180min-a-drift",
+        "house/20261120T1200Z-180min-b",
+    ):
+        folder.write_page(name, "x")
+    folder.write_index("index")
+    (tmp_path / "house" / "notes.html.gz").write_bytes(b"mine")
+    assert folder.forget(NOON - timedelta(days=7)) == 2
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [
+        "20261120T1200Z-180min-b.html.gz", "index.html", "notes.html.gz",
+    ]  # fmt: skip
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[HTTPConnection]:
+    with server("127.0.0.1", 0, folder) as made:
+        thread = Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield HTTPConnection("127.0.0.1", made.server_port, timeout=5)
+        made.shutdown()
+        thread.join()
+
+
+def asked(connection: HTTPConnection, path: str, **headers: str) -> tuple[int, str | None, bytes]:
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, answer.headers["Content-Encoding"], answer.read()
+
+
+def test_pages_are_served_zipped_to_whoever_can_unzip_and_nothing_else_is_served(tmp_path: Path) -> None:
+    ReportFolder(tmp_path / "reports").write_page("house/a", "hello")
+    (tmp_path / "reports" / "house" / ".a.html.gz.7").write_bytes(b"half")
+    (tmp_path / "secret.html").write_text("secret")
+    with served(tmp_path / "reports") as at:
+        assert asked(at, "/")[0] == 200 and b"No reports yet" in asked(at, "/")[2]
+        status, coding, body = asked(at, "/house/a.html", **{"Accept-Encoding": "gzip"})
+        assert (status, coding, gzip.decompress(body)) == (200, "gzip", b"hello")
+        assert asked(at, "/house/a.html") == (200, None, b"hello")
+        for path in ("/house/", "/house/b.html", "/house/a.html.gz", "/house/.a.html.gz.7", "/../secret.html"):
+            assert asked(at, path)[0] == 404, path
+        ReportFolder(tmp_path / "reports").write_index("the index")
+        assert asked(at, "/") == (200, None, b"the index")

@@ -1,0 +1,81 @@
+"""Settings: read once, checked at start, and a bad one is named with what it should be."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from scorehouse.errors import SettingError
+from scorehouse.settings import Settings, read_settings, settings_or_exit
+
+RUN = "0123456789abcdef" * 2
+
+
+def test_nothing_set_is_the_local_stack() -> None:
+    settings = read_settings({})
+    assert (settings.scorer_port, settings.run_id, settings.use_case) == (9696, "", "churn")
+    assert settings.mlflow_address == "http://127.0.0.1:5051"
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert read_settings({"SCORER_PORT": "", "MLFLOW_ADDRESS": ""}) == read_settings({})
+
+
+def test_mlflow_is_looked_for_on_the_cloud_host_unless_it_has_its_own_address() -> None:
+    assert read_settings({"CLOUD_ADDRESS": "cloud"}).mlflow_address == "http://cloud:5051"
+    given = {"CLOUD_ADDRESS": "cloud", "MLFLOW_ADDRESS": "https://mlflow.example/"}
+    assert read_settings(given).mlflow_address == "https://mlflow.example"
+
+
+def test_other_programs_variables_are_left_alone() -> None:
+    assert read_settings({"PATH": "/bin", "SCORER_PRT": "1"}) == read_settings({})
+
+
+@pytest.mark.parametrize("run_id", ["", "production", RUN])
+def test_a_run_id_may_be_empty_or_an_alias_or_32_hex_digits(run_id: str) -> None:
+    assert read_settings({"RUN_ID": run_id}).run_id == run_id
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RUN_ID", "staging", "32 hex digits"),
+        ("RUN_ID", RUN.upper(), "32 hex digits"),
+        ("SCORER_PORT", "abc", "integer"),
+        ("SCORER_PORT", "70000", "65535"),
+        ("MLFLOW_ADDRESS", "localhost:5051", "http://"),
+        ("USE_CASE", "../secrets", "match pattern"),
+        ("LOG_LEVEL", "chatty", "DEBUG"),
+        ("MAX_RECORDS", "0", "greater than or equal to 1"),
+        ("TRAINING_INTERVAL_MINUTES", "-5", "greater than or equal to 1"),
+        ("MONGODB_ADDRESS", "localhost:27018", "mongodb://"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_it_should_be(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        read_settings({name: value})
+    assert f"{name}={value!r}" in str(refused.value) and said in str(refused.value)
+
+
+def test_all_bad_settings_are_named_at_once() -> None:
+    with pytest.raises(SettingError, match=r"SCORER_PORT.*LOG_LEVEL"):
+        read_settings({"SCORER_PORT": "x", "LOG_LEVEL": "y"})
+
+
+def test_a_bad_setting_ends_the_process_with_status_2_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        settings_or_exit({"SCORER_PORT": "x"})
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith("settings: SCORER_PORT='x'") and said.count("\n") == 1
+
+
+def test_settings_cannot_be_changed_and_know_no_other_names() -> None:
+    with pytest.raises(ValidationError):
+        read_settings({}).scorer_port = 1
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"scorer_prt": 1})
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert [n for n, field in Settings.model_fields.items() if not field.description] == []

@@ -1,0 +1,1 @@
+"""The HTTP door, without a network."""

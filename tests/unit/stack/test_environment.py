@@ -1,0 +1,136 @@
+"""What the stack is told: secrets are made once, the shell beats the file, and the cloud refuses what is unsafe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stack.environment import ROOT, StackError, environment, make_secrets, read_file, remember_run, settings_of, unsafe
+
+SECRET = "s" * 48
+SAFE = {
+    "BIND_ADDRESS": "10.0.0.7", "BUCKET_NAME": "ours-1", "COMPOSE_PROFILES": "gateway,grafana", "AWS_INSIDE": "",
+    "GATEWAY_BIND": "0.0.0.0", "GATEWAY_TLS": "/etc/tls", "GATEWAY_API_KEYS": SECRET,
+    "POSTGRES_PASSWORD": SECRET, "PREFECT_API_AUTH_STRING": SECRET, "GRAFANA_ADMIN_PASSWORD": SECRET,
+}  # fmt: skip
+RUN = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in (".env.local", ".env.cloud"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+        text = re.sub(r"(?m)^RUN_ID=.*$", "RUN_ID=", (tmp_path / name).read_text())
+        (tmp_path / name).write_text(text)
+    make_secrets(tmp_path / ".secrets.env")
+    return tmp_path
+
+
+def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / ".secrets.env"
+    assert make_secrets(path) == [
+        "GATEWAY_API_KEYS",
+        "GRAFANA_ADMIN_PASSWORD",
+        "POSTGRES_PASSWORD",
+        "PREFECT_API_AUTH_STRING",
+    ]
+    first = path.read_text()
+    assert make_secrets(path) == [] and path.read_text() == first
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_that_was_removed_is_made_anew_and_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / ".secrets.env"
+    path.write_text(f"POSTGRES_PASSWORD={SECRET}\n")
+    assert make_secrets(path) == ["GATEWAY_API_KEYS", "GRAFANA_ADMIN_PASSWORD", "PREFECT_API_AUTH_STRING"]
+    assert read_file(path)["POSTGRES_PASSWORD"] == SECRET
+
+
+def test_the_shell_beats_the_file_and_its_empty_variables_do_not_count(root: Path) -> None:
+    made = environment("local", {"USE_CASE": "wine", "SCORER_PORT": "", "COMMIT": "c"}, root)
+    assert (made["USE_CASE"], made["SCORER_PORT"]) == ("wine", "9696")
+
+
+def test_a_use_case_takes_in_the_parts_that_only_it_needs(root: Path) -> None:
+    made = environment("local", {"USE_CASE": "insurance", "COMPOSE_PROFILES": "emulator", "COMMIT": "c"}, root)
+    assert made["COMPOSE_PROFILES"] == "emulator,insurance"
+
+
+def test_no_door_is_pinned_to_a_run_for_that_would_need_a_restart() -> None:
+    assert '  RUN_ID: ""\n' in (ROOT / "docker-compose-serve.yml").read_text()
+
+
+def test_a_command_without_containers_needs_no_secrets(tmp_path: Path) -> None:
+    (tmp_path / ".env.local").write_text("RUN_ID=\nUSE_CASE=churn\n")
+    assert settings_of("local", {"RUN_ID": RUN, "USE_CASE": ""}, tmp_path) == {"RUN_ID": RUN, "USE_CASE": "churn"}
+
+
+def test_a_table_of_this_machine_is_read_by_containers_from_the_bucket(root: Path) -> None:
+    assert environment("local", {"DATA": "x.csv", "COMMIT": "c"}, root)["WORKER_DATA"] == (
+        "s3://scorehouse/churn/training.csv"
+    )
+    assert environment("local", {"DATA": "s3://b/k", "COMMIT": "c"}, root)["WORKER_DATA"] == "s3://b/k"
+    assert environment("local", {"COMMIT": "c"}, root)["WORKER_DATA"] == ""
+
+
+def test_an_unknown_env_is_named(root: Path) -> None:
+    with pytest.raises(StackError, match=r"there is no \.env\.moon"):
+        environment("moon", {}, root)
+
+
+def test_the_cloud_refuses_its_own_file_as_committed_until_a_bucket_is_named(root: Path) -> None:
+    with pytest.raises(StackError, match="BUCKET_NAME"):
+        environment("cloud", {"COMMIT": "c"}, root)
+    made = environment("cloud", {"BUCKET_NAME": "ours-1", "GATEWAY_TLS": "/etc/tls", "COMMIT": "c"}, root)
+    assert made["AWS_INSIDE"] == ""
+
+
+def test_the_gateway_is_all_that_others_reach() -> None:
+    """Each port is published on BIND_ADDRESS, which a cloud machine keeps private, but the gateway's."""
+    for name in ("docker-compose-model-registry.yml", "docker-compose-serve.yml"):
+        services = yaml.safe_load((ROOT / name).read_text())["services"]
+        for service, about in services.items():
+            where = "${GATEWAY_BIND:-127.0.0.1}:" if service == "gateway" else "${BIND_ADDRESS:-127.0.0.1}:"
+            assert all(port.startswith(where) for port in about.get("ports", [])), service
+    assert read_file(ROOT / ".env.cloud")["BIND_ADDRESS"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BIND_ADDRESS", "0.0.0.0"),
+        ("BIND_ADDRESS", "::"),
+        ("BIND_ADDRESS", "8.8.8.8"),
+        ("BIND_ADDRESS", "my.host"),
+        ("BUCKET_NAME", "scorehouse"),
+        ("BUCKET_NAME", ""),
+        ("COMPOSE_PROFILES", "emulator,gateway"),
+        ("COMPOSE_PROFILES", "grafana"),
+        ("GATEWAY_TLS", ""),
+        ("GATEWAY_API_KEYS", "short"),
+        ("KINESIS_ADDRESS", "http://127.0.0.1:4566"),
+        ("AWS_INSIDE", "http://localstack:4566"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("POSTGRES_PASSWORD", "postgres"),
+        ("PREFECT_API_AUTH_STRING", ""),
+    ],
+)
+def test_what_is_unsafe_in_the_cloud_is_named(name: str, value: str) -> None:
+    assert unsafe(SAFE) == []
+    faults = unsafe({**SAFE, name: value})
+    assert len(faults) == 1 and faults[0].startswith(name)
+
+
+def test_the_best_run_is_remembered_where_none_was_and_nothing_else_changes(root: Path) -> None:
+    before = (root / ".env.local").read_text()
+    remember_run("local", RUN, root)
+    remember_run("local", "f" * 32, root)
+    assert (root / ".env.local").read_text() == before.replace("\nRUN_ID=\n", f"\nRUN_ID={RUN}\n")
+
+
+def test_no_secret_stands_in_a_committed_file() -> None:
+    for name in (".env.local", ".env.cloud"):
+        assert not [n for n in read_file(ROOT / name) if "PASSWORD" in n or "AUTH_STRING" in n]

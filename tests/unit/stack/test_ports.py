@@ -1,0 +1,36 @@
+"""Ports are asked for before anything starts, and a taken one is named."""
+
+from __future__ import annotations
+
+import socket
+
+from stack.ports import Address, faults, problem, published
+
+
+def taken(address: Address) -> str | None:
+    return "is taken" if address[1] == 9696 else None
+
+
+def test_what_compose_publishes_is_read_by_service() -> None:
+    told = {"services": {"scorer": {"ports": [{"host_ip": "127.0.0.1", "published": "9696"}]}, "postgres": {}}}
+    assert published(told) == {"scorer": [("127.0.0.1", 9696)], "postgres": []}
+
+
+def test_a_taken_port_is_named_with_the_service_that_needs_it() -> None:
+    wanted = {"scorer": [("127.0.0.1", 9696)], "monitor": [("127.0.0.1", 8085)]}
+    assert faults(wanted, set(), taken) == ["port 9696 of 127.0.0.1, which scorer needs, is taken"]
+
+
+def test_a_service_that_runs_holds_its_own_port() -> None:
+    assert faults({"scorer": [("127.0.0.1", 9696)]}, {"scorer"}, taken) == []
+
+
+def test_a_port_that_somebody_listens_on_is_taken_and_free_again_afterwards() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address: Address = listener.getsockname()
+        assert "is taken" in (problem(address) or "")
+    assert problem(address) is None
+
+
+def test_an_address_of_another_machine_is_told() -> None:
+    assert "no address of this machine" in (problem(("192.0.2.1", 9696)) or "")

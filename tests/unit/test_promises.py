@@ -1,0 +1,114 @@
+"""The repository keeps its own promises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from scorehouse import metrics
+from scorehouse.settings import Settings
+from tests.toy import ROOT
+
+PACKAGES = (
+    "src/scorehouse", "server", "model_orchestration", "use_cases", "monitoring", "reporting", "simulation_business",
+    "web_service", "demo", "stack",
+)  # fmt: skip
+LONGEST_MODULE = 200  # lines; most have half of that
+# What rules record begins with scorehouse: and is declared where it is recorded.
+METRIC = re.compile(r"\b(?:scorehouse[_:]|evidently:data_drift:)[a-zA-Z0-9_:]+")
+RECORDED = re.compile(r"^\s*-?\s*record:\s*(\S+)", re.MULTILINE)
+
+
+def modules() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def checks() -> Iterator[Path]:
+    yield from sorted((ROOT / "tests").rglob("*.py"))
+
+
+def named(paths: Iterable[Path]) -> list[str]:
+    return [str(p.relative_to(ROOT)) for p in paths]
+
+
+def test_the_folder_mlflow_holds_no_python_for_it_would_hide_the_package() -> None:
+    assert named(p for p in (ROOT / "mlflow").rglob("*") if p.suffix in {".py", ".pyc"}) == []
+
+
+def test_every_modules_first_line_says_its_job() -> None:
+    def silent(path: Path) -> bool:
+        first = path.read_text().partition("\n")[0]
+        return not re.match(r'^"""[A-Z`].*[.:]( |""")|^"""[A-Z`].*\.$', first)
+
+    assert named(p for p in modules() if silent(p)) == []
+
+
+def test_a_module_is_a_page() -> None:
+    assert named(p for p in modules() if p.read_text().count("\n") > LONGEST_MODULE) == []
+
+
+def test_there_are_no_modules_for_what_has_no_place() -> None:
+    assert named(p for p in modules() if p.stem in {"utils", "util", "helpers", "helper", "common", "misc"}) == []
+
+
+@pytest.mark.parametrize("file", [".env.local", ".env.cloud"])
+def test_every_setting_stands_in_the_environment_files(file: str) -> None:
+    text = (ROOT / file).read_text() if (ROOT / file).exists() else None
+    if text is not None:
+        shown = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE))
+        assert sorted({name.upper() for name in Settings.model_fields} - shown) == []
+
+
+def declared() -> set[str]:
+    """Every name under which a metric of metrics.py can be queried."""
+    names: set[str] = set()
+    for family in REGISTRY.collect():
+        names |= {family.name, *(sample.name for sample in family.samples)}
+        if family.type == "counter":
+            names |= {f"{family.name}_total", f"{family.name}_created"}
+        if family.type == "histogram":
+            names |= {f"{family.name}_{part}" for part in ("bucket", "count", "sum", "created")}
+    return names
+
+
+def test_dashboards_and_alerts_name_only_declared_metrics() -> None:
+    assert "scorehouse_predictions_total" in declared()
+    files = [p for p in (ROOT / "monitoring").rglob("*") if p.suffix in {".json", ".yml", ".yaml", ".rules"}]
+    texts = {str(p.relative_to(ROOT)): p.read_text() for p in files}
+    assert {"monitoring/grafana/dashboards/drift.json", "monitoring/prometheus/rules/alerts.yml"} <= texts.keys()
+    known = declared() | {name for text in texts.values() for name in RECORDED.findall(text)}
+    assert {f: sorted(unknown) for f, text in texts.items() if (unknown := set(METRIC.findall(text)) - known)} == {}
+
+
+def test_every_metric_is_declared_once_and_in_one_place() -> None:
+    declares = re.compile(r"\b(?:Counter|Gauge|Histogram|Summary|Info)\(\s*[\"']")
+    found = (p for p in modules() if "prometheus_client" in (text := p.read_text()) and declares.search(text))
+    assert named(found) == [str(Path(metrics.__file__).relative_to(ROOT))]
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z_-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert "test" in targets
+    asked = set(re.findall(r"(?:^|`|\$ )make ([a-z][a-z_-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert sorted(asked - targets) == []
+
+
+def test_the_core_never_sleeps_and_never_asks_the_environment_but_in_settings() -> None:
+    asks = re.compile(r"time\.sleep\(|os\.getenv\(|os\.environ(?:\.get\(|\[)")
+    assert named(p for p in (ROOT / "src" / "scorehouse").glob("*.py") if asks.search(p.read_text())) == []
+
+
+def test_unit_tests_do_not_sleep_and_no_test_is_switched_off() -> None:
+    off = re.compile(r"pytest\.(?:mark\.)?(?:skip|xfail)|mark\.skipif|importorskip")
+    here = Path(__file__).resolve()
+    texts = {path: path.read_text() for path in checks() if path.resolve() != here}
+    assert named(path for path, text in texts.items() if off.search(text)) == []
+    unit = {path: text for path, text in texts.items() if path.is_relative_to(ROOT / "tests" / "unit")}
+    assert (
+        named(p for p, t in unit.items() if re.search(r"^import time$", t, re.MULTILINE) and "time.sleep(" in t) == []
+    )
