@@ -125,6 +125,10 @@ check-dashboards: .venv/.ready  ## whether every query of dashboards and rules f
 	@$(BIN)/python -m monitoring.check_dashboards $(PROMETHEUS)
 
 # --- tests -----------------------------------------------------------------------------------------------------------
+# What failed against real servers is run once more, alone and aloud: a pause of the machine passes then, no defect does.
+tested = @$(BIN)/pytest -q $(1) || { [ $$? = 1 ] || exit 1; \
+  echo "once more, only what failed:"; $(BIN)/pytest -q -x --lf --lfnf none $(1); }
+
 test: lint unit integration system  ## lint, types, import contracts, and all tests
 run_tests: test  ## the same
 
@@ -140,10 +144,10 @@ unit: .venv/.ready  ## unit tests: no network, seconds
 	@OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/pytest -q tests/unit
 
 integration: .venv/.ready .emulator/.ready  ## one adapter against its real server
-	@$(BIN)/pytest -q tests/integration
+	$(call tested,tests/integration)
 
 system: .venv/.ready .emulator/.ready  ## the whole product, from outside
-	@$(BIN)/pytest -q tests/system -m "not compose"
+	$(call tested,tests/system -m "not compose")
 
 # --- benchmarks: side by side with what they are compared to; they take minutes and a quiet machine --------------------
 bench: .venv/.ready  ## /predict beside its server's own limit and four peers (needs wrk)
@@ -168,4 +172,4 @@ quality: .venv/.ready  ## a use case's promised quality over several splits (USE
 	@$(BIN)/python -m benchmarks.quality
 
 compose-test: .venv/.ready  ## the composed stack, brought up for real beside what runs already (needs a container engine; on 127.0.0.2)
-	@$(BIN)/pytest -q tests/system/composed -m compose
+	$(call tested,tests/system/composed -m compose)

@@ -185,7 +185,7 @@ def _wait_until_it_answers(contender: Contender, process: subprocess.Popen[bytes
             if answer.ok:
                 return
         except requests.RequestException:
-            pass
+            pass  # not up yet
         time.sleep(0.25)
     raise SystemExit(f"{contender.name} does not answer; see its log")
 

@@ -76,6 +76,7 @@ def report(
         "title": use_case.title,
         "cards": cards,
         "figures": _figures(made["quality"], bundle),
+        "challenger": _challenger(made.get("challenger"), bundle),
         "test_rows": bundle.manifest.rows.get("test", 0),
     }
     return _templates().get_template("report.html").render(**shown, links=other_pages, root="../")
@@ -123,6 +124,14 @@ def _figures(quality: Mapping[str, Any], bundle: Bundle) -> list[tuple[str, floa
     known = (quality["figures"], quality["at_training"])
     names = [n for n in SHOWN_FIGURES[bundle.manifest.task] if any(n in source for source in known)]
     return [(words(n), known[0].get(n), known[1].get(n)) for n in names]
+
+
+def _challenger(made: Report | None, bundle: Bundle) -> dict[str, Any] | None:
+    """What the page tells of a challenger: figures in the order and words of the others; None where there is none."""
+    if made is None:
+        return None
+    names = [n for n in SHOWN_FIGURES[bundle.manifest.task] if n in made["figures"]]
+    return {**made, "figures": [(words(n), *made["figures"][n]) for n in names]}
 
 
 @cache

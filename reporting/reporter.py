@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy as np
 from monitoring.evidently_service.page import labels
 from monitoring.evidently_service.watch import quality_at_training
 from reporting import document, evidently_report, pages
+from reporting.challenger import beside
 from reporting.compared import Compared, compare
 from reporting.document import Span
 from reporting.folder import ReportFolder
 from scorehouse.bundle import Bundle
 from scorehouse.bundle_cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, UseCaseError
+from scorehouse.predictions import Document
 from scorehouse.quality import quality
 from scorehouse.report_store import Answered, ReportStore
 from scorehouse.usecase import UseCase, load_use_case
@@ -37,15 +39,16 @@ class Reporter:
         links: Mapping[str, str],
         most_records: int,
         keep_days: int = 0,
+        challenger: str = "",
         clock: Callable[[], float] = time.time,
         load: Callable[[str], UseCase] = load_use_case,
     ):
         """Read nothing yet. `most_records` bounds what is read of a run; reports are kept for ever if `keep_days` is 0.
 
-        `links` are the other pages, by name.
+        `links` are the other pages, by name; `challenger` is the run of SHADOW_RUN_ID, which is compared as well.
         """
         self._store, self._cache, self._folder, self._links = store, cache, folder, links
-        self._most, self._keep_days = most_records, keep_days
+        self._most, self._keep_days, self._challenger = most_records, keep_days, challenger
         self._clock, self._load = clock, load
 
     def span(self, minutes: int, until: datetime | None = None) -> Span:
@@ -82,14 +85,24 @@ class Reporter:
             return document.refused(run, span, self._now(), str(error))
         if compared is None:
             return document.refused(run, span, self._now(), "No record has the fields that this run's model reads.")
-        return self._write(run, span, compared, bundle, use_case)
+        return self._write(run, span, compared, documents, bundle, use_case)
 
-    def _write(self, run: Answered, span: Span, compared: Compared, bundle: Bundle, use_case: UseCase) -> Report:
+    def _write(
+        self,
+        run: Answered,
+        span: Span,
+        compared: Compared,
+        documents: Sequence[Document],
+        bundle: Bundle,
+        use_case: UseCase,
+    ) -> Report:
         known = self._store.newest_between(run, span.since, span.until, self._most, with_outcome=True)
         pairs = np.array([(d["outcome"], d["prediction"]) for d in known], dtype=np.float64).reshape(-1, 2)
         task, trained = bundle.manifest.task, quality_at_training(bundle.manifest, compared.bare_share)
         figures = {"records": len(known), "figures": quality(task, *pairs.T), "at_training": trained}
         report = document.document(run, span, self._now(), compared, figures)
+        if self._challenger not in {"", run.run_id}:
+            report |= self._challenge(report, documents, known, use_case)
         features = {f.name: f for f in (*use_case.derived, *bundle.features)}
         words = {name: labels(bundle, name, features.get(name)) for name in compared.reference.columns}
         drift = evidently_report.drift_report(compared.reference, compared.window, words)
@@ -106,6 +119,15 @@ class Reporter:
                 self._folder.write_page(f"{report['id']}-{name}", made.html)
         self._folder.write_page(report["id"], pages.report(report, compared, bundle, use_case, words, self._links))
         return report
+
+    def _challenge(
+        self, report: Report, documents: Sequence[Document], known: Sequence[Document], use_case: UseCase
+    ) -> Report:
+        try:
+            bundle = self._cache.load(self._cache.resolve(use_case.name, self._challenger))
+            return {"challenger": beside(bundle, use_case, documents, known)}
+        except (RunNotFound, BundleError) as error:
+            return {"notices": [*report["notices"], f"The challenger is not compared: {error}"]}
 
     def _forget(self) -> None:
         if self._keep_days:

@@ -9,11 +9,11 @@ from monitoring.evidently_service.watch import Watch
 from scorehouse.bundle_cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
 from scorehouse.history import History
+from scorehouse.looking import keep_looking
 from scorehouse.registry import SERVING, Version
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
-EVERY_SECONDS = 2.0
 PATIENT_LOOKS = 3  # a deployment moves the alias first, and writes down what it did then
 
 
@@ -53,19 +53,7 @@ class Served:
 
     def follow(self, stop: Event) -> Thread:
         """Look now and every two seconds in a thread of its own until `stop` is set."""
-
-        def loop() -> None:
-            while True:
-                try:
-                    self.look()
-                except Exception:  # what nobody foresaw must not end the following for good
-                    log.exception("looking for the run that is to serve failed; the next look is in two seconds")
-                if stop.wait(EVERY_SECONDS):
-                    return
-
-        thread = Thread(target=loop, name="served", daemon=True)
-        thread.start()
-        return thread
+        return keep_looking(self.look, "the run that is to serve", stop)
 
     def _write_down(self, version: Version) -> None:
         """Note a change that was made in MLflow itself, once it is clear that nobody else writes it down."""

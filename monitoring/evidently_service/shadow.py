@@ -21,7 +21,7 @@ from scorehouse import metrics
 from scorehouse.bundle_cache import BundleCache
 from scorehouse.errors import CacheUnavailable, RegistryUnavailable, ScorehouseError, StoreUnavailable
 from scorehouse.predictions import Document, Store
-from scorehouse.quality import quality
+from scorehouse.quality import Vector, quality
 from scorehouse.schema import Rejected
 from scorehouse.scoring import Scorer
 from scorehouse.usecase import UseCase
@@ -42,6 +42,14 @@ class Pair:
     champion: float
     challenger: float
     outcome: float | None = None
+
+
+def apart(champion: Vector, challenger: Vector) -> dict[str, float]:
+    """Return how far the challenger's answers are from the champion's: mean, mean and 99th percentile of the size."""
+    difference = challenger - champion
+    size = np.abs(difference)
+    figures = {"mean": difference.mean(), "mean_absolute": size.mean(), "p99_absolute": np.percentile(size, 99)}
+    return {name: float(value) for name, value in figures.items()}
 
 
 class Shadow:
@@ -142,11 +150,9 @@ class Shadow:
         """Export how far the two are apart and, once outcomes are known, how good each is on the same records."""
         labels = (self._use_case.name, self._run_id)
         if self.pairs:
-            apart = np.array([p.challenger - p.champion for p in self.pairs])
-            size = np.abs(apart)
-            figures = {"mean": apart.mean(), "mean_absolute": size.mean(), "p99_absolute": np.percentile(size, 99)}
-            for name, value in figures.items():
-                metrics.SHADOW_DIFFERENCE.labels(*labels, name).set(float(value))
+            champion, challenger = np.array([(p.champion, p.challenger) for p in self.pairs]).T
+            for name, value in apart(champion, challenger).items():
+                metrics.SHADOW_DIFFERENCE.labels(*labels, name).set(value)
         known = [(p.outcome, p.champion, p.challenger) for p in self.pairs if p.outcome is not None]
         if len(known) >= ENOUGH:
             truth, *both = np.array(known, dtype=float).T

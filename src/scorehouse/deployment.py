@@ -9,12 +9,12 @@ from threading import Event, Thread
 from scorehouse import metrics
 from scorehouse.bundle_cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
+from scorehouse.looking import keep_looking
 from scorehouse.registry import SERVING, Version
 from scorehouse.serving import Model, Serving
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
-EVERY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,7 @@ class Deployment:
 
     def follow(self, stop: Event) -> Thread:
         """Look now and every two seconds in a thread of its own until `stop` is set."""
-
-        def loop() -> None:
-            while True:
-                try:
-                    self.look()
-                except Exception:  # what nobody foresaw must not end the following for good
-                    log.exception("looking for the model that is wanted failed; the next look is in two seconds")
-                if stop.wait(EVERY_SECONDS):
-                    return
-
-        thread = Thread(target=loop, name="deployment", daemon=True)
-        thread.start()
-        return thread
+        return keep_looking(self.look, "the model that is wanted", stop)
 
     def _serve_last(self) -> str | None:
         """Where nothing serves yet, serve what did before the restart, or return why not: no outage for a refusal."""

@@ -47,7 +47,7 @@ class Machine:
                 used = int((self._cgroup / "memory.current").read_text()) - int(stat.get("inactive_file", 0))
                 return used / int(limit)
         except (OSError, ValueError):
-            pass
+            pass  # no container: the machine's own figure
         try:
             lines = (line.split(":") for line in (self._proc / "meminfo").read_text().splitlines())
             kilobytes = {name: float(rest.split()[0]) for name, rest in lines}

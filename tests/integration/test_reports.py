@@ -9,16 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pymongo import MongoClient
 
 from reporting.folder import ReportFolder
 from reporting.reporter import Reporter
+from scorehouse.bundle import Bundle
+from scorehouse.encoding import Encoder
 from scorehouse.mongo_reports import COLLECTION, MongoReports
 from scorehouse.mongo_store import DATABASE
 from scorehouse.predictions import Document
+from scorehouse.registry import Version
+from scorehouse.schema import RecordSchema
+from scorehouse.scoring import Scorer
 from scorehouse.sqlite_reports import SqliteReports
-from tests.unit.monitoring.house import NOON, OTHER, RUN, USE_CASE, FakeCache, documents, records
+from tests.unit.monitoring.house import FEATURES, NOON, OTHER, RUN, USE_CASE, FakeCache, documents, records
 
 UNTIL = datetime.fromtimestamp(NOON + 3600, UTC)
 LATER = "2026-11-21T18:00:00.000000+00:00"
@@ -97,6 +103,61 @@ def test_drift_and_quality_of_a_window_are_told_on_pages_and_kept_as_json(store:
         html = page(tmp_path, f"{made['id']}-{name}")
         assert len(html) > 1_000_000  # its libraries are in it
         assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=[\"']?https?:", html)
+
+
+class Challengers(FakeCache):
+    """The one that answers, and another that answers otherwise."""
+
+    def load(self, version: Version) -> Bundle:
+        made = super().load(version)
+        if version.run_id == OTHER:
+            other = Scorer(
+                RecordSchema(FEATURES), USE_CASE.derive, Encoder.of(FEATURES), lambda rows: np.full(len(rows), 0.4)
+            )
+            made.scorer = lambda use_case: other  # type: ignore[method-assign]
+        return made
+
+
+def with_challenger(store: Any, folder: Path, run: str) -> dict[str, Any]:
+    cache: Any = Challengers(RUN, OTHER)
+    one = Reporter(
+        store, cache, ReportFolder(folder), {}, 5000, challenger=run, clock=lambda: NOON + 3660, load=lambda _: USE_CASE
+    )
+    [made] = one.report(one.span(120, UNTIL))
+    return made
+
+
+def test_a_challengers_answers_and_both_qualities_stand_in_the_report(sqlite: Any, tmp_path: Path) -> None:
+    given = usual(300)
+    sqlite.add(given)
+    made = with_challenger(sqlite, tmp_path, OTHER)
+    answers = np.array([d["prediction"] for d in given])
+    told = made["challenger"]
+    assert (told["model_run_id"], told["records"], told["rejected"], told["outcomes"]) == (OTHER, 300, 0, 0)
+    assert told["difference"]["mean"] == pytest.approx(0.4 - answers.mean())
+    assert told["difference"]["mean_absolute"] == pytest.approx(np.abs(0.4 - answers).mean())
+    text = page(tmp_path, made["id"])
+    assert "scored the same 300 records" in text and "once outcomes are known" in text
+    sqlite.add_outcomes(
+        [
+            {"prediction_id": d["prediction_id"], "outcome": float(i % 2), "outcome_at": LATER}
+            for i, d in enumerate(given)
+        ]
+    )
+    made = with_challenger(sqlite, tmp_path, OTHER)
+    truth = np.arange(300) % 2
+    assert made["challenger"]["figures"]["brier"] == pytest.approx(
+        [np.mean((answers - truth) ** 2), np.mean((0.4 - truth) ** 2)]
+    )
+    assert "by 300 outcomes" in page(tmp_path, made["id"])
+
+
+def test_the_challenger_itself_has_none_and_one_that_is_not_there_is_said(sqlite: Any, tmp_path: Path) -> None:
+    sqlite.add(usual(300))
+    assert "challenger" not in with_challenger(sqlite, tmp_path, RUN)
+    nobody = with_challenger(sqlite, tmp_path, "c" * 32)
+    assert nobody["notices"][-1] == f"The challenger is not compared: no run {'c' * 32}"
+    assert nobody["verdict"] == "Nothing drifts"
 
 
 def test_a_report_holds_no_id_and_no_record(sqlite: Any, tmp_path: Path) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pymongo.errors import PyMongoError
 
 from tests.system.composed.project import compose, containers, how, ill, services, until
-from tests.system.composed.traffic import Traffic, kinesis, stored
+from tests.system.composed.traffic import Traffic, every_one_is_stored, kinesis
 
 pytestmark = pytest.mark.compose
 LONGEST_SECONDS = 60
@@ -49,18 +48,6 @@ def kill(service: str) -> float:
     return time.monotonic() - began
 
 
-def every_answer_is_stored(traffic: Traffic, log: Any, puts: list[str]) -> None:
-    answered = list(traffic.answered)
-
-    def lacking() -> set[str]:
-        try:
-            return set(answered + puts) - stored(log, answered + puts)
-        except PyMongoError as error:
-            raise OSError(str(error)) from error
-
-    until("everything acknowledged is stored", lambda: not lacking(), 120)
-
-
 def test_whoever_dies_is_back_within_a_minute_alone_and_nothing_is_lost(
     stack: str, traffic: Traffic, log: Any, table: list[str]
 ) -> None:
@@ -74,7 +61,7 @@ def test_whoever_dies_is_back_within_a_minute_alone_and_nothing_is_lost(
         table.append(f"{service:20}{back:8.1f}{well:12.1f}{lost['http']:14}{lost['stream']:14}")
         assert [n for n, at in starts().items() if at != before[n] and n != service] == [], f"fell with {service}"
         assert well <= LONGEST_SECONDS, service
-    every_answer_is_stored(traffic, log, list(traffic.put))
+    every_one_is_stored(log, [*traffic.answered, *traffic.put])
 
 
 def test_the_store_may_be_away_scoring_goes_on_and_the_backlog_drains(stack: str, traffic: Traffic, log: Any) -> None:
@@ -84,7 +71,7 @@ def test_the_store_may_be_away_scoring_goes_on_and_the_backlog_drains(stack: str
     time.sleep(seconds)
     assert len(traffic.answered) - answered > 5 * seconds and traffic.refused["http"] == refused
     compose("start", "mongodb")
-    every_answer_is_stored(traffic, log, list(traffic.put))
+    every_one_is_stored(log, [*traffic.answered, *traffic.put])
     until("all well", lambda: not ill())
 
 
@@ -103,4 +90,4 @@ def test_the_emulator_forgets_its_streams_are_made_again_and_scoring_goes_on(
     put = len(traffic.put)
     until("records are put again", lambda: len(traffic.put) > put + 50)
     assert [n for n, at in starts().items() if at != before[n] and n != FORGETS] == []
-    every_answer_is_stored(traffic, log, traffic.put[put + 1 :])
+    every_one_is_stored(log, [*traffic.answered, *traffic.put[put + 1 :]])

@@ -6,15 +6,16 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import boto3
 import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pymongo.errors import PyMongoError
 
-from tests.system.composed.project import EMULATOR, HOST, RECORD
+from tests.system.composed.project import EMULATOR, HOST, RECORD, until
 
 BETWEEN_SECONDS = 0.05
 
@@ -31,15 +32,16 @@ def kinesis() -> Any:
 class Traffic:
     """What was acknowledged by each door, and how often each refused or did not answer."""
 
-    def __init__(self) -> None:
-        self.answered: list[str] = []
+    def __init__(self, clients: int = 1) -> None:
+        """So many clients of each door, each of which sends at most twenty a second."""
+        self.answered: dict[str, str] = {}  # the run that answered, by prediction id
         self.put: list[str] = []
         self.refused = {"http": 0, "stream": 0}
-        self._stop = Event()
+        self._clients, self._stop, self._lock = clients, Event(), Lock()
 
     @contextmanager
     def running(self) -> Iterator[Traffic]:
-        threads = [Thread(target=self._ask), Thread(target=self._put)]
+        threads = [Thread(target=sends) for sends in (self._ask, self._put) for _ in range(self._clients)]
         for thread in threads:
             thread.start()
         try:
@@ -56,9 +58,9 @@ class Traffic:
             try:
                 answer = session.post(f"http://{HOST}:9696/predict", json={**RECORD, "prediction_id": id_}, timeout=3)
                 answer.raise_for_status()
-                self.answered.append(id_)
+                self.answered[id_] = answer.json()["model_run_id"]
             except requests.RequestException:
-                self.refused["http"] += 1
+                self._refuse("http")
 
     def _put(self) -> None:
         client = kinesis()
@@ -69,10 +71,29 @@ class Traffic:
                 client.put_record(StreamName="predictions", PartitionKey=id_, Data=data)
                 self.put.append(id_)
             except (BotoCoreError, ClientError):
-                self.refused["stream"] += 1
+                self._refuse("stream")
+
+    def _refuse(self, door: str) -> None:
+        with self._lock:
+            self.refused[door] += 1
 
 
-def stored(log: Any, ids: list[str]) -> set[str]:
-    """Return which of these predictions are in the store."""
+def stored(log: Any, ids: list[str]) -> dict[str, str]:
+    """Return which of these predictions are in the store, and the run that made each."""
     parts = [ids[start : start + 200] for start in range(0, len(ids), 200)]
-    return {p["_id"] for part in parts for p in log.find({"$or": [{"_id": id_} for id_ in part]}, {"_id": True})}
+    found = (p for part in parts for p in log.find({"$or": [{"_id": id_} for id_ in part]}, {"model_run_id": True}))
+    return {p["_id"]: p["model_run_id"] for p in found}
+
+
+def every_one_is_stored(log: Any, ids: list[str]) -> dict[str, str]:
+    """Wait until all of these predictions are in the store; return the run that made each."""
+
+    def all_of_them() -> dict[str, str] | None:
+        try:
+            found = stored(log, ids)
+        except PyMongoError as error:
+            raise OSError(str(error)) from error
+        return found if len(found) == len(set(ids)) else None
+
+    whole: dict[str, str] = until("everything acknowledged is stored", all_of_them, 120)
+    return whole

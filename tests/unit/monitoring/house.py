@@ -148,8 +148,8 @@ class FakeStore:
             by_number[number] |= {"outcome": outcome, "outcome_at": when, "outcome_seq": last + i}
 
     def add_outcomes(self, outcomes: Sequence[Document]) -> None:
-        """Not asked: tests number outcomes themselves."""
-        raise NotImplementedError
+        """Tests number outcomes themselves, by `set_outcomes`."""
+        raise AssertionError("no test of the monitor adds outcomes through the store")
 
     def predictions_after(self, use_case: str, seq: int, limit: int) -> list[Document]:
         """By number."""

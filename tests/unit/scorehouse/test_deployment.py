@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from scorehouse import deployment as deployments
-from scorehouse import metrics
+from scorehouse import looking, metrics
 from scorehouse.bundle_cache import BundleCache
 from scorehouse.deployment import Deployment
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
@@ -185,7 +184,7 @@ def test_another_version_of_the_code_refuses_the_bundle(cache: FakeCache, tmp_pa
 def test_following_looks_at_once_and_what_nobody_foresaw_does_not_end_it(
     cache: FakeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deployments, "EVERY_SECONDS", 0.001)
+    monkeypatch.setattr(looking, "EVERY_SECONDS", 0.001)
     deployment, serving = door(cache, tmp_path)
     cache.fault = ValueError("nobody foresaw this")
     stop, failed = Event(), Event()

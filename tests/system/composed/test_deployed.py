@@ -1,0 +1,137 @@
+"""RUN_ID changed in the composed stack under traffic on both doors; who may pass the gateway; what others can reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+from itertools import cycle, islice
+from typing import Any
+
+import pytest
+import requests
+
+from tests.system.composed.project import ENV, ENV_FILE, FILES, HOST, RECORD, ROOT, containers, make, until
+from tests.system.composed.traffic import Traffic, every_one_is_stored
+
+pytestmark = pytest.mark.compose
+CHANGES = int(os.environ.get("COMPOSE_TEST_CHANGES", "2"))  # of RUN_ID under traffic; 20 are promised
+CLIENTS = int(os.environ.get("COMPOSE_TEST_CLIENTS", "2"))  # of each door, twenty requests a second each
+TRAINING_SECONDS = 400
+
+
+def registered() -> list[str]:
+    """Return the runs whose model is registered, the oldest first."""
+    address = f"http://{HOST}:5051/api/2.0/mlflow/model-versions/search"
+    versions = requests.get(address, params={"filter": "name='churn'"}, timeout=10).json()["model_versions"]
+    return [v["run_id"] for v in sorted(versions, key=lambda v: int(v["version"])) if v["status"] == "READY"]
+
+
+def serving() -> set[str | None]:
+    """Return the runs by which the doors answer."""
+    doors = [f"http://{HOST}:{port}/readyz" for port in (9696, 9697)]
+    return {requests.get(door, timeout=5).json()["model_run_id"] for door in doors}
+
+
+def change_run_id(run_id: str) -> float:
+    """Do as an engineer does: write the run into the env file, `make start-serve`. Return the seconds it told."""
+    ENV_FILE.write_text(re.sub(r"(?m)^RUN_ID=.*$", f"RUN_ID={run_id}", ENV_FILE.read_text()))
+    said = make("start-serve", seconds=120)
+    told = re.search(rf"run {run_id} is served by every door .*?after ([\d.]+) s", said, re.DOTALL)
+    assert told, said
+    return float(told[1])
+
+
+@pytest.fixture(scope="module")
+def runs(stack: str) -> list[str]:
+    """Two trained runs."""
+    if len(registered()) < 2:
+        make("apply-model-train-flow", seconds=120)
+        until("a second training registers its model", lambda: len(registered()) > 1, TRAINING_SECONDS)
+    return registered()[:2]
+
+
+def test_run_id_changes_under_traffic_fail_no_request_lose_no_record_and_restart_nothing(
+    runs: list[str], log: Any, shown: list[str]
+) -> None:
+    (before,) = serving()
+    others = sorted(runs, key=lambda run_id: run_id == before)
+    started = {name: container["State"]["StartedAt"] for name, container in containers().items()}
+    took = []
+    with Traffic(CLIENTS).running() as traffic:
+        until("traffic flows", lambda: len(traffic.answered) > 20 and len(traffic.put) > 20)
+        for run_id in islice(cycle(others), CHANGES):
+            took.append(change_run_id(run_id))
+            assert serving() == {run_id}
+            seen = len(traffic.answered)
+            until("answers of the new run", lambda seen=seen: len(traffic.answered) > seen + 5)
+        make("rollback", seconds=60)
+        until("the way back is served", lambda: run_id not in serving())
+    assert traffic.refused == {"http": 0, "stream": 0}
+    made = every_one_is_stored(log, [*traffic.answered, *traffic.put])
+    assert traffic.answered.items() <= made.items()  # each answer named the run that is in the log beside it
+    assert set(made.values()) == set(runs)
+    assert {name: c["State"]["StartedAt"] for name, c in containers().items()} == started
+    assert max(took) < 30
+    shown.append(
+        f"{CHANGES} changes of RUN_ID: {len(traffic.answered):,} requests and {len(traffic.put):,} records, none "
+        f"failed or lost; {statistics.median(took):.1f} s median, {max(took):.1f} s at most"
+    )
+
+
+def test_a_run_that_is_not_there_is_refused_with_its_reason_and_the_old_one_serves(runs: list[str]) -> None:
+    before, told = serving(), ENV_FILE.read_text()
+    ENV_FILE.write_text(re.sub(r"(?m)^RUN_ID=.*$", f"RUN_ID={'f' * 32}", told))
+    try:
+        with pytest.raises(AssertionError, match=f"deploy: .*{'f' * 32}"):
+            make("start-serve", seconds=120)
+    finally:
+        ENV_FILE.write_text(told)
+    assert serving() == before
+
+
+def test_the_gateway_lets_nobody_pass_without_a_key(stack: str) -> None:
+    secrets = dict(line.split("=", 1) for line in (ROOT / ".secrets.env").read_text().splitlines() if "=" in line)
+    key = secrets["GATEWAY_API_KEYS"].split(",")[0]
+    for path, body in (("/predict", RECORD), ("/outcomes", [])):
+        address = f"http://{HOST}:8000{path}"
+        assert requests.post(address, json=body, timeout=10).status_code == 401, path
+        assert requests.post(address, json=body, headers={"X-API-Key": key[:-1]}, timeout=10).status_code == 401, path
+    answer = requests.post(f"http://{HOST}:8000/predict", json=RECORD, headers={"X-API-Key": key}, timeout=10)
+    assert answer.status_code == 200, answer.text
+
+
+def ports_of_the_cloud() -> dict[str, list[tuple[str, int]]]:
+    """Return where each service of env=cloud listens, as it is committed."""
+    files = [word for file in FILES for word in ("-f", file)]
+    command = ["docker", "compose", "--env-file", ".env.cloud", "--env-file", ".secrets.env", *files]
+    env = {name: value for name, value in ENV.items() if name != "COMPOSE_PROFILES"}
+    done = subprocess.run(
+        [*command, "config", "--format", "json"], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    services = json.loads(done.stdout)["services"]
+    return {
+        name: [(port.get("host_ip", ""), int(port["published"])) for port in about.get("ports", [])]
+        for name, about in services.items()
+    }
+
+
+def outside() -> str:
+    """Return an address of this machine that others can reach: the engine's bridge at the least."""
+    command = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_of_the_clouds_ports_only_the_gateways_can_be_reached_from_outside(stack: str) -> None:
+    ports = ports_of_the_cloud()
+    open_to_others = {name for name, bound in ports.items() if any(host != "127.0.0.1" for host, _ in bound)}
+    assert open_to_others == {"gateway"}
+    tried = sorted({port for bound in ports.values() for _, port in bound})
+    assert {9696, 5051, 4200, 27018} <= set(tried)
+    for port in tried:  # the same files, brought up here on another loopback address
+        with socket.socket() as other:
+            other.settimeout(3)
+            assert other.connect_ex((outside(), port)) != 0, f"port {port} can be reached from outside"
