@@ -11,7 +11,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Empty is unset: Python keeps its byte code, where an environment that forbids it has every process compile its imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo emulator init_aws test run_tests lint format unit integration system bench bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
+.PHONY: help demo emulator init_aws test run_tests lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## this list
@@ -155,6 +155,9 @@ bench: .venv/.ready  ## /predict beside its server's own limit and four peers (n
 
 bench-stream: .venv/.ready .emulator/.ready  ## the stream scorer beside a bare loop of reads and puts
 	@$(BIN)/python -m benchmarks.stream
+
+bench-monitor: .venv/.ready .emulator/.ready  ## what the monitor costs the HTTP scorer at its limit (needs wrk)
+	@$(BIN)/python -m benchmarks.monitor
 
 bench-shadow: .venv/.ready .emulator/.ready  ## what a challenger in shadow costs the caller
 	@$(BIN)/python -m benchmarks.shadow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 import shutil
@@ -14,139 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import mlflow.pyfunc
 import requests
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.contenders import ROOT, Contender, contenders
 from tests import toy
 
-ROOT = Path(__file__).parents[1]
-PEERS = ROOT / "benchmarks" / "peers"
 CONNECTIONS = (1, 16, 64)
 console = Console()
-
-
-@dataclass
-class Contender:
-    """A server of the same model, and the request it is asked."""
-
-    name: str
-    command: list[str]
-    path: str
-    body: object
-    env: Mapping[str, str] = field(default_factory=dict)
-    port: int = 0
-    folder: Path = ROOT
-    rates: dict[int, list[float]] = field(default_factory=dict)
-    p99: dict[int, list[float]] = field(default_factory=dict)
-    memory: float = 0.0
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A model server of others, in an environment of its own."""
-
-    name: str
-    packages: tuple[str, ...]
-
-    def environment(self, root: Path, uv: str) -> Path:
-        """Return the folder of its programs, made on the first use."""
-        home = root / self.name
-        if not (home / "bin" / "python").exists():
-            subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(home)], check=True)
-            subprocess.run([uv, "pip", "install", "-q", "--python", str(home), *self.packages], check=True)
-        return home / "bin"
-
-
-def contenders(work: Path, peers: Path, uv: str) -> list[Contender]:
-    """Return all servers, the product's first, around one model that is trained as the demo trains it."""
-    with console.status("training the model of the demo: 50 trials"):
-        model = toy.train(work / "bundle", rows=10_000, trials=50)
-    record = {f.name: f.example for f in model.use_case.features if f.required}
-    row = [0.0 if math.isnan(v) else v for v in model.training.encoder.row(record)]  # JSON has no NaN
-    dense = [row]
-    data = work / "data"
-    run_id = toy.cache_in(data, model)
-    ours = {"RUN_ID": run_id, "DATA_FOLDER": str(data), "MLFLOW_ADDRESS": "http://127.0.0.1:9", "SCORER_THREADS": "1"}
-    onnx = {"MODEL": str(work / "bundle" / "model.onnx")}
-    python, tools = sys.executable, Path(sys.executable).parent
-    mlserver, bento, lit = (
-        Peer(name, packages).environment(peers, uv)
-        for name, packages in (
-            ("mlserver", ("mlserver==1.7.1", "onnxruntime==1.31.1")),
-            ("bentoml", ("bentoml==1.4.39", "onnxruntime==1.31.1")),
-            ("litserve", ("litserve==0.2.19", "onnxruntime==1.31.1")),
-        )
-    )
-    v2 = {"inputs": [{"name": "rows", "shape": [1, len(row)], "datatype": "FP32", "data": row}]}
-    baseline = [python, "-m", "benchmarks.peers.baselines"]
-    serve = [
-        str(tools / "mlflow"),
-        "models",
-        "serve",
-        "-m",
-        str(pyfunc(work)),
-        "--env-manager",
-        "local",
-        "--workers",
-        "1",
-        "-p",
-        "PORT",
-    ]
-    return [
-        Contender("Scorehouse /predict", [python, "-m", "server.web"], "/predict", record, ours),
-        Contender("bare WSGI, a constant", [*baseline, "bare"], "/predict", record),
-        Contender("Flask route, a constant", [*baseline, "flask"], "/predict", record),
-        Contender("mlflow models serve", serve, "/invocations", {"dataframe_records": [record]}),
-        Contender(
-            "MLServer",
-            [str(mlserver / "mlserver"), "start", str(mlserver_folder(work))],
-            "/v2/models/churn/infer",
-            v2,
-            onnx,
-        ),
-        Contender(
-            "BentoML",
-            [str(bento / "bentoml"), "serve", "bentoml_service:Churn", "--host", "127.0.0.1", "--port", "PORT"],
-            "/predict",
-            {"rows": dense},
-            onnx,
-            folder=PEERS,
-        ),
-        Contender(
-            "LitServe", [str(lit / "python"), "litserve_api.py"], "/predict", {"rows": dense}, onnx, folder=PEERS
-        ),
-    ]
-
-
-def pyfunc(work: Path) -> Path:
-    """Save the bundle as the MLflow model that training logs."""
-    folder = work / "pyfunc"
-    mlflow.pyfunc.save_model(
-        str(folder),
-        python_model=str(ROOT / "model_orchestration" / "pyfunc_model.py"),
-        artifacts={"bundle": str(work / "bundle")},
-        code_paths=[str(ROOT / "src" / "scorehouse"), str(ROOT / "use_cases")],
-        pip_requirements=[],
-    )
-    return folder
-
-
-def mlserver_folder(work: Path) -> Path:
-    """Write MLServer's settings: one process, no extra ports shared with others."""
-    folder = work / "mlserver"
-    folder.mkdir()
-    shutil.copy(PEERS / "mlserver_model.py", folder)
-    settings = {"name": "churn", "implementation": "mlserver_model.OnnxModel"}
-    (folder / "model-settings.json").write_text(json.dumps(settings))
-    return folder
 
 
 @contextmanager
@@ -278,7 +158,9 @@ def main() -> int:
         sys.exit("bench: wrk makes the load and is missing: apt-get install wrk (brew install wrk)")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        chosen = [c for c in contenders(work, options.peers, options.uv) if options.only in c.name]
+        with console.status("training the model of the demo: 50 trials"):
+            all_ = contenders(work, options.peers, options.uv)
+        chosen = [c for c in all_ if options.only in c.name]
         for _ in track(range(options.rounds), "measuring", console=console):
             for contender in chosen:  # interleaved: a slow minute hits all
                 with running(contender, work / "log.txt"):

@@ -134,7 +134,8 @@ def show(use_case: UseCase, run_id: str, folder: Path, sent: dict[str, str]) -> 
     """Print what was trained, how good it is, and where to look."""
     made = Manifest.model_validate_json((folder / "bundles" / run_id / "bundle.json").read_bytes())
     table = Table(show_header=False, box=None, padding=(0, 2), title=None)
-    table.add_row("[bold]model", f"{made.family} for {use_case.name}, run {run_id}")
+    table.add_row("[bold]model", f"{made.family} for {use_case.name}")
+    table.add_row("[bold]run", run_id)
     table.add_row("[bold]data", f"{made.data}: {made.rows['training']:,} rows to train, {made.rows['test']:,} to judge")
     figures = [
         f"{name.removeprefix('test_').replace('_', ' ')} {v:.4g}"

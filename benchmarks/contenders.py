@@ -1,0 +1,111 @@
+"""Whom `make bench` measures: the product, its server's own limit, and four other servers of the same model."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mlflow.pyfunc
+
+from tests import toy
+
+ROOT = Path(__file__).parents[1]
+PEERS = ROOT / "benchmarks" / "peers"
+
+
+@dataclass
+class Contender:
+    """A server of the same model, and the request it is asked."""
+
+    name: str
+    command: list[str]
+    path: str
+    body: object
+    env: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    folder: Path = ROOT
+    rates: dict[int, list[float]] = field(default_factory=dict)
+    p99: dict[int, list[float]] = field(default_factory=dict)
+    memory: float = 0.0
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A model server of others, in an environment of its own."""
+
+    name: str
+    packages: tuple[str, ...]
+
+    def environment(self, root: Path, uv: str) -> Path:
+        """Return the folder of its programs, made on the first use."""
+        home = root / self.name
+        if not (home / "bin" / "python").exists():
+            subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(home)], check=True)
+            subprocess.run([uv, "pip", "install", "-q", "--python", str(home), *self.packages], check=True)
+        return home / "bin"
+
+
+def contenders(work: Path, peers: Path, uv: str) -> list[Contender]:
+    """Return all servers, the product's first, around one model that is trained as the demo trains it."""
+    model = toy.train(work / "bundle", rows=10_000, trials=50)
+    record = {f.name: f.example for f in model.use_case.features if f.required}
+    row = [0.0 if math.isnan(v) else v for v in model.training.encoder.row(record)]  # JSON has no NaN
+    dense = [row]
+    data = work / "data"
+    run_id = toy.cache_in(data, model)
+    ours = {"RUN_ID": run_id, "DATA_FOLDER": str(data), "MLFLOW_ADDRESS": "http://127.0.0.1:9", "SCORER_THREADS": "1"}
+    onnx = {"MODEL": str(work / "bundle" / "model.onnx")}
+    python, tools = sys.executable, Path(sys.executable).parent
+    mlserver, bento, lit = (
+        Peer(name, packages).environment(peers, uv)
+        for name, packages in (
+            ("mlserver", ("mlserver==1.7.1", "onnxruntime==1.31.1")),
+            ("bentoml", ("bentoml==1.4.39", "onnxruntime==1.31.1")),
+            ("litserve", ("litserve==0.2.19", "onnxruntime==1.31.1")),
+        )
+    )
+    v2 = {"inputs": [{"name": "rows", "shape": [1, len(row)], "datatype": "FP32", "data": row}]}
+    baseline = [python, "-m", "benchmarks.peers.baselines"]
+    serve = [str(tools / "mlflow"), "models", "serve", "-m", str(pyfunc(work)), "--env-manager", "local",
+             "--workers", "1", "-p", "PORT"]  # fmt: skip
+    v2_server = [str(mlserver / "mlserver"), "start", str(mlserver_folder(work))]
+    bento_server = [str(bento / "bentoml"), "serve", "bentoml_service:Churn", "--host", "127.0.0.1", "--port", "PORT"]
+    lit_server = [str(lit / "python"), "litserve_api.py"]
+    return [
+        Contender("Scorehouse /predict", [python, "-m", "server.web"], "/predict", record, ours),
+        Contender("bare WSGI, a constant", [*baseline, "bare"], "/predict", record),
+        Contender("Flask route, a constant", [*baseline, "flask"], "/predict", record),
+        Contender("mlflow models serve", serve, "/invocations", {"dataframe_records": [record]}),
+        Contender("MLServer", v2_server, "/v2/models/churn/infer", v2, onnx),
+        Contender("BentoML", bento_server, "/predict", {"rows": dense}, onnx, folder=PEERS),
+        Contender("LitServe", lit_server, "/predict", {"rows": dense}, onnx, folder=PEERS),
+    ]
+
+
+def pyfunc(work: Path) -> Path:
+    """Save the bundle as the MLflow model that training logs."""
+    folder = work / "pyfunc"
+    mlflow.pyfunc.save_model(
+        str(folder),
+        python_model=str(ROOT / "model_orchestration" / "pyfunc_model.py"),
+        artifacts={"bundle": str(work / "bundle")},
+        code_paths=[str(ROOT / "src" / "scorehouse"), str(ROOT / "use_cases")],
+        pip_requirements=[],
+    )
+    return folder
+
+
+def mlserver_folder(work: Path) -> Path:
+    """Write MLServer's settings: one process, no extra ports shared with others."""
+    folder = work / "mlserver"
+    folder.mkdir()
+    shutil.copy(PEERS / "mlserver_model.py", folder)
+    settings = {"name": "churn", "implementation": "mlserver_model.OnnxModel"}
+    (folder / "model-settings.json").write_text(json.dumps(settings))
+    return folder
