@@ -9,7 +9,7 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
 asked=${SSH_ORIGINAL_COMMAND:-${1:-}}
 start=${SCOREHOUSE_START:-make start-serve env=cloud}
-build=${SCOREHOUSE_BUILD:-make setup-model-serve env=cloud}
+build=${SCOREHOUSE_BUILD:-make setup-model-registry setup-model-serve env=cloud}
 check=${SCOREHOUSE_CHECK:-make check env=cloud}
 
 main() {
@@ -30,12 +30,14 @@ main() {
   return 3
 }
 
-# Take commit $1 after $2: images are built anew only where their code differs, or RUN_ID alone would restart every door.
+# Take commit $1 after $2: both halves are built and started anew only where code or another setting than RUN_ID differs,
+# for RUN_ID alone restarts nothing.
 go_to() {
   git checkout --quiet --detach "$1" || return 1
   local command=$start
   git diff --quiet "$2" "$1" -- Dockerfile mlflow docker-compose-*.yml pyproject.toml requirements src use_cases \
-    model_orchestration server simulation_business monitoring reporting stack || command=$build
+    model_orchestration server simulation_business monitoring reporting web_service stack || command=$build
+  git diff --unified=0 "$2" "$1" -- .env.cloud | grep '^[-+][A-Z]' | grep -qv '^[-+]RUN_ID=' && command=$build
   $command && $check
 }
 

@@ -18,6 +18,7 @@ from scorehouse.settings import Settings
 from scorehouse.usecase import Choice, Estimator, Range, UseCase
 
 FILE = "config.json"
+DEFAULT_BUCKET = Settings.model_fields["bucket_name"].default
 _NONE = {"404", "NoSuchKey", "NoSuchBucket"}
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
@@ -174,7 +175,9 @@ def _address(use_case: UseCase, settings: Settings) -> str:
     if settings.data:
         folder, slash, _ = settings.data.rpartition("/")
         return f"{folder}{slash}{FILE}"
-    return f"s3://{settings.bucket_name}/{use_case.name}/{FILE}" if settings.s3_address else ""
+    # on AWS itself the bucket of the default name is somebody else's
+    bucket = settings.s3_address or settings.bucket_name != DEFAULT_BUCKET
+    return f"s3://{settings.bucket_name}/{use_case.name}/{FILE}" if bucket else ""
 
 
 def _content(address: str, settings: Settings) -> bytes | None:

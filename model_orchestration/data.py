@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +19,7 @@ from pandas.api.types import is_numeric_dtype
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
 from scorehouse.schema import FieldError, RecordSchema, Rejected
+from scorehouse.tables import parse_table
 from scorehouse.usecase import UseCase
 
 SAMPLE_ROWS, SAMPLE_SEED = 10_000, 1
@@ -49,14 +47,7 @@ def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> pd.Data
     if not source:
         return pd.DataFrame(use_case.sample(SAMPLE_ROWS, SAMPLE_SEED, 0.0))
     content = _s3(source, s3_endpoint) if source.startswith("s3://") else _file(source)
-    try:
-        if source.endswith(".parquet"):
-            return pd.read_parquet(io.BytesIO(content))
-        text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-        header = text.partition(b"\n")[0].decode(errors="replace")
-        return pd.read_csv(io.BytesIO(text), sep=max(",;\t|", key=header.count), low_memory=False)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise TableError(f"{source} cannot be read as a table: {error}") from error
+    return parse_table(content, source)
 
 
 def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: date | None = None) -> TrainingTable:

@@ -18,18 +18,20 @@ log = logging.getLogger(__name__)
 def forget(client: MlflowClient, experiment: str, model: str, days: int, now: datetime) -> int:
     """Remove the runs of `experiment` (an id) that ended `days` before `now`, with their versions of `model`.
 
-    Trials go, and models with their artifacts, unless their version has an alias, served once, or is the newest. MLflow
-    keeps removed runs' rows as deleted until `mlflow gc`. Return how many runs were removed.
+    Trials go, and models with their artifacts, unless their version, or a copy of it under another name, has an alias,
+    served once, or is the newest. MLflow keeps removed runs' rows as deleted until `mlflow gc`. Return how many runs
+    were removed.
     """
     versions = list(client.search_model_versions(f"name = '{model}'"))
     newest = sorted(versions, key=lambda v: int(v.version))[-1:]
-    kept = {v.run_id for v in versions if v.run_id and (v in newest or _needed(client, model, v))}
+    kept = {v.run_id for v in versions if v.run_id and (v in newest or _needed(client, v))}
     kept |= {parent for run_id in kept if (parent := _parent(client.get_run(run_id)))}
     old = [run for run in _ended_before(client, experiment, now - timedelta(days=days)) if run.info.run_id not in kept]
     gone = {run.info.run_id for run in old}
     for version in versions:
         if version.run_id in gone:
-            client.delete_model_version(model, version.version)
+            for copy in _versions_of(client, version.run_id):
+                client.delete_model_version(copy.name, copy.version)
     for run in old:
         _remove(client, run)
     if old:
@@ -37,10 +39,15 @@ def forget(client: MlflowClient, experiment: str, model: str, days: int, now: da
     return len(old)
 
 
-def _needed(client: MlflowClient, model: str, version: ModelVersion) -> bool:
-    """Search gives no aliases: the version itself is asked."""
-    whole = client.get_model_version(model, version.version)
-    return bool(whole.aliases) or any(key.startswith(PREFIX) for key in whole.tags)
+def _versions_of(client: MlflowClient, run_id: str | None) -> list[ModelVersion]:
+    """A run's versions under every name: config.json can have them registered under a second one."""
+    return [] if not run_id else list(client.search_model_versions(f"run_id = '{run_id}'"))
+
+
+def _needed(client: MlflowClient, version: ModelVersion) -> bool:
+    """Search gives no aliases: each version itself is asked."""
+    whole = [client.get_model_version(v.name, v.version) for v in _versions_of(client, version.run_id)]
+    return any(v.aliases or any(key.startswith(PREFIX) for key in v.tags) for v in whole)
 
 
 def _parent(run: Run) -> str | None:

@@ -112,17 +112,19 @@ class Stack:
         self._whole.run("--profile", "*", "down")
 
     def reset(self) -> None:
-        """Remove containers, network, volumes, images, secrets, and the run that went with them."""
+        """Remove containers, network, volumes, images, the run that went with them, and secrets no other stack uses."""
         self._whole.run("--profile", "*", "down", "--volumes", "--remove-orphans")
         images = self._whole.output("--profile", "*", "config", "--images").split()
         for image in sorted({name for name in images if name.startswith("scorehouse/")}):
             subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
         shutil.rmtree(HOST_DATA, ignore_errors=True)
-        SECRETS.unlink(missing_ok=True)
+        if not (others := self._whole.others_databases()):
+            SECRETS.unlink(missing_ok=True)
         if run_id := self._env.get("RUN_ID"):
             path = ROOT / f".env.{self._name}"
             path.write_text(path.read_text().replace(f"\nRUN_ID={run_id}\n", "\nRUN_ID=\n"))
-        self.step("removed: containers, network, volumes, images, secrets, RUN_ID")
+        kept = f"; {SECRETS.name} stays, for {', '.join(others)} has its password" if others else ", secrets"
+        self.step(f"removed: containers, network, volumes, images, RUN_ID{kept}")
 
     def step(self, words: str) -> None:
         """Say that a step is done, and when."""

@@ -73,6 +73,11 @@ class Compose:
             ill = sorted(c.service for c in self.containers() if not c.well)
             raise StackError(f"{error}\n{self.logs(ill)}" if ill else str(error)) from error
 
+    def others_databases(self) -> list[str]:
+        """Return the PostgreSQL volumes that are left: those of other projects, once this one's are removed."""
+        asked = ["docker", "volume", "ls", "-q", "--filter", "label=com.docker.compose.volume=postgres"]
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+
     def services(self) -> set[str]:
         """Return the services of these files, without those whose profile is left out."""
         return set(self.output("config", "--services").split())

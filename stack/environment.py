@@ -14,6 +14,9 @@ from scorehouse.errors import ScorehouseError
 
 ROOT = Path(__file__).parents[1]
 SECRETS = ROOT / ".secrets.env"
+# Named in the Compose files themselves: RUN_ID and who deploys are no container's, and credentials stay out of files.
+_GIVEN = {"RUN_ID", "CHANGED_BY", "WHY", "DOORS", "USE_CASE", "DATA", "COMPOSE_PROFILES"}
+_GIVEN |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 _LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
 
 
@@ -67,7 +70,7 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
         table = f"s3://{made['BUCKET_NAME']}/{made['USE_CASE']}/training.csv"
     return {
         **made,
-        "ENV_FILE": f".env.{name}",
+        "ENV_FILE": told(name, {k: v for k, v in shell.items() if v and k in file}, root),
         "WORKER_DATA": table,
         # a profile of the use case's name takes in what it alone needs
         "COMPOSE_PROFILES": ",".join(filter(None, (made.get("COMPOSE_PROFILES"), made.get("USE_CASE")))),
@@ -77,22 +80,40 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     }
 
 
+def told(name: str, overrides: Mapping[str, str], root: Path = ROOT) -> str:
+    """Return the env file that containers read: the committed one, or a copy with what the shell says otherwise."""
+    path = root / f".env.{name}"
+    changed = {k: v for k, v in overrides.items() if k not in _GIVEN and read_file(path)[k] != v}
+    if not changed:
+        return path.name
+    copy = root / "var" / "stack" / path.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    lines = [line for line in path.read_text().splitlines() if line.partition("=")[0] not in changed]
+    copy.write_text("\n".join([*lines, *(f"{k}={v}" for k, v in sorted(changed.items()))]) + "\n")
+    return str(copy.relative_to(root))
+
+
 def unsafe(made: Mapping[str, str]) -> list[str]:
     """Return, a line each, which settings must not stand as they are where others can reach the machine."""
     faults = []
-    bind = made.get("BIND_ADDRESS") or "127.0.0.1"
-    try:
-        if not _private(bind):
-            faults.append(f"BIND_ADDRESS={bind} is public, and MLflow, MongoDB and the scorer have no password")
-    except ValueError:
-        faults.append(f"BIND_ADDRESS={bind} is no IP address")
+    public = {}
+    for name in ("BIND_ADDRESS", "GATEWAY_BIND"):
+        address = made.get(name) or "127.0.0.1"
+        try:
+            public[name] = not _private(address)
+        except ValueError:
+            faults.append(f"{name}={address} is no IP address")
+    if public.get("BIND_ADDRESS"):
+        faults.append(
+            f"BIND_ADDRESS={made['BIND_ADDRESS']} is public, and MLflow, MongoDB and the scorer have no password"
+        )
     if made.get("BUCKET_NAME", "") in {"", "scorehouse"}:
         faults.append("BUCKET_NAME is not set: choose one; the default is taken by somebody else's")
     if "emulator" in made.get("COMPOSE_PROFILES", ""):
         faults.append("COMPOSE_PROFILES names the emulator, which forgets everything when it restarts")
     if "gateway" not in made.get("COMPOSE_PROFILES", "").split(","):
         faults.append("COMPOSE_PROFILES lacks the gateway, without which nobody but this machine reaches the scorer")
-    if not made.get("GATEWAY_TLS") and not _private(made.get("GATEWAY_BIND") or "127.0.0.1"):
+    if not made.get("GATEWAY_TLS") and public.get("GATEWAY_BIND"):
         faults.append("GATEWAY_TLS is not set: API keys would travel in the clear; name the certificate's folder")
     faults += [
         f"{name}={made[name]} is no address of AWS: empty, or https://…"

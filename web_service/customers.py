@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 from hmac import compare_digest
@@ -15,6 +14,7 @@ from scorehouse.aws import aws_client
 from scorehouse.errors import ScorehouseError
 from scorehouse.kinesis import FAULTS
 from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.tables import parse_table
 from use_cases.insurance import customers as records_of
 from use_cases.insurance import use_case
 from web_service.store import Document, Store, open_store, take_try
@@ -58,7 +58,7 @@ def load_customers(store: Store, settings: Settings) -> int:
     """Store every customer of the raw table that DATA names, or of a generated one; return how many.
 
     Raises:
-        StoreUnavailable, OSError, ValueError, KeyError, and what the bucket's client raises.
+        StoreUnavailable, TableError, OSError, ValueError, KeyError, and what the bucket's client raises.
     """
     import pandas as pd
 
@@ -77,16 +77,13 @@ def _plain(customer: Document) -> Document:
 
 
 def _table(settings: Settings) -> Any:
-    import pandas as pd
-
     if not settings.data.startswith("s3://"):
         content = Path(settings.data).read_bytes()
     else:
         place = urlsplit(settings.data)
         s3 = aws_client("s3", settings.s3_address, settings.aws_default_region)
         content = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
-    header = content.partition(b"\n")[0]
-    return pd.read_csv(io.BytesIO(content), sep=max(",;\t|", key=lambda s: header.count(s.encode())), low_memory=False)
+    return parse_table(content, settings.data)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from threading import Event, Thread
 from flask import Flask
 
 from scorehouse.aws import aws_client
-from scorehouse.errors import StoreUnavailable
+from scorehouse.errors import StoreUnavailable, TableError
 from scorehouse.kinesis import FAULTS
 from scorehouse.logs import start_logging
 from scorehouse.settings import Settings, settings_or_exit
@@ -47,7 +47,7 @@ def _bring_in(store: Store, settings: Settings, stop: Event) -> None:
             return ensure_customers(store, settings)
         except (StoreUnavailable, *FAULTS) as error:
             log.warning("the customers wait: %s", error)
-        except (OSError, ValueError, KeyError) as error:
+        except (TableError, OSError, ValueError, KeyError) as error:
             log.error("the customers of %s cannot be read, all are new: %r", settings.data, error)
             return None
         if stop.wait(AGAIN_SECONDS):

@@ -58,7 +58,10 @@ def typed(column: Any, feature: Feature | None, text: bool) -> Any:
     if cast is not None:
         return cast
     cells = values(column, feature, text)
-    return pa.array([None if v is None else v if kind == pa.float64() else int(v) for v in cells], kind)
+    if kind == pa.float64():
+        return pa.array(cells, kind)
+    # text is what the schema took for missing: "unknown", or a category that training never saw
+    return pa.array([int(v) if isinstance(v, int | float) else None for v in cells], kind)
 
 
 def arrow_type(feature: Feature) -> Any:

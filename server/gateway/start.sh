@@ -5,7 +5,7 @@
 #   GATEWAY_API_KEYS    keys that are let in, separated by commas; each 24 characters or more of A-Z a-z 0-9 _ -
 #   GATEWAY_ADDRESS, GATEWAY_PORT    where it listens: 127.0.0.1 and 8000 if not set
 #   GATEWAY_UPSTREAM    the scorer, host:port: 127.0.0.1:9696 if not set
-#   GATEWAY_TLS    a folder with fullchain.pem and privkey.pem; without them it speaks plain HTTP
+#   GATEWAY_TLS    a folder with fullchain.pem and privkey.pem; plain HTTP if not set
 #   GATEWAY_RATE    requests a second that each key may send: 500 if not set
 #   GATEWAY_MOST    requests that the scorer may have at once, beyond which the answer is 503: 64 if not set
 #   GATEWAY_FOLDER    what it writes: /tmp/gateway if not set
@@ -34,7 +34,10 @@ umask 077
 } > "$folder/keys.conf"
 
 : > "$folder/tls.conf"
-if [ -n "$tls" ] && [ -f "$tls/fullchain.pem" ]; then
+if [ -n "$tls" ]; then
+  for name in fullchain.pem privkey.pem; do  # never plain HTTP where a certificate was meant
+    [ -r "$tls/$name" ] || die "$name in GATEWAY_TLS cannot be read by $(id -un 2>/dev/null || id -u)"
+  done
   cat > "$folder/tls.conf" <<CONF
 ssl_certificate $tls/fullchain.pem;
 ssl_certificate_key $tls/privkey.pem;

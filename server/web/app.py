@@ -60,7 +60,7 @@ def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may hold {settings.max_records:,} records at most"
             )
-        answers = serving.answer(records)
+        answers = serving.answer(records, all_or_none=True)
         faults = [{"index": i, "errors": a.to_json()} for i, a in enumerate(answers) if isinstance(a, Rejected)]
         if faults:
             raise Problem(

@@ -90,10 +90,13 @@ class Serving:
         self._predicted.inc()
         return {model.answer: prediction, "model_run_id": run_id, "prediction_id": id_}
 
-    def answer(self, records: Sequence[Mapping[str, Any]], ids: Sequence[str] | None = None) -> list[Answer | Rejected]:
+    def answer(
+        self, records: Sequence[Mapping[str, Any]], ids: Sequence[str] | None = None, all_or_none: bool = False
+    ) -> list[Answer | Rejected]:
         """Return each record's answer, journalled, or its reasons; in order.
 
-        `ids` are used where a record brings no prediction_id of its own; without them new ones are made.
+        `ids` are used where a record brings no prediction_id of its own; without them new ones are made. With
+        `all_or_none` one record that cannot be scored leaves none answered: no prediction is journalled or counted.
 
         Raises:
             NotServing: no model is loaded yet.
@@ -110,6 +113,8 @@ class Serving:
             id_ = record.get("prediction_id") or (ids[place] if ids else self._new_id())
             lines.append(self._line(id_, run_id, now, record, prediction))
             answers.append({key: prediction, "model_run_id": run_id, "prediction_id": id_})
+        if all_or_none and len(lines) != len(answers):
+            lines = []
         predicted = len(lines)
         if predicted != len(answers):
             rejected = [answer for answer in answers if isinstance(answer, Rejected)]

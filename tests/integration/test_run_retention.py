@@ -95,6 +95,22 @@ def test_a_model_that_serves_or_served_stays_with_its_parent_and_its_files_but_i
     assert [f.path for f in house.client.list_artifacts(model, "bundle")] == ["bundle/bundle.json"]
 
 
+def test_a_model_whose_copy_under_another_name_has_an_alias_stays_and_one_without_goes_with_its_copy(
+    house: House,
+) -> None:
+    other = f"{house.name}-trial"
+    *_, kept, version = house.training(400)
+    *_, gone, second = house.training(300)
+    house.training(1)
+    for number in (version, second):
+        copy = house.client.copy_model_version(f"models:/{house.name}/{number}", other)
+        if number == version:
+            house.client.set_registered_model_alias(other, "trial", copy.version)
+    house.forget(30)
+    assert kept in house.runs() and gone not in house.runs()
+    assert {v.run_id for v in house.client.search_model_versions(f"name = '{other}'")} == {kept}
+
+
 def test_the_newest_model_stays_however_old(house: House) -> None:
     parent, _, model, version = house.training(400)
     assert house.forget(30) == 1

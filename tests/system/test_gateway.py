@@ -213,10 +213,20 @@ def test_it_speaks_tls_where_it_has_a_certificate(toy_scorer: Scorer, tmp_path: 
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize(("keys", "reason"), [("", "is empty"), ("short", "shorter than 24"), ('";' * 20, "may hold")])
-def test_without_a_proper_key_it_does_not_start(keys: str, reason: str, tmp_path: Path) -> None:
-    given = {**os.environ, "GATEWAY_API_KEYS": keys, "GATEWAY_FOLDER": str(tmp_path), "GATEWAY_PORT": str(free_port())}
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"GATEWAY_API_KEYS": ""}, "is empty"),
+        ({"GATEWAY_API_KEYS": "short"}, "shorter than 24"),
+        ({"GATEWAY_API_KEYS": '";' * 20}, "may hold"),
+        ({"GATEWAY_API_KEYS": KEY, "GATEWAY_TLS": "/nowhere"}, "fullchain.pem in GATEWAY_TLS cannot be read"),
+    ],
+)
+def test_without_a_proper_key_or_the_certificate_that_was_meant_it_does_not_start(
+    given: dict[str, str], reason: str, tmp_path: Path
+) -> None:
+    environ = {**os.environ, "GATEWAY_FOLDER": str(tmp_path), "GATEWAY_PORT": str(free_port()), **given}
     command = ["sh", str(ROOT / "server" / "gateway" / "start.sh")]
-    ended = subprocess.run(command, env=given, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("gateway: ") and reason in ended.stderr

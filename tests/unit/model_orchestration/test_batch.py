@@ -20,11 +20,12 @@ from model_orchestration.batch import applications
 from model_orchestration.batch.applications import Applications
 from model_orchestration.batch.day import Report, Waiting, score_day
 from model_orchestration.batch.places import Folder, day_of
+from model_orchestration.batch.records import typed
 from model_orchestration.batch.sample import write_sample
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
 from scorehouse.errors import AlreadyRunning, TableError
 from scorehouse.registry import Version
-from scorehouse.usecase import Schedule
+from scorehouse.usecase import Feature, Schedule
 from tests import toy as toys
 from tests.unit.toy import Toy
 
@@ -292,6 +293,12 @@ def test_parquet_columns_of_other_types_are_read_as_what_they_mean(
     expected[0]["total_trans_amt"] = None
     assert report.rejected == 0
     assert list(out(folder)[0]["churn chance"]) == toy.bundle().scorer(toy.use_case).score(expected)
+
+
+def test_text_that_counts_as_missing_is_an_empty_cell_of_a_column_of_codes() -> None:
+    feature = Feature(name="level", kind="category", help="", categories=(1, 2, 3), unseen="missing")
+    cells = typed(pa.array(["1", "unknown", "3", None]), feature, text=True)
+    assert (cells.type, cells.to_pylist()) == (pa.int64(), [1, None, 3, None])
 
 
 def test_what_a_killed_run_left_behind_is_written_over(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from model_orchestration import configuration
 from model_orchestration.configuration import Configuration, parse, tune, tuned
 from scorehouse.errors import ConfigurationError
 from scorehouse.settings import Settings
@@ -62,6 +63,22 @@ def test_without_a_file_the_training_says_that_it_used_its_own(insurance: UseCas
     assert found.use_case is insurance
     assert str(found) == f"the use case's own configuration (no {tmp_path}/config.json)"
     assert str(tuned(insurance, settings())) == "the use case's own configuration (no config.json)"
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({}, ""),
+        ({"bucket_name": "ours-1"}, "s3://ours-1/insurance/config.json"),
+        ({"s3_address": "http://127.0.0.1:4566"}, "s3://scorehouse/insurance/config.json"),
+        ({"data": "s3://b/tables/t.csv"}, "s3://b/tables/config.json"),
+        ({"data": "s3://b/t.csv", "training_config": "mine.json"}, "mine.json"),
+    ],
+)
+def test_it_is_looked_for_beside_the_table_or_in_a_bucket_of_ones_own(
+    insurance: UseCase, given: dict[str, str], address: str
+) -> None:
+    assert configuration._address(insurance, Settings(**given)) == address
 
 
 def test_a_file_that_was_named_must_be_there(insurance: UseCase, tmp_path: Path) -> None:

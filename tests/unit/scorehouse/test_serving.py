@@ -72,6 +72,14 @@ def test_bad_records_are_answered_in_their_place_and_only_counted_in_the_journal
     assert [c["records"] for c in journalled(tmp_path, "rejected")] == [1]
 
 
+def test_all_or_none_journals_no_prediction_that_nobody_was_told(serving: Serving, tmp_path: Path) -> None:
+    serving.answer([{"x": 1}, {"y": 1}, {"x": 2}], all_or_none=True)
+    assert journalled(tmp_path) == []
+    assert [c["records"] for c in journalled(tmp_path, "rejected")] == [1]
+    serving.answer([{"x": 1}, {"x": 2}], all_or_none=True)
+    assert [p["record"] for p in journalled(tmp_path)] == [{"x": 1}, {"x": 2}]
+
+
 def test_without_a_model_nothing_is_answered(serving: Serving, tmp_path: Path) -> None:
     serving.model = None
     with pytest.raises(NotServing, match="RUN_ID"):

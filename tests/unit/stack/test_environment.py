@@ -54,6 +54,15 @@ def test_the_shell_beats_the_file_and_its_empty_variables_do_not_count(root: Pat
     assert (made["USE_CASE"], made["SCORER_PORT"]) == ("wine", "9696")
 
 
+def test_containers_are_told_what_the_shell_says_too_but_no_run_and_no_credentials(root: Path) -> None:
+    assert environment("local", {"COMMIT": "c", "RUN_ID": RUN, "USE_CASE": "wine"}, root)["ENV_FILE"] == ".env.local"
+    shell = {"COMMIT": "c", "SCORER_WORKERS": "2", "AWS_SECRET_ACCESS_KEY": SECRET, "LOG_LEVEL": ""}
+    copy = root / environment("local", shell, root)["ENV_FILE"]
+    told, file = read_file(copy), read_file(root / ".env.local")
+    assert told == {**file, "SCORER_WORKERS": "2"}
+    assert SECRET not in copy.read_text()
+
+
 def test_a_use_case_takes_in_the_parts_that_only_it_needs(root: Path) -> None:
     made = environment("local", {"USE_CASE": "insurance", "COMPOSE_PROFILES": "emulator", "COMMIT": "c"}, root)
     assert made["COMPOSE_PROFILES"] == "emulator,insurance"
@@ -105,6 +114,7 @@ def test_the_gateway_is_all_that_others_reach() -> None:
         ("BIND_ADDRESS", "::"),
         ("BIND_ADDRESS", "8.8.8.8"),
         ("BIND_ADDRESS", "my.host"),
+        ("GATEWAY_BIND", "localhost"),
         ("BUCKET_NAME", "scorehouse"),
         ("BUCKET_NAME", ""),
         ("COMPOSE_PROFILES", "emulator,gateway"),

@@ -74,8 +74,8 @@ def test_made_up_customers_come_only_into_an_empty_store_and_go_when_real_ones_c
     import pandas as pd
 
     table = pd.DataFrame(use_case.sample(50, 3, 0.0)).assign(ID=lambda t: t["ID"] + 1000)
-    table.to_csv(tmp_path / "real.csv", sep=";", index=False)
-    real = Settings(use_case="insurance", data=str(tmp_path / "real.csv"))
+    table.to_csv(tmp_path / "real.csv.gz", sep=";", index=False)
+    real = Settings(use_case="insurance", data=str(tmp_path / "real.csv.gz"))
     ensure_customers(store, real)
     assert store.made_up_customer() is None and store.customer("1") is None
     found = store.customer("1001")
