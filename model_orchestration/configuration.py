@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from model_orchestration.bounds import fault_of
 from scorehouse.aws import aws_client
 from scorehouse.errors import ConfigurationError
 from scorehouse.nearest import KnownNames
@@ -117,32 +118,12 @@ def tune(use_case: UseCase, configuration: Configuration, name: str = FILE) -> U
             continue
         known = {name: d for e in mine for name, d in e.space.items()}
         for dimension, bounds in dimensions.items():
-            if fault := _fault(dimension, bounds, known):
+            if fault := fault_of(dimension, bounds, known):
                 faults.append(f"search_space.{family}.{dimension}: {fault}")
     if faults:
         raise _refused(name, faults)
     made = tuple(_estimator(e, configuration.search_space.get(e.family, {}), limits) for e in use_case.estimators)
     return replace(use_case, estimators=made, retrain_best=configuration.retrain_best or use_case.retrain_best)
-
-
-def _fault(name: str, bounds: list[Any], known: Mapping[str, Range | Choice]) -> str | None:
-    if name not in known:
-        nearest = f", the nearest is {KnownNames(known).nearest(name)!r}" if known else ""
-        return f"not searched{nearest}"
-    dimension = known[name]
-    if isinstance(dimension, Choice):
-        others = [b for b in bounds if b not in dimension.options]
-        return f"only {', '.join(map(str, dimension.options))}" if others or not bounds else None
-    if len(bounds) != 2 or any(isinstance(b, str) for b in bounds):
-        return "two numbers, [low, high]"
-    low, high = bounds
-    if not low < high:
-        return f"the low bound {low} is not below the high one {high}"
-    if dimension.log and low <= 0:
-        return "its scale is logarithmic, both bounds must be above 0"
-    if dimension.integer and not (float(low).is_integer() and float(high).is_integer()):
-        return "whole numbers"
-    return None
 
 
 def _estimator(estimator: Estimator, asked: Mapping[str, list[Any]], limits: Mapping[str, int]) -> Estimator:

@@ -59,7 +59,7 @@ def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: da
     try:
         clean = use_case.clean(table)
         if before is not None and use_case.dated in clean:
-            clean = clean[clean[use_case.dated].astype(str) < before.isoformat()]
+            clean = clean[~(_days(clean[use_case.dated]) >= pd.Timestamp(before))]
         clean = clean.reset_index(drop=True)
         truth = pd.to_numeric(clean[use_case.target], errors="coerce").to_numpy(dtype=float)
     except (KeyError, AttributeError) as error:
@@ -74,12 +74,23 @@ def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: da
     bad_truth = np.flatnonzero(~np.isfinite(truth) | ((use_case.task == "binary") & ~np.isin(truth, (0, 1))))
     if len(bad_truth):
         faults[use_case.target] = [f"row {i}: {clean[use_case.target].iloc[i]!r} is no outcome" for i in bad_truth]
+    if use_case.dated in clean:
+        undated = np.flatnonzero(_days(clean[use_case.dated]).isna())
+        if len(undated):
+            faults[use_case.dated] = [
+                f"row {i}: {clean[use_case.dated].iloc[i]!r} is no date as YYYY-MM-DD" for i in undated
+            ]
     if faults or clean.empty:
         raise TableError(_report(use_case.name, len(clean), faults))
     keys = _keys(clean, use_case.key)
     digest = hashlib.sha256(pd.util.hash_pandas_object(clean, index=False).to_numpy().tobytes()).hexdigest()
     source = source or f"sample of {len(clean):,} rows, seed {SAMPLE_SEED}"
     return TrainingTable(records, truth, keys, source, digest, np.ones(len(clean)))
+
+
+def _days(column: pd.Series[Any]) -> pd.Series[Any]:
+    """The days of dates, or of text YYYY-MM-DD; NaT where it is neither."""
+    return pd.to_datetime(column.astype(str).str[:10], format="%Y-%m-%d", errors="coerce")
 
 
 def sides(keys: list[str], seed: int, shares: tuple[float, ...]) -> NDArray[np.int8]:

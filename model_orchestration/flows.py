@@ -46,9 +46,12 @@ def search(training: Training, tracking: Tracking, count: int) -> list[Trial]:
 
 @task(name="retrain the best", persist_result=False)
 def retrain(training: Training, tracking: Tracking, trials: list[Trial]) -> tuple[str, Trained]:
-    """Retrain the best trials, log them with their bundles, and return the best one's run and model."""
+    """Retrain the best trials, log them with their bundles, and return the best one's run and model.
+
+    The best comes last: the newest version is what `make promote` judges.
+    """
     models = []
-    for trial in training.best(trials, training.use_case.retrain_best):
+    for trial in reversed(training.best(trials, training.use_case.retrain_best)):
         trained = training.retrain(trial)
         models.append((trial.loss, tracking.log_model(training, trained, trials), trained))
     _, run_id, trained = min(models, key=lambda m: m[0])

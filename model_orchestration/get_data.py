@@ -26,7 +26,9 @@ def fetch(use_case: UseCase, folder: Path = FOLDER) -> Path:
         TableError: there is no public address, the publisher does not answer, or sends no table.
     """
     if not use_case.download:
-        raise TableError(f"{use_case.name} has no public table to fetch; its sample is generated (leave DATA empty)")
+        raise TableError(
+            f"this command cannot fetch {use_case.name}'s table ({use_case.source}); without DATA a sample is generated"
+        )
     content = _download(use_case.download)
     target = folder / f"{use_case.name}.csv"
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from scorehouse.settings import Settings
 from scorehouse.stores import open_store
 from scorehouse.usecase import UseCase
 
+log = logging.getLogger(__name__)
 MOST = 50_000  # outcomes, the newest
 BATCH = 2_000
 NEWEST_WEIGHT = 4.0  # of the newest outcome, where a row of the table has 1
@@ -64,10 +66,13 @@ def with_outcomes(table: TrainingTable, use_case: UseCase, documents: Sequence[D
     """Return `table` with the records of `documents` behind its rows, their outcomes as truth.
 
     A record's key is its customer, or its own content where it has none: by the same hash as every row it falls on one
-    side of the split, and stays there. Records that the schema refuses by now are left out.
+    side of the split, and stays there. Records that the schema refuses by now are left out, and outcomes that the table
+    itself could not have: a premium of 0 would end the training, a class of its own would become one of the model's.
     """
-    schema = RecordSchema(use_case.features)
-    checked = [(d, schema.check(d["record"])) for d in documents]
+    schema, possible = RecordSchema(use_case.features), _possible(use_case, table)
+    checked = [(d, schema.check(d["record"])) for d in documents if possible(float(d["outcome"]))]
+    if left_out := len(documents) - len(checked):
+        log.warning("%d outcomes are left out: the table for %s has none like them", left_out, use_case.name)
     good = [d for d, record in checked if not isinstance(record, Rejected)]
     if not good:
         return table
@@ -82,6 +87,15 @@ def with_outcomes(table: TrainingTable, use_case: UseCase, documents: Sequence[D
         source=f"{table.source}, and {len(good):,} outcomes until {good[-1]['outcome_at'][:16]}",
         data_hash=hashlib.sha256(table.data_hash.encode() + content).hexdigest(),
     )
+
+
+def _possible(use_case: UseCase, table: TrainingTable) -> Callable[[float], bool]:
+    """Return whether an outcome is one that rows of `table` could have."""
+    if use_case.task == "ordinal":
+        return set(table.truth.tolist()).__contains__
+    if use_case.task == "amount" and (table.truth > 0).all():
+        return lambda outcome: outcome > 0
+    return lambda _: True
 
 
 def weight(days: np.ndarray) -> np.ndarray:

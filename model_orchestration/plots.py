@@ -61,10 +61,12 @@ class Plots:
         for colour, (name, score) in zip(COLOURS, trained.test_predictions.items(), strict=False):
             order = np.argsort(-score)
             hits, misses = np.cumsum(positive[order]), np.cumsum(~positive[order])
-            auc = trained.quality["test_auc" if name == "all fields" else "test_required_only_auc"]
+            auc = trained.quality.get("test_auc" if name == "all fields" else "test_required_only_auc")
+            if auc is None:  # the test rows are of one class
+                continue
             ax.plot(misses / misses[-1], hits / hits[-1], color=colour, lw=2, label=f"{name}: AUC {auc:.3f}")
         ax.plot([0, 1], [0, 1], color=GREY, lw=1)
-        ax.set(xlabel="share of those who stayed that is flagged", ylabel="share of those who left that is found")
+        ax.set(xlabel="share of the others that is flagged", ylabel="share of those it happened to that is found")
         ax.legend(frameon=False, loc="lower right")
         self._save(figure, "roc")
 

@@ -68,7 +68,7 @@ def derive(record: Record) -> Record:
 
 
 def past(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return what is known of each row's customer on the day of the renewal: what this year's claims cost is not."""
+    """Return what each row tells of its customer without this year's claims; counted at the end of the data."""
     import pandas as pd
 
     counts = ["Seniority", "Policies_in_force", "Max_policies", "Max_products", "N_claims_history"]

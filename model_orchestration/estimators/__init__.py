@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from model_orchestration.estimators.base import Data, Fitted, Trainer
@@ -13,13 +13,22 @@ from scorehouse.usecase import Estimator, Task
 __all__ = ["Data", "Fitted", "Trainer", "trainer"]
 
 
+ANSWERS: Mapping[str, tuple[Task, ...]] = {
+    "xgboost": ("binary", "amount"),
+    "random_forest": ("amount",),
+    "ridge": ("amount",),
+    "lasso": ("amount",),
+    "svc": ("ordinal",),
+}
+
+
 def trainer(estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data) -> Trainer:
     """Return what fits models of `estimator` on `train`, whose rows have `columns`, watching `valid`.
 
     Raises:
         UseCaseError: the family does not answer that task.
     """
-    if estimator.family != "xgboost" and task != ("ordinal" if estimator.family == "svc" else "amount"):
+    if task not in ANSWERS[estimator.family]:
         raise UseCaseError(f"the family {estimator.family} does not answer tasks of the kind {task!r}")
     if estimator.family == "xgboost":
         from model_orchestration.estimators.boosting import BoostingTrainer

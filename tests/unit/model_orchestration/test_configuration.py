@@ -125,6 +125,10 @@ def test_every_fault_is_told_at_once() -> None:
         ({"xgboost": {"learning_rate": [0, 1]}}, "both bounds must be above 0"),
         ({"xgboost": {"learning_rate": [0.1]}}, "two numbers, [low, high]"),
         ({"ridge": {"alpha": ["a", "b"]}}, "two numbers, [low, high]"),
+        ({"ridge": {"alpha": [1, float("inf")]}}, "finite numbers"),
+        ({"xgboost": {"subsample": [0.5, 2.0]}}, "subsample: a share above 0, to 1"),
+        ({"xgboost": {"colsample_bynode": [0.0, 0.5]}}, "colsample_bynode: a share above 0, to 1"),
+        ({"xgboost": {"max_depth": [-3, 4]}}, "max_depth: no bound below 1"),
     ],
 )
 def test_a_search_space_that_cannot_be_is_named(flights: UseCase, space: dict[str, Any], said: str) -> None:

@@ -197,3 +197,6 @@ def test_rows_of_the_month_that_is_not_over_are_left_out(churn: UseCase, raw: pd
     assert prepare(raw, dated, before=date(2026, 11, 1)).records == prepare(raw[:20], dated).records
     with pytest.raises(TableError, match="no rows"):
         prepare(raw, dated, before=date(2026, 10, 1))
+    raw.loc[7, "day"] = "13/05/2025"  # by its text it would be before any month of 2026, whenever it was
+    with pytest.raises(TableError, match=r"'13/05/2025' is no date as YYYY-MM-DD"):
+        prepare(raw, dated, before=date(2026, 11, 1))

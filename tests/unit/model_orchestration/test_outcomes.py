@@ -96,6 +96,22 @@ def test_a_record_that_the_schema_refuses_by_now_is_left_out() -> None:
     assert len(with_outcomes(toys.table(CHURN, 20), CHURN, found).records) == 22
 
 
+@pytest.mark.parametrize(
+    ("task", "truth", "outcomes", "kept"),
+    [
+        ("amount", [250.0, 80.0], [80.0, 0.0, -5.0, 0.5], [80.0, 0.5]),
+        ("amount", [250.0, 0.0], [80.0, 0.0, -5.0, 0.5], [80.0, 0.0, -5.0, 0.5]),
+        ("ordinal", [5.0, 6.0], [5, 6, 100, -3], [5.0, 6.0]),
+    ],
+)
+def test_an_outcome_that_no_row_of_the_table_could_have_is_left_out(
+    task: Any, truth: list[float], outcomes: list[float], kept: list[float]
+) -> None:
+    table = replace(toys.table(CHURN, 100, 1), truth=np.tile(truth, 50))
+    found = [{**d, "outcome": outcome} for d, outcome in zip(documents(4), outcomes, strict=True)]
+    assert with_outcomes(table, replace(CHURN, task=task), found).truth[100:].tolist() == kept
+
+
 def test_what_is_dated_this_month_is_not_learnt_yet_by_the_use_cases_own_clock() -> None:
     london = replace(CHURN, schedule=Schedule(timezone="Europe/London"))
     assert this_month(london, NOON) == date(2026, 11, 1)

@@ -50,7 +50,7 @@ def test_the_cost_of_this_year_s_claims_is_in_no_record() -> None:
     assert [r["cost_per_claim"] for r in cheap] == [150, 0]
 
 
-def test_what_the_model_sees_holds_neither_the_premium_nor_this_year_s_claims() -> None:
+def test_what_the_model_sees_holds_neither_the_premium_nor_this_year_s_columns_of_claims() -> None:
     assert set(INPUTS).isdisjoint({"Premium", "Cost_claims_year", "N_claims_year", "ID", "Lapse"})
     assert len(INPUTS) == 16
 
