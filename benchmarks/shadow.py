@@ -23,7 +23,7 @@ from tests.system import house as houses
 from tests.system.house import House
 from tests.toy import until
 
-RATE, SECONDS, PAIRS = 200, 8, int(os.environ.get("PAIRS", "5"))
+RATE, SECONDS, PAIRS = 200, 8, int(os.environ.get("PAIRS", "9"))
 
 
 def p99(house: House, records: list[dict[str, object]]) -> float:
@@ -42,7 +42,7 @@ def p99(house: House, records: list[dict[str, object]]) -> float:
 
 
 def main() -> None:
-    """Measure pairs, and print the medians and their ratio."""
+    """Measure pairs, and print the medians, and the median of the pairs' ratios."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         toy = toys.train(folder / "toy")
@@ -71,8 +71,9 @@ def measure(house: House, runs: list[str], records: list[dict[str, object]]) -> 
     told = requests.get(f"{house.monitor.url}/metrics", timeout=10).text
     scored = [line for line in told.splitlines() if line.startswith("scorehouse_shadow_records_total{")]
     off, on = (float(np.median(took[state])) for state in ("off", "on"))
+    paired = float(np.median([b / a for a, b in zip(took["off"], took["on"], strict=True)]))
     print(f"p99 ms off {[round(t, 2) for t in took['off']]} on {[round(t, 2) for t in took['on']]}")
-    print(f"medians: off {off:.2f} ms, on {on:.2f} ms, ratio {on / off:.2f}; {scored}")
+    print(f"medians: off {off:.2f} ms, on {on:.2f} ms; of the pairs' ratios {paired:.2f} (at most 1.2); {scored}")
 
 
 if __name__ == "__main__":
