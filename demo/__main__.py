@@ -164,7 +164,8 @@ def show(use_case: UseCase, run_id: str, folder: Path, sent: dict[str, str]) -> 
 
 def step(began: float, words: str) -> None:
     """Say that a step is done, and when."""
-    console.print(f"[green]✓[/green] [dim]{time.monotonic() - began:5.1f} s[/dim]  {words}", highlight=False)
+    seconds = time.monotonic() - began
+    console.print(f"[green]✓[/green] [dim]{seconds:5.1f} s[/dim]  {words}", highlight=False, soft_wrap=True)
 
 
 def wait(stack: Stack) -> None:
