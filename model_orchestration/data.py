@@ -22,7 +22,7 @@ from scorehouse.schema import FieldError, RecordSchema, Rejected
 from scorehouse.tables import parse_table
 from scorehouse.usecase import UseCase
 
-SAMPLE_ROWS, SAMPLE_SEED = 10_000, 1
+SAMPLE_SEED = 1
 TRAIN, VALID, TEST = 0, 1, 2
 
 
@@ -45,7 +45,7 @@ def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> pd.Data
         TableError: it is not there, or cannot be read.
     """
     if not source:
-        return pd.DataFrame(use_case.sample(SAMPLE_ROWS, SAMPLE_SEED, 0.0))
+        return pd.DataFrame(use_case.sample(use_case.sample_rows, SAMPLE_SEED, 0.0))
     content = _s3(source, s3_endpoint) if source.startswith("s3://") else _file(source)
     return parse_table(content, source)
 

@@ -97,6 +97,7 @@ use_case = UseCase(
     key="",  # a wine has no id: its row's own hash
     clean=clean,
     sample=sample,
+    sample_rows=3_000,  # training a support vector machine takes time by the square of its rows
     mask_optional=0.3,
     trials=50,
     retrain_best=5,

@@ -147,6 +147,7 @@ class UseCase:
     derive: Callable[[Record], Record] = _as_it_is  # one record -> the same with its derived features
     derived: tuple[Feature, ...] = ()
     inputs: tuple[str, ...] = ()  # what the model sees, in order; all features when empty
+    sample_rows: int = 10_000  # that are trained on where there is no table
     mask_optional: float = 0.0  # weight of training copies without the optional features; 0 makes none
     trials: int = 50
     retrain_best: int = 1

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration import data
 from model_orchestration.data import prepare, read_table, sides
 from scorehouse.errors import TableError
 from scorehouse.usecase import UseCase, load_use_case
@@ -27,11 +26,11 @@ def raw(churn: UseCase) -> pd.DataFrame:
     return pd.DataFrame(churn.sample(60, 5, 0.0))
 
 
-def test_without_a_source_the_use_cases_own_sample_is_read(churn: UseCase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "SAMPLE_ROWS", 50)
-    table = read_table("", churn)
+def test_without_a_source_the_use_cases_own_sample_is_read(churn: UseCase) -> None:
+    small = replace(churn, sample_rows=50)
+    table = read_table("", small)
     assert len(table) == 50
-    pd.testing.assert_frame_equal(table, read_table("", churn))
+    pd.testing.assert_frame_equal(table, read_table("", small))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
