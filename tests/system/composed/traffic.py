@@ -17,7 +17,8 @@ from pymongo.errors import PyMongoError
 
 from tests.system.composed.project import EMULATOR, HOST, RECORD, until
 
-BETWEEN_SECONDS = 0.05
+BETWEEN_SECONDS = 0.05  # two requests, or stream records, of one client
+AT_ONCE = 5  # records in one put
 
 
 def kinesis() -> Any:
@@ -64,12 +65,14 @@ class Traffic:
 
     def _put(self) -> None:
         client = kinesis()
-        while not self._stop.wait(BETWEEN_SECONDS):
-            id_ = f"stream-{uuid.uuid4().hex}"
-            data = json.dumps({**RECORD, "prediction_id": id_}).encode()
+        while not self._stop.wait(AT_ONCE * BETWEEN_SECONDS):
+            ids = [f"stream-{uuid.uuid4().hex}" for _ in range(AT_ONCE)]
+            records = [
+                {"PartitionKey": id_, "Data": json.dumps({**RECORD, "prediction_id": id_}).encode()} for id_ in ids
+            ]
             try:
-                client.put_record(StreamName="predictions", PartitionKey=id_, Data=data)
-                self.put.append(id_)
+                told = client.put_records(StreamName="predictions", Records=records)["Records"]
+                self.put += [id_ for id_, one in zip(ids, told, strict=True) if "SequenceNumber" in one]
             except (BotoCoreError, ClientError):
                 self._refuse("stream")
 
