@@ -98,7 +98,7 @@ class Stack:
         """Say where everything is."""
         self._console.print()
         self._console.print(table(self._env, self._whole.services()), highlight=False)
-        self._console.print(f"\n  passwords: {SECRETS.name}; `make down` stops it, `make reset_all` removes it", soft_wrap=True)
+        self._console.print(f"\n  passwords: {SECRETS.name}; `make down` stops it, `make reset_all` removes it")
 
     def erase(self, customer_id: str) -> None:
         """Remove what journal and store hold of a customer; serving may run meanwhile, its store must."""
