@@ -37,7 +37,7 @@ go_to() {
   local command=$start
   git diff --quiet "$2" "$1" -- Dockerfile mlflow docker-compose-*.yml pyproject.toml requirements src use_cases \
     model_orchestration server simulation_business monitoring reporting web_service stack || command=$build
-  git diff --unified=0 "$2" "$1" -- .env.cloud | grep '^[-+][A-Z]' | grep -qv '^[-+]RUN_ID=' && command=$build
+  git diff --unified=0 "$2" "$1" -- .env.cloud | grep '^[-+][A-Z]' | grep -v '^[-+]RUN_ID=' >/dev/null && command=$build
   $command && $check
 }
 

@@ -74,7 +74,7 @@ def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: da
     bad_truth = np.flatnonzero(~np.isfinite(truth) | ((use_case.task == "binary") & ~np.isin(truth, (0, 1))))
     if len(bad_truth):
         faults[use_case.target] = [f"row {i}: {clean[use_case.target].iloc[i]!r} is no outcome" for i in bad_truth]
-    if use_case.dated in clean:
+    if use_case.dated and use_case.dated in clean:
         undated = np.flatnonzero(_days(clean[use_case.dated]).isna())
         if len(undated):
             faults[use_case.dated] = [

@@ -33,7 +33,7 @@ def reporter(settings: Settings) -> Iterator[Reporter]:
             links(settings),
             settings.report_most_records,
             settings.report_retention_days,
-            settings.shadow_run_id,
+            {settings.use_case: settings.shadow_run_id},
         )
     finally:
         store.close()

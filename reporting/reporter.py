@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,17 @@ class Reporter:
         links: Mapping[str, str],
         most_records: int,
         keep_days: int = 0,
-        challenger: str = "",
+        challengers: Mapping[str, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
         load: Callable[[str], UseCase] = load_use_case,
     ):
         """Read nothing yet. `most_records` bounds what is read of a run; reports are kept for ever if `keep_days` is 0.
 
-        `links` are the other pages, by name; `challenger` is the run of SHADOW_RUN_ID, which is compared as well.
+        `links` are the other pages, by name; `challengers` are the runs, by use case, that are compared as
+        well (SHADOW_RUN_ID).
         """
         self._store, self._cache, self._folder, self._links = store, cache, folder, links
-        self._most, self._keep_days, self._challenger = most_records, keep_days, challenger
+        self._most, self._keep_days, self._challengers = most_records, keep_days, challengers
         self._clock, self._load = clock, load
 
     def span(self, minutes: int, until: datetime | None = None) -> Span:
@@ -101,8 +103,9 @@ class Reporter:
         task, trained = bundle.manifest.task, quality_at_training(bundle.manifest, compared.bare_share)
         figures = {"records": len(known), "figures": quality(task, *pairs.T), "at_training": trained}
         report = document.document(run, span, self._now(), compared, figures)
-        if self._challenger not in {"", run.run_id}:
-            report |= self._challenge(report, documents, known, use_case)
+        challenger = self._challengers.get(use_case.name)
+        if challenger and challenger != run.run_id:
+            report |= self._challenge(challenger, report, documents, known, use_case)
         features = {f.name: f for f in (*use_case.derived, *bundle.features)}
         words = {name: labels(bundle, name, features.get(name)) for name in compared.reference.columns}
         drift = evidently_report.drift_report(compared.reference, compared.window, words)
@@ -121,10 +124,15 @@ class Reporter:
         return report
 
     def _challenge(
-        self, report: Report, documents: Sequence[Document], known: Sequence[Document], use_case: UseCase
+        self,
+        run_id: str,
+        report: Report,
+        documents: Sequence[Document],
+        known: Sequence[Document],
+        use_case: UseCase,
     ) -> Report:
         try:
-            bundle = self._cache.load(self._cache.resolve(use_case.name, self._challenger))
+            bundle = self._cache.load(self._cache.resolve(use_case.name, run_id))
             return {"challenger": beside(bundle, use_case, documents, known)}
         except (RunNotFound, BundleError) as error:
             return {"notices": [*report["notices"], f"The challenger is not compared: {error}"]}

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scorehouse.errors import ScorehouseError
+from scorehouse.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 SECRETS = ROOT / ".secrets.env"
-# Named in the Compose files themselves: RUN_ID and who deploys are no container's, and credentials stay out of files.
-_GIVEN = {"RUN_ID", "CHANGED_BY", "WHY", "DOORS", "USE_CASE", "DATA", "COMPOSE_PROFILES"}
-_GIVEN |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+# What containers read from the env file alone: the product's settings, but those that the Compose files give, one of
+# which may hold a password. Nothing else of a shell, credentials first of all, gets into a file.
+_GIVEN = {"RUN_ID", "CHANGED_BY", "WHY", "DOORS", "USE_CASE", "DATA", "MONGODB_ADDRESS", "MLFLOW_ADDRESS"}
+_READ = {name.upper() for name in Settings.model_fields} - _GIVEN
 _LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
 
 
@@ -83,7 +85,7 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
 def told(name: str, overrides: Mapping[str, str], root: Path = ROOT) -> str:
     """Return the env file that containers read: the committed one, or a copy with what the shell says otherwise."""
     path = root / f".env.{name}"
-    changed = {k: v for k, v in overrides.items() if k not in _GIVEN and read_file(path)[k] != v}
+    changed = {k: v for k, v in overrides.items() if k in _READ and read_file(path)[k] != v}
     if not changed:
         return path.name
     copy = root / "var" / "stack" / path.name

@@ -121,7 +121,14 @@ class Challengers(FakeCache):
 def with_challenger(store: Any, folder: Path, run: str) -> dict[str, Any]:
     cache: Any = Challengers(RUN, OTHER)
     one = Reporter(
-        store, cache, ReportFolder(folder), {}, 5000, challenger=run, clock=lambda: NOON + 3660, load=lambda _: USE_CASE
+        store,
+        cache,
+        ReportFolder(folder),
+        {},
+        5000,
+        challengers={USE_CASE.name: run},
+        clock=lambda: NOON + 3660,
+        load=lambda _: USE_CASE,
     )
     [made] = one.report(one.span(120, UNTIL))
     return made

@@ -56,7 +56,12 @@ def test_the_shell_beats_the_file_and_its_empty_variables_do_not_count(root: Pat
 
 def test_containers_are_told_what_the_shell_says_too_but_no_run_and_no_credentials(root: Path) -> None:
     assert environment("local", {"COMMIT": "c", "RUN_ID": RUN, "USE_CASE": "wine"}, root)["ENV_FILE"] == ".env.local"
-    shell = {"COMMIT": "c", "SCORER_WORKERS": "2", "AWS_SECRET_ACCESS_KEY": SECRET, "LOG_LEVEL": ""}
+    credentials = {
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "MONGODB_ADDRESS": f"mongodb://u:{SECRET}@h",
+        "ALERT_SMTP_PASSWORD": SECRET,
+    }
+    shell = {"COMMIT": "c", "SCORER_WORKERS": "2", "LOG_LEVEL": "", **credentials}
     copy = root / environment("local", shell, root)["ENV_FILE"]
     told, file = read_file(copy), read_file(root / ".env.local")
     assert told == {**file, "SCORER_WORKERS": "2"}
