@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -60,12 +60,10 @@ def running(contender: Contender, log: Path) -> Iterator[None]:
 def _wait_until_it_answers(contender: Contender, process: subprocess.Popen[bytes]) -> None:
     ends = time.monotonic() + 90
     while time.monotonic() < ends and process.poll() is None:
-        try:
+        with suppress(requests.RequestException):  # not up yet
             answer = requests.post(f"http://127.0.0.1:{contender.port}{contender.path}", json=contender.body, timeout=5)
             if answer.ok:
                 return
-        except requests.RequestException:
-            pass  # not up yet
         time.sleep(0.25)
     raise SystemExit(f"{contender.name} does not answer; see its log")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from scorehouse.metrics import MACHINE_USED
@@ -40,14 +41,12 @@ class Machine:
 
     def _memory(self) -> float | None:
         """Of the container's limit where it has one, less what the kernel would give back; else of the machine's."""
-        try:
+        with suppress(OSError, ValueError):  # without a container the machine's own figure counts
             limit = (self._cgroup / "memory.max").read_text().strip()
             if limit != "max":
                 stat = dict(line.split() for line in (self._cgroup / "memory.stat").read_text().splitlines())
                 used = int((self._cgroup / "memory.current").read_text()) - int(stat.get("inactive_file", 0))
                 return used / int(limit)
-        except (OSError, ValueError):
-            pass  # no container: the machine's own figure
         try:
             lines = (line.split(":") for line in (self._proc / "meminfo").read_text().splitlines())
             kilobytes = {name: float(rest.split()[0]) for name, rest in lines}
