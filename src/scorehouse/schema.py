@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
@@ -50,11 +51,9 @@ class RecordSchema:
     def __init__(self, features: Iterable[Feature]) -> None:
         """Build the validator once; checking a record then costs about a microsecond."""
         self.features = {f.name: f for f in features}
-        fields = {name: annotation(f) for name, f in self.features.items()} | envelope()
-        record = with_config(ConfigDict(extra="forbid"))(TypedDict("Record", fields))  # type: ignore[operator]
-        self._adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(record)
+        self._adapter = _adapter(tuple(self.features.values()))
         self._validate = self._adapter.validator.validate_python
-        self._known = KnownNames(fields)
+        self._known = KnownNames([*self.features, *ENVELOPE])
 
     def check(self, record: object) -> dict[str, Any] | Rejected:
         """Return the record with its numbers as floats, or every reason why it cannot be scored."""
@@ -94,6 +93,14 @@ class RecordSchema:
         if kind == "missing":
             return FieldError(name, None, "is missing", allowed)
         return FieldError(name, _shown(value), "is not allowed", allowed)
+
+
+@lru_cache(maxsize=16)
+def _adapter(features: tuple[Feature, ...]) -> TypeAdapter[dict[str, Any]]:
+    """The validator of a record; the next bundle of the same features shares it."""
+    fields = {f.name: annotation(f) for f in features} | envelope()
+    record = with_config(ConfigDict(extra="forbid"))(TypedDict("Record", fields))  # type: ignore[operator]
+    return TypeAdapter(record)
 
 
 def _shown(value: Any) -> Any:

@@ -36,7 +36,7 @@ class Feature:
     high: float | None = None
     categories: tuple[str | int, ...] = ()
     unseen: Literal["refuse", "missing"] = "refuse"
-    labels: Mapping[Any, str] = field(default_factory=dict)  # what a person reads for a category or a code
+    labels: Mapping[Any, str] = field(default_factory=dict, hash=False)  # what a person reads for a category or a code
     unit: str = ""
     example: Value = None
 
