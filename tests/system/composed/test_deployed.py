@@ -8,6 +8,7 @@ import re
 import socket
 import statistics
 import subprocess
+import time
 from itertools import cycle, islice
 from typing import Any
 
@@ -63,6 +64,7 @@ def test_run_id_changes_under_traffic_fail_no_request_lose_no_record_and_restart
     took = []
     with Traffic(CLIENTS).running() as traffic:
         until("traffic flows", lambda: len(traffic.answered) > 20 and len(traffic.put) > 20)
+        began, already = time.monotonic(), (len(traffic.answered), len(traffic.put))
         for run_id in islice(cycle(others), CHANGES):
             took.append(change_run_id(run_id))
             assert serving() == {run_id}
@@ -70,6 +72,8 @@ def test_run_id_changes_under_traffic_fail_no_request_lose_no_record_and_restart
             until("answers of the new run", lambda seen=seen: len(traffic.answered) > seen + 5)
         make("rollback", seconds=60)
         until("the way back is served", lambda: run_id not in serving())
+        asked, put = len(traffic.answered) - already[0], len(traffic.put) - already[1]
+        seconds = time.monotonic() - began
     assert traffic.refused["http"] == 0  # a put that the emulator refuses, being busy, is no record
     made = every_one_is_stored(log, [*traffic.answered, *traffic.put])
     assert traffic.answered.items() <= made.items()  # each answer named the run that is in the log beside it
@@ -77,8 +81,9 @@ def test_run_id_changes_under_traffic_fail_no_request_lose_no_record_and_restart
     assert {name: c["State"]["StartedAt"] for name, c in containers().items()} == started
     assert max(took) < 30
     shown.append(
-        f"{CHANGES} changes of RUN_ID: {len(traffic.answered):,} requests and {len(traffic.put):,} records, none "
-        f"failed or lost ({traffic.refused['stream']} puts refused by the emulator); "
+        f"{CHANGES} changes of RUN_ID: {asked:,} requests ({asked / seconds:.0f} a second) and {put:,} records "
+        f"({put / seconds:.0f} a second), none failed or lost "
+        f"({traffic.refused['stream']} puts refused by the emulator); "
         f"{statistics.median(took):.1f} s median, {max(took):.1f} s at most"
     )
 

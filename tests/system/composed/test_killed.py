@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.system.composed.project import compose, containers, how, ill, services, until
-from tests.system.composed.traffic import AT_ONCE, Traffic, every_one_is_stored, kinesis
+from tests.system.composed.traffic import Traffic, every_one_is_stored, kinesis
 
 pytestmark = pytest.mark.compose
 LONGEST_SECONDS = 60
@@ -90,4 +90,4 @@ def test_the_emulator_forgets_its_streams_are_made_again_and_scoring_goes_on(
     put = len(traffic.put)
     until("records are put again", lambda: len(traffic.put) > put + 50)
     assert [n for n, at in starts().items() if at != before[n] and n != FORGETS] == []
-    every_one_is_stored(log, [*traffic.answered, *traffic.put[put + AT_ONCE :]])
+    every_one_is_stored(log, [*traffic.answered, *traffic.put[put + traffic.at_once :]])

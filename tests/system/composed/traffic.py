@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from pymongo.errors import PyMongoError
 from tests.system.composed.project import EMULATOR, HOST, RECORD, until
 
 BETWEEN_SECONDS = 0.05  # two requests, or stream records, of one client
-AT_ONCE = 5  # records in one put
+AT_ONCE = 5  # records of one client in a put: the emulator takes few puts a second, of many records each
 
 
 def kinesis() -> Any:
@@ -34,15 +35,16 @@ class Traffic:
     """What was acknowledged by each door, and how often each refused or did not answer."""
 
     def __init__(self, clients: int = 1) -> None:
-        """So many clients of each door, each of which sends at most twenty a second."""
+        """So many clients, each of which sends at most twenty a second to each door; the stream's share their puts."""
         self.answered: dict[str, str] = {}  # the run that answered, by prediction id
         self.put: list[str] = []
         self.refused = {"http": 0, "stream": 0}
+        self.at_once = AT_ONCE * clients
         self._clients, self._stop, self._lock = clients, Event(), Lock()
 
     @contextmanager
     def running(self) -> Iterator[Traffic]:
-        threads = [Thread(target=sends) for sends in (self._ask, self._put) for _ in range(self._clients)]
+        threads = [Thread(target=self._put), *(Thread(target=self._ask) for _ in range(self._clients))]
         for thread in threads:
             thread.start()
         try:
@@ -54,7 +56,7 @@ class Traffic:
 
     def _ask(self) -> None:
         session = requests.Session()
-        while not self._stop.wait(BETWEEN_SECONDS):
+        for _ in self._paced(BETWEEN_SECONDS):
             id_ = f"http-{uuid.uuid4().hex}"
             try:
                 answer = session.post(f"http://{HOST}:9696/predict", json={**RECORD, "prediction_id": id_}, timeout=3)
@@ -65,8 +67,8 @@ class Traffic:
 
     def _put(self) -> None:
         client = kinesis()
-        while not self._stop.wait(AT_ONCE * BETWEEN_SECONDS):
-            ids = [f"stream-{uuid.uuid4().hex}" for _ in range(AT_ONCE)]
+        for _ in self._paced(AT_ONCE * BETWEEN_SECONDS):
+            ids = [f"stream-{uuid.uuid4().hex}" for _ in range(self.at_once)]
             records = [
                 {"PartitionKey": id_, "Data": json.dumps({**RECORD, "prediction_id": id_}).encode()} for id_ in ids
             ]
@@ -75,6 +77,13 @@ class Traffic:
                 self.put += [id_ for id_, one in zip(ids, told, strict=True) if "SequenceNumber" in one]
             except (BotoCoreError, ClientError):
                 self._refuse("stream")
+
+    def _paced(self, seconds: float) -> Iterator[None]:
+        """A turn each so many seconds, whatever one takes; of turns that were missed one is made up for."""
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            yield
+            due = max(due + seconds, time.monotonic() - seconds)
 
     def _refuse(self, door: str) -> None:
         with self._lock:
