@@ -141,7 +141,7 @@ format: .venv/.ready  ## put the code in order
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 unit: .venv/.ready  ## unit tests: no network, seconds
-	@OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/pytest -q tests/unit
+	@OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_DEBUG_TEMPROOT=$(or $(wildcard /dev/shm),/tmp) $(BIN)/pytest -q tests/unit
 
 integration: .venv/.ready .emulator/.ready  ## one adapter against its real server
 	$(call tested,tests/integration)
