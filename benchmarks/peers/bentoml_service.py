@@ -16,4 +16,5 @@ class Churn:
 
     @bentoml.api
     def predict(self, rows: list[list[float]]) -> list[float]:
-        return self._session.run(["probabilities"], {"rows": np.array(rows, dtype=np.float32)})[0][:, 1].tolist()
+        log_odds = self._session.run(None, {"rows": np.array(rows, dtype=np.float32)})[0].reshape(-1)
+        return (1 / (1 + np.exp(-log_odds))).tolist()

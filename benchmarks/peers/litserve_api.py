@@ -17,7 +17,8 @@ class Churn(litserve.LitAPI):
         return np.array(request["rows"], dtype=np.float32)
 
     def predict(self, rows):
-        return self._session.run(["probabilities"], {"rows": rows})[0][:, 1].tolist()
+        log_odds = self._session.run(None, {"rows": rows})[0].reshape(-1)
+        return (1 / (1 + np.exp(-log_odds))).tolist()
 
     def encode_response(self, output):
         return {"predictions": output}

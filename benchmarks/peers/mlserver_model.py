@@ -18,6 +18,7 @@ class OnnxModel(MLModel):
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         given = payload.inputs[0]
         rows = np.array(given.data.root, dtype=np.float32).reshape(given.shape)
-        chances = self._session.run(["probabilities"], {"rows": rows})[0][:, 1].tolist()
+        log_odds = self._session.run(None, {"rows": rows})[0].reshape(-1)
+        chances = (1 / (1 + np.exp(-log_odds))).tolist()
         output = ResponseOutput(name="chance", shape=[len(chances)], datatype="FP32", data=chances)
         return InferenceResponse(model_name=self.name, outputs=[output])

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto
+from onnx.helper import get_attribute_value, make_node, make_tensor_value_info
 from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
@@ -19,7 +21,7 @@ from scorehouse.usecase import Estimator, Task
 # Unless the use case fixes others: boosting rounds at most, and rounds without a better score before it stops.
 LIMITS = {"rounds": 800, "patience": 25}
 _METRIC = {"binary:logistic": "logloss", "reg:gamma": "gamma-deviance"}
-NATIVE = "model.ubj"
+NATIVE, VARIABLE = "model.ubj", "variable"  # its own file; what the converter calls an answer
 OPSET = 15
 
 
@@ -35,13 +37,15 @@ class BoostedTrees:
         return np.asarray(self._booster.inplace_predict(rows), dtype=np.float64)
 
     def onnx(self) -> tuple[bytes, Output]:
-        """Return the trees as ONNX."""
+        """Return the trees as ONNX; of two classes their log odds."""
         columns = self._booster.num_features()
         model = convert_xgboost(
             self._booster, initial_types=[("rows", FloatTensorType([None, columns]))], target_opset=OPSET
         )
-        output = Output(name="probabilities", column=1) if self._task == "binary" else Output(name="variable")
-        return model.SerializeToString(), output
+        binary = self._task == "binary"
+        if binary:
+            _to_log_odds(model)
+        return model.SerializeToString(), Output(name=VARIABLE, link="logit" if binary else None)
 
     def native(self) -> tuple[str, bytes]:
         """Return XGBoost's own file."""
@@ -52,6 +56,20 @@ class BoostedTrees:
         gains: Any = self._booster.get_score(importance_type="total_gain")
         values = np.array([gains.get(f"f{i}", 0.0) for i in range(self._booster.num_features())])
         return np.asarray(values / max(values.sum(), 1e-12))
+
+
+def _to_log_odds(model: ModelProto) -> None:
+    """Have the trees add up their leaves alone: as a classifier they take a third longer for one row."""
+    (trees,) = model.graph.node
+    known = {a.name: get_attribute_value(a) for a in trees.attribute}
+    leaves = {f"target_{name}": known[f"class_{name}"] for name in ("treeids", "nodeids", "ids", "weights")}
+    nodes = {name: value for name, value in known.items() if name.startswith("nodes_") or name == "base_values"}
+    summed = make_node(
+        "TreeEnsembleRegressor", ["rows"], [VARIABLE], domain=trees.domain, n_targets=1, **nodes, **leaves
+    )
+    trees.CopyFrom(summed)
+    del model.graph.output[:]
+    model.graph.output.append(make_tensor_value_info(VARIABLE, TensorProto.FLOAT, [None, 1]))
 
 
 class BoostingTrainer:

@@ -21,7 +21,7 @@ from server.web.bodies import parse, read_body
 from server.web.problems import PROBLEM_TYPE, Problem, refusal
 
 log = logging.getLogger(__name__)
-LOT = 256  # answers that are counted at once: Prometheus's locks would cost each a tenth of its time
+LOT = 256  # answered records that are counted at once: one by one that takes a seventh of each request's time
 Environ = dict[str, Any]
 StartResponse = Any  # PEP 3333 start_response
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -50,11 +50,11 @@ class PredictRoute:
         try:
             if environ["REQUEST_METHOD"] != "POST":
                 raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, "POST one record, or a list of records")
-            body = self._predict(parse(read_body(environ, self._max_body_bytes)))
+            value = parse(read_body(environ, self._max_body_bytes))
+            one = type(value) is dict
+            body = self._one(value) if one else self._many(value)
             start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-            self._took.append(perf_counter() - began)
-            if len(self._took) >= self._lot:
-                self._count()
+            self._note(perf_counter() - began, one)
         except Problem as problem:
             body = self._refuse(problem, start_response, began)
         except (NotServing, JournalError) as error:
@@ -65,33 +65,42 @@ class PredictRoute:
             body = self._refuse(fault, start_response, began)
         return [body]
 
-    def _count(self) -> None:
-        answered = 0
-        with suppress(IndexError):
-            while True:
-                self._seconds.observe(self._took.popleft())
-                answered += 1
-        self._answered.inc(answered)
+    def _note(self, seconds: float, one: bool) -> None:
+        if not one:
+            self._seconds.observe(seconds)
+            self._answered.inc()
+            return
+        took = self._took
+        took.append(seconds)
+        if len(took) >= self._lot:
+            self._count()
 
-    def _predict(self, value: Any) -> bytes:
-        if type(value) is dict:
-            answer = self._serving.answer_one(value)
-            if isinstance(answer, Rejected):
-                raise refusal(answer)
-            return orjson.dumps(answer)
-        if type(value) is not list:
+    def _count(self) -> None:
+        took: list[float] = []
+        with suppress(IndexError):  # emptied, perhaps by another thread
+            while True:
+                took.append(self._took.popleft())
+        self._seconds.observe_all(took)
+        self._answered.inc(len(took))
+        self._serving.count(len(took))
+
+    def _one(self, record: dict[str, Any]) -> bytes:
+        answer = self._serving.answer_one(record)
+        if isinstance(answer, Rejected):
+            raise refusal(answer)
+        return orjson.dumps(answer)
+
+    def _many(self, records: Any) -> bytes:
+        if type(records) is not list:
             raise Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "the body must be one record (a JSON object) or a list of records"
             )
-        return orjson.dumps(self._many(value))
-
-    def _many(self, records: list[Any]) -> list[Any]:
         if len(records) > self._max_records:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list may hold {self._max_records:,} records at most")
         answers = [a if isinstance(a, dict) else {"errors": a.to_json()} for a in self._serving.answer(records)]
         if answers and all("errors" in a for a in answers):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=answers)
-        return answers
+        return orjson.dumps(answers)
 
     def _refuse(self, problem: Problem, start_response: StartResponse, began: float) -> bytes:
         body, status = problem.to_bytes(), problem.status

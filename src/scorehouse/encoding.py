@@ -36,7 +36,7 @@ class Encoder:
         self.columns = tuple(columns)
         self._names = tuple(c.name for c in self.columns)
         self._missing = (math.nan,) * len(self.columns)
-        self._coded = tuple((place, c.codes) for place, c in enumerate(self.columns) if c.codes is not None)
+        self._coded = tuple((place, c.codes.get) for place, c in enumerate(self.columns) if c.codes is not None)
 
     @classmethod
     def of(cls, features: Iterable[Feature]) -> Encoder:
@@ -54,8 +54,9 @@ class Encoder:
     def row(self, record: Record) -> array[float]:
         """Return one record's row: `len(columns)` float32 values."""
         values: list[Any] = list(map(record.get, self._names, self._missing))  # absent is NaN; a null is still None
-        for place, codes in self._coded:
-            values[place] = codes.get(values[place], math.nan)
+        nan = math.nan
+        for place, code in self._coded:
+            values[place] = code(values[place], nan)
         try:
             return array("f", values)
         except TypeError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ class Scorer:
         if self._predict_one is None:
             return self._answers(self.encoder.rows([ready]))[0]
         prediction = self._predict_one(self.encoder.row(ready))
-        return prediction if math.isfinite(prediction) else NO_ANSWER
+        return prediction if isfinite(prediction) else NO_ANSWER
 
     def _ready(self, record: object) -> Record | Rejected:
         """The record with its derived features; where `derive` fails it would fail again, so it is refused."""
@@ -75,7 +75,7 @@ class Scorer:
 
     def _answers(self, rows: Matrix) -> list[Prediction | Rejected]:
         predictions: list[Prediction] = self.predict(rows).tolist()
-        return [p if math.isfinite(p) else NO_ANSWER for p in predictions]
+        return [p if isfinite(p) else NO_ANSWER for p in predictions]
 
     def score_rows(self, rows: Matrix) -> NDArray[np.float64]:
         """Score encoded rows, as the smoke test and the monitor have them."""

@@ -24,7 +24,7 @@ from tests.toy import OTHER_RUN_ID, RUN_ID, table
 __all__ = ["OTHER_RUN_ID", "RUN_ID", "Toy", "made"]
 
 NATIVE = "model.ubj"
-ANSWER = Output(name="probabilities", column=1)
+ANSWER = Output(name="variable", link="logit")
 # One tree of two leaves each: column, limit, log-odds at or below it (and where it is missing), log-odds above it.
 TREES = (
     ("total_trans_ct", 55.0, 1.1, -1.2),
@@ -81,22 +81,20 @@ def onnx(columns: list[str]) -> bytes:
     leaves = [(tree, node, TREES[tree][node + 1]) for tree in trees for node in (1, 2)]
     features, limits = ([columns.index(t[0]) for t in TREES], [t[1] for t in TREES])
     node = make_node(
-        "TreeEnsembleClassifier", ["rows"], ["label", ANSWER.name], domain="ai.onnx.ml", base_values=[BASE],
-        post_transform="LOGISTIC", classlabels_int64s=[0, 1],
+        "TreeEnsembleRegressor", ["rows"], [ANSWER.name], domain="ai.onnx.ml", base_values=[BASE], n_targets=1,
         nodes_treeids=[tree for tree in trees for _ in range(3)], nodes_nodeids=nodes,
         nodes_featureids=[n for f in features for n in (f, 0, 0)],
         nodes_values=[v for limit in limits for v in (limit, 0.0, 0.0)],
         nodes_modes=len(TREES) * ["BRANCH_LEQ", "LEAF", "LEAF"],
         nodes_truenodeids=len(TREES) * [1, 0, 0], nodes_falsenodeids=len(TREES) * [2, 0, 0],
         nodes_missing_value_tracks_true=len(TREES) * [1, 0, 0],
-        class_treeids=[t for t, _, _ in leaves], class_nodeids=[n for _, n, _ in leaves],
-        class_ids=[0] * len(leaves), class_weights=[w for _, _, w in leaves],
+        target_treeids=[t for t, _, _ in leaves], target_nodeids=[n for _, n, _ in leaves],
+        target_ids=[0] * len(leaves), target_weights=[w for _, _, w in leaves],
     )  # fmt: skip
     given = make_tensor_value_info("rows", TensorProto.FLOAT, [None, len(columns)])
-    label = make_tensor_value_info("label", TensorProto.INT64, [None])
-    answer = make_tensor_value_info(ANSWER.name, TensorProto.FLOAT, [None, 2])
+    answer = make_tensor_value_info(ANSWER.name, TensorProto.FLOAT, [None, 1])
     graph, versions = (
-        make_graph([node], "toy", [given], [label, answer]),
+        make_graph([node], "toy", [given], [answer]),
         [make_opsetid("ai.onnx.ml", 3), make_opsetid("", 15)],
     )
     return bytes(make_model(graph, opset_imports=versions, ir_version=8).SerializeToString())
