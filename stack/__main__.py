@@ -19,6 +19,7 @@ from stack.environment import ROOT, SECRETS, StackError, environment, make_secre
 from stack.training import Prefect, apply, watch
 
 WAIT_FOR_A_MODEL = {"scorer", "stream", "simulator-http", "simulator-kinesis"}
+DOORS_SECONDS = 120  # until they answer, with a model or without
 HOST_DATA = ROOT / "var" / "stack"  # what host-side commands keep: bundles they verified
 
 
@@ -60,18 +61,16 @@ class Stack:
         self.start_serve()
 
     def start_serve(self) -> None:
-        """Start serving's half; deploy the run that RUN_ID names, and wait until every door is ready."""
+        """Start serving's half; deploy the run that RUN_ID names once the doors answer; wait until all is well."""
         self._serve.start()
         services = self._serve.services()
         if not self._env.get("RUN_ID"):
             self._serve.wait(services - WAIT_FOR_A_MODEL)
             self.step(f"serving is up; its doors wait for a model: set RUN_ID in .env.{self._name}, `make start-serve`")
             return
-        self._serve.wait(services - WAIT_FOR_A_MODEL)
-        self._await_doors()
-        said = self._host("server.deploy").strip()
+        self._await_doors()  # them alone: an ill monitor must not hold up a model
+        self.step(self._host("server.deploy").strip())
         self._serve.wait(services)
-        self.step(said)
 
     def stop_serve(self) -> None:
         """Stop serving's half; what was answered stays on its volumes."""
@@ -143,13 +142,14 @@ class Stack:
 
     def _await_doors(self) -> None:
         host = self._env.get("SERVE_ADDRESS") or "127.0.0.1"
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + DOORS_SECONDS
         for service, setting, port in (("scorer", "SCORER_PORT", 9696), ("stream", "STREAM_METRICS_PORT", 9697)):
             address = f"http://{host}:{self._env.get(setting) or port}/healthz"
-            while not _answers(address):
-                if time.monotonic() > ends:
-                    raise StackError(f"{service} does not answer at {address}\n{self._serve.logs([service])}")
-                time.sleep(0.5)
+            with self._console.status(f"waiting for {service}"):
+                while not _answers(address):
+                    if time.monotonic() > ends:
+                        raise StackError(f"{service} does not answer at {address}\n{self._serve.logs([service])}")
+                    time.sleep(0.5)
 
 
 def _answers(address: str) -> bool:

@@ -9,13 +9,26 @@ import socket
 import statistics
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from typing import Any
 
 import pytest
 import requests
 
-from tests.system.composed.project import ENV, ENV_FILE, FILES, HOST, RECORD, ROOT, containers, make, until
+from tests.system.composed.project import (
+    ENV,
+    ENV_FILE,
+    FILES,
+    HOST,
+    RECORD,
+    ROOT,
+    compose,
+    containers,
+    ill,
+    make,
+    until,
+)
 from tests.system.composed.traffic import Traffic, every_one_is_stored
 
 pytestmark = pytest.mark.compose
@@ -86,6 +99,23 @@ def test_run_id_changes_under_traffic_fail_no_request_lose_no_record_and_restart
         f"({traffic.refused['stream']} puts refused by the emulator); "
         f"{statistics.median(took):.1f} s median, {max(took):.1f} s at most"
     )
+
+
+def test_a_monitor_that_hangs_does_not_hold_up_a_deployment(runs: list[str]) -> None:
+    (before,) = serving()
+    other = next(run_id for run_id in runs if run_id != before)
+    compose("kill", "--signal", "STOP", "monitor")
+    try:
+        until("the monitor is ill", lambda: ill().keys() == {"monitor"})
+        with ThreadPoolExecutor(1) as pool:
+            changed = pool.submit(change_run_id, other)
+            until("every door serves the other run", lambda: serving() == {other})
+            assert not changed.done()  # it still waits for the monitor
+            compose("kill", "--signal", "CONT", "monitor")
+            assert changed.result() < 30
+    finally:
+        compose("kill", "--signal", "CONT", "monitor")
+    until("the monitor is well", lambda: not ill())
 
 
 def test_a_run_that_is_not_there_is_refused_with_its_reason_and_the_old_one_serves(runs: list[str]) -> None:
