@@ -15,6 +15,7 @@ import requests
 import xgboost as xgb
 from rich.console import Console
 
+from demo.stack import write_ahead
 from model_orchestration.data import TRAIN, prepare
 from model_orchestration.estimators.boosting import LIMITS
 from model_orchestration.search import Trial
@@ -50,6 +51,7 @@ def logging(training: Training, trials: list[Trial]) -> float:
     """Return the median milliseconds of logging a trial to a real MLflow on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         port = toy.free_port()
+        write_ahead(Path(folder) / "mlflow.db")  # as the demo does
         command = [
             "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--serve-artifacts",
             "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts",
