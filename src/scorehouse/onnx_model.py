@@ -73,14 +73,14 @@ def _bound(session: Any, into: str, output: Output, width: int) -> PredictOne:
     binding = session.io_binding()
     binding.bind_input(into, "cpu", 0, row.dtype, row.shape, row.ctypes.data)
     binding.bind_output(output.name, "cpu", 0, answer.dtype, answer.shape, answer.ctypes.data)
-    # `run_with_iobinding` of the inner session: the outer one asks about WebGPU before each run, a tenth of its time.
-    run, bound = session._sess.run_with_iobinding, binding._iobinding  # noqa: SLF001
+    # The inner session's: the outer one asks about WebGPU before each run. And options, or each run makes its own.
+    run, bound, options = session._sess.run_with_iobinding, binding._iobinding, onnxruntime.RunOptions()  # noqa: SLF001
     given, place, link = row.reshape(-1).data, output.column or 0, output.link
     answers: Any = answer.reshape(-1).data
 
     def one(row: array[float]) -> Prediction:
         given[:] = row
-        run(bound, None)
+        run(bound, options)
         if link is not None:
             answers[place] = _chance(answers[place])  # rounds it to the answer's float32
         return answers[place]  # type: ignore[no-any-return]
