@@ -81,7 +81,7 @@ class Serving:
         Raises:
             NotServing, JournalError: as `answer`.
         """
-        model = self._serving()
+        model = self.model or self._serving()
         prediction = model.scorer.score_one(record)
         if isinstance(prediction, Rejected):
             self.reject([prediction])
