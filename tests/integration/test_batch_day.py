@@ -27,7 +27,7 @@ from scorehouse.errors import AlreadyRunning, TableError
 from scorehouse.registry import Version
 from scorehouse.usecase import Feature, Schedule
 from tests import toy as toys
-from tests.unit.toy import Toy
+from tests.toy import Toy
 
 DAY = date(2026, 11, 20)
 ROWS = 300
@@ -36,7 +36,7 @@ ROWS = 300
 @pytest.fixture(scope="module")
 def model(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("model")
-    run_id = toys.cache_in(folder, toy)  # type: ignore[arg-type]
+    run_id = toys.cache_in(folder, toy)
     return Model("churn", Version("1", run_id, toy.digest), "http://127.0.0.1:9", str(folder / "bundles"))
 
 
