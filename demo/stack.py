@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import requests
@@ -64,9 +64,9 @@ def environment(data_folder: Path, use_case: str) -> dict[str, str]:
 
 
 def write_ahead(database: Path) -> None:
-    """Make `database` one to which SQLite writes ahead: MLflow logs a trial in six sevenths of the time."""
+    """Have SQLite write ahead in `database`, where it can: MLflow logs a trial in six sevenths of the time."""
     database.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(database)) as connection, suppress(sqlite3.OperationalError):  # somebody looks into it
         connection.execute("PRAGMA journal_mode=WAL")  # the file remembers it
 
 

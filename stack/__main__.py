@@ -9,17 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-import requests
 from rich.console import Console
 
 from scorehouse.errors import ScorehouseError
 from stack.addresses import table
 from stack.compose import REGISTRY, SERVE, Compose
+from stack.doors import await_doors
 from stack.environment import ROOT, SECRETS, StackError, environment, make_secrets, remember_run
 from stack.training import Prefect, apply, watch
 
 WAIT_FOR_A_MODEL = {"scorer", "stream", "simulator-http", "simulator-kinesis"}
-DOORS_SECONDS = 120  # until they answer, with a model or without
+OTHERS_SECONDS = 60  # that a deployment waits for the monitor and the rest
 HOST_DATA = ROOT / "var" / "stack"  # what host-side commands keep: bundles they verified
 
 
@@ -56,21 +56,26 @@ class Stack:
         self.step(said + apply(self._registry, run, "reporting.apply"))
 
     def build_serve(self) -> None:
-        """Build serving's images, then start it."""
+        """Build serving's images, then start it and wait until all of it is well."""
         self._serve.run("build", "--quiet")
         self.start_serve()
+        self._serve.wait(self._serve.services() - WAIT_FOR_A_MODEL)
 
     def start_serve(self) -> None:
-        """Start serving's half; deploy the run that RUN_ID names once the doors answer; wait until all is well."""
+        """Start serving's half; deploy the run that RUN_ID names. Who else is ill is told: it undoes no deployment."""
         self._serve.start()
-        services = self._serve.services()
+        others = self._serve.services() - WAIT_FOR_A_MODEL
         if not self._env.get("RUN_ID"):
-            self._serve.wait(services - WAIT_FOR_A_MODEL)
+            self._serve.wait(others)
             self.step(f"serving is up; its doors wait for a model: set RUN_ID in .env.{self._name}, `make start-serve`")
             return
-        self._await_doors()  # them alone: an ill monitor must not hold up a model
+        await_doors(self._env, self._serve, self._console)
         self.step(self._host("server.deploy").strip())
-        self._serve.wait(services)
+        self._serve.wait(WAIT_FOR_A_MODEL & self._serve.services())
+        try:
+            self._serve.wait(others, OTHERS_SECONDS)
+        except StackError as error:
+            self._console.print(f"[yellow]the run is served, but not all is well: {error}[/yellow]", highlight=False)
 
     def stop_serve(self) -> None:
         """Stop serving's half; what was answered stays on its volumes."""
@@ -90,6 +95,7 @@ class Stack:
         else:
             self.step(apply(self._registry, run=False))
         self.start_serve()
+        self._serve.wait(self._serve.services())
         self.report_flow(run=first)
         self.addresses()
 
@@ -139,25 +145,6 @@ class Stack:
         if done.returncode:
             raise StackError(f"{module} ended with status {done.returncode}: see above")
         return done.stdout
-
-    def _await_doors(self) -> None:
-        host = self._env.get("SERVE_ADDRESS") or "127.0.0.1"
-        ends = time.monotonic() + DOORS_SECONDS
-        for service, setting, port in (("scorer", "SCORER_PORT", 9696), ("stream", "STREAM_METRICS_PORT", 9697)):
-            address = f"http://{host}:{self._env.get(setting) or port}/healthz"
-            with self._console.status(f"waiting for {service}"):
-                while not _answers(address):
-                    if time.monotonic() > ends:
-                        raise StackError(f"{service} does not answer at {address}\n{self._serve.logs([service])}")
-                    time.sleep(0.5)
-
-
-def _answers(address: str) -> bool:
-    try:
-        requests.get(address, timeout=2)
-    except requests.RequestException:
-        return False
-    return True
 
 
 def agreed(console: Console, yes: bool) -> bool:

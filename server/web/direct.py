@@ -22,7 +22,6 @@ from server.web.problems import PROBLEM_TYPE, Problem, refusal
 
 log = logging.getLogger(__name__)
 LOT = 256  # answered records that are counted at once: one by one that takes a seventh of each request's time
-JSON = [("Content-Type", "application/json")]  # the server adds the length
 Environ = dict[str, Any]
 StartResponse = Any  # PEP 3333 start_response
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -54,7 +53,7 @@ class PredictRoute:
             value = parse(read_body(environ, self._max_body_bytes))
             one = type(value) is dict
             body = self._one(value) if one else self._many(value)
-            start_response("200 OK", JSON)
+            start_response("200 OK", [("Content-Type", "application/json")])  # the server adds the length
             self._note(perf_counter() - began, one)
         except Problem as problem:
             body = self._refuse(problem, start_response, began)

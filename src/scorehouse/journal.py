@@ -47,7 +47,7 @@ class Journal:
         """
         with self._lock:
             try:
-                if self._size >= SEGMENT_BYTES or self._file < 0:
+                if self._file < 0 or self._size >= SEGMENT_BYTES:
                     self._start_segment()
                 written = os.write(self._file, lines)
             except OSError as error:

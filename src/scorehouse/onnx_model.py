@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from array import array
-from math import tanh
+from math import exp
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from scorehouse.encoding import Matrix
 from scorehouse.scoring import Prediction, PredictOne
@@ -24,16 +24,20 @@ onnxruntime.set_default_logger_severity(3)
 
 
 class Output(BaseModel):
-    """Where the ONNX model's answer stands: an output's name, for probabilities the column; `logit`: log odds are."""
+    """Where the ONNX model's answer stands: an output's name, of several columns which, `link` where it is log odds.
+
+    Doors of before know no `link`: it is written only where it is needed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     column: int | None = None
-    link: Literal["logit"] | None = None
+    link: Literal["logit"] | None = Field(default=None, exclude_if=lambda link: link is None)
 
 
 def _chance(log_odds: float) -> float:
-    return 0.5 + 0.5 * tanh(0.5 * log_odds)  # the logistic function, without overflow
+    odds = exp(-abs(log_odds))  # of the unlikelier of the two: never too large
+    return (1.0 if log_odds >= 0 else odds) / (1.0 + odds)
 
 
 class OnnxModel:
@@ -74,13 +78,13 @@ def _bound(session: Any, into: str, output: Output, width: int) -> PredictOne:
     binding.bind_input(into, "cpu", 0, row.dtype, row.shape, row.ctypes.data)
     binding.bind_output(output.name, "cpu", 0, answer.dtype, answer.shape, answer.ctypes.data)
     # The inner session's: the outer one asks about WebGPU before each run. And options, or each run makes its own.
-    run, bound, options = session._sess.run_with_iobinding, binding._iobinding, onnxruntime.RunOptions()  # noqa: SLF001
+    run, inner, options = session._sess.run_with_iobinding, binding._iobinding, onnxruntime.RunOptions()  # noqa: SLF001
     given, place, link = row.reshape(-1).data, output.column or 0, output.link
     answers: Any = answer.reshape(-1).data
 
     def one(row: array[float]) -> Prediction:
         given[:] = row
-        run(bound, options)
+        run(inner, options)
         if link is not None:
             answers[place] = _chance(answers[place])  # rounds it to the answer's float32
         return answers[place]  # type: ignore[no-any-return]

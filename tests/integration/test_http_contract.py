@@ -138,7 +138,8 @@ def test_a_chunked_body_over_the_limit_is_refused_though_it_declares_no_length(t
 
 def test_a_chunked_body_within_the_limit_is_answered(toy_scorer: Scorer, record: Record) -> None:
     body = orjson.dumps(record)
-    assert post(toy_scorer, "/predict", iter([body[:20], body[20:]])).status_code == 200
+    answer = post(toy_scorer, "/predict", iter([body[:20], body[20:]]))
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(answer.content)))
 
 
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/outcomes"])
