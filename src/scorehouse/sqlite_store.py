@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -135,7 +137,7 @@ class SqliteStore:
             db = sqlite3.connect(self._path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
             self._opened = db
             db.row_factory = sqlite3.Row
-            db.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(db)
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA secure_delete=ON")  # what is removed is overwritten
             db.executescript(_TABLES + TABLES)
@@ -183,3 +185,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _row(prediction: Document) -> dict[str, Any]:
     return {**prediction, "record": orjson.dumps(prediction["record"]).decode(), "customer_id": customer(prediction)}
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Set the journal's mode; SQLite does not wait by itself for another process that sets it on a new file."""
+    ends, pause = monotonic() + WAIT_SECONDS, Event()
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > ends:
+                raise
+            pause.wait(0.01)
