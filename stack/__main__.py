@@ -62,7 +62,7 @@ class Stack:
         self._serve.wait(self._serve.services() - WAIT_FOR_A_MODEL)
 
     def start_serve(self) -> None:
-        """Start serving's half; deploy the run that RUN_ID names. Who else is ill is told: it undoes no deployment."""
+        """Start serving's half; deploy the run that RUN_ID names. Who else is ill is told: it holds up no door."""
         self._serve.start()
         others = self._serve.services() - WAIT_FOR_A_MODEL
         if not self._env.get("RUN_ID"):
