@@ -75,7 +75,9 @@ class Stack:
         try:
             self._serve.wait(others, OTHERS_SECONDS)
         except StackError as error:
-            self._console.print(f"[yellow]the run is served, but not all is well: {error}[/yellow]", highlight=False)
+            self._console.print(
+                f"the run is served, but not all is well: {error}", style="yellow", markup=False, highlight=False
+            )
 
     def stop_serve(self) -> None:
         """Stop serving's half; what was answered stays on its volumes."""
@@ -177,7 +179,7 @@ def main() -> None:
         else:
             DOES[options.what](stack)
     except ScorehouseError as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False)  # logs hold brackets
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
