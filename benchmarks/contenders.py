@@ -52,7 +52,7 @@ class Peer:
 
 
 def contenders(work: Path, peers: Path, uv: str) -> list[Contender]:
-    """Return all servers, the product's first, around one model that is trained as the demo trains it."""
+    """Return all servers, the product's first and its limits behind it, around one model that is trained as the demo trains it."""
     model = toy.train(work / "bundle", rows=10_000, trials=50)
     record = {f.name: f.example for f in model.use_case.features if f.required}
     row = [0.0 if math.isnan(v) else v for v in model.training.encoder.row(record)]  # JSON has no NaN
@@ -79,6 +79,7 @@ def contenders(work: Path, peers: Path, uv: str) -> list[Contender]:
     lit_server = [str(lit / "python"), "litserve_api.py"]
     return [
         Contender("Scorehouse /predict", [python, "-m", "server.web"], "/predict", record, ours),
+        Contender("own server, a constant", [*baseline, "OwnDoor"], "/predict", record),
         Contender("bare WSGI, a constant", [*baseline, "bare"], "/predict", record),
         Contender("Flask route, a constant", [*baseline, "flask"], "/predict", record),
         Contender("mlflow models serve", serve, "/invocations", {"dataframe_records": [record]}),

@@ -17,7 +17,6 @@ from scorehouse.serving import Serving
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
 from server.web.app import create_app
-from server.web.direct import PredictRoute
 
 
 @dataclass
@@ -47,5 +46,4 @@ def empty_door(use_case: UseCase, folder: Path) -> Door:
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
     deployment = Deployment(use_case, serving, cache)
     app = create_app(serving, deployment, settings)
-    route = PredictRoute(serving, app.wsgi_app, settings.max_body_bytes, settings.max_records)
-    return Door(Client(route), serving, deployment, settings)
+    return Door(Client(app.wsgi_app), serving, deployment, settings)

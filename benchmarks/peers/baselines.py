@@ -1,16 +1,20 @@
-"""What the same server can do at most: a bare WSGI callable, and a Flask route, that answer a constant."""
+"""What a server can do at most: answers that are a constant, from the product's own server and, by WSGI, from Granian."""
 
 import os
 import sys
 
+import uvicorn
 from flask import Flask, Response
 from granian import Granian
 from granian.constants import Interfaces
+
+from server.web.wsgi import head
 
 ANSWER = (
     b'{"churn chance":0.053824424743652344,"model_run_id":"' + b"0" * 32 + b'","prediction_id":"' + b"0" * 32 + b'"}'
 )
 HEADERS = [("Content-Type", "application/json"), ("Content-Length", str(len(ANSWER)))]
+WHERE = {"port": int(os.environ.get("PORT", "0")), "workers": 1}
 
 
 def bare(environ, start_response):
@@ -27,7 +31,20 @@ def constant():
     return Response(ANSWER, mimetype="application/json")
 
 
+class OwnDoor:
+    """The product's connections, which read whole requests, in front of no product."""
+
+    max_body_bytes = 2**20
+
+    def take(self, connection, request):
+        connection.send(head(200, HEADERS, keep_alive=True) + ANSWER)
+
+
 if __name__ == "__main__":
     target = f"benchmarks.peers.baselines:{sys.argv[1]}"
-    Granian(target, interface=Interfaces.WSGI, address="127.0.0.1", port=int(os.environ["PORT"]), workers=1,
-            blocking_threads=1, log_enabled=False).serve()  # fmt: skip
+    if sys.argv[1] == "OwnDoor":
+        uvicorn.run(target, factory=True, interface="asgi3", http="server.web.connection:Connection", ws="none",
+                    loop="uvloop", lifespan="off", proxy_headers=False, log_level="error", **WHERE)  # fmt: skip
+    else:
+        Granian(target, interface=Interfaces.WSGI, address="127.0.0.1", blocking_threads=1, log_enabled=False,
+                **WHERE).serve()  # fmt: skip

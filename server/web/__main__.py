@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 
-from granian import Granian
-from granian.constants import Interfaces
+import uvicorn
 
 from scorehouse.bundle_cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, UseCaseError
@@ -38,19 +38,23 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    Granian(
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # uvicorn raises the signal again once it has stopped
+    uvicorn.run(
         "server.web.main:build",
         factory=True,
-        interface=Interfaces.WSGI,
-        address=settings.bind_address,
+        interface="asgi3",  # the door as it is: the connections hand it their requests
+        http="server.web.connection:Connection",
+        ws="none",
+        loop="uvloop",
+        lifespan="off",
+        proxy_headers=False,
+        host=settings.bind_address,
         port=settings.scorer_port,
         workers=settings.scorer_workers,
-        blocking_threads=settings.scorer_threads,
-        respawn_failed_workers=True,
-        respawn_interval=0.5,
-        workers_kill_timeout=10,
-        log_access=False,
-    ).serve()
+        timeout_graceful_shutdown=10,
+        log_config=None,
+        log_level="warning",
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Flask side of the HTTP door: every route but POST /predict."""
+"""The Flask side of the HTTP door: every route; of POST /predict what `singles` leaves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scorehouse.deployment import Deployment
 from scorehouse.errors import JournalError
 from scorehouse.machine import Machine
 from scorehouse.schema import Rejected
-from scorehouse.serving import NotServing, Serving
+from scorehouse.serving import Answer, NotServing, Serving
 from scorehouse.settings import Settings
 from scorehouse.shipping import read_state
 from server.web.answers import json_response, serving_model
@@ -28,7 +28,7 @@ from server.web.csv_rows import csv_records
 from server.web.invocations import to_records
 from server.web.outcomes import to_outcomes
 from server.web.pages import add_pages
-from server.web.problems import PROBLEM_TYPE, Problem
+from server.web.problems import PROBLEM_TYPE, Problem, refusal
 
 
 def create_app(serving: Serving, deployment: Deployment, settings: Settings) -> Flask:
@@ -47,6 +47,27 @@ def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
     def body() -> Any:
         return parse(read_body(request.environ, settings.max_body_bytes))
 
+    @app.post("/predict")
+    def predict() -> Response:
+        value = body()
+        if type(value) is not list:
+            return json_response(one(value))
+        if len(value) > settings.max_records:
+            raise _too_many(settings, "a list")
+        answers = [a if isinstance(a, dict) else {"errors": a.to_json()} for a in serving.answer(value)]
+        if answers and all("errors" in a for a in answers):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=answers)
+        return json_response(answers)
+
+    def one(record: Any) -> Answer:
+        if type(record) is not dict:
+            wanted = "the body must be one record (a JSON object) or a list of records"
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, wanted)
+        [answer] = serving.answer([record])
+        if isinstance(answer, Rejected):
+            raise refusal(answer)
+        return answer
+
     @app.post("/invocations")
     def invocations() -> Response:
         model = serving_model(serving)
@@ -57,9 +78,7 @@ def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
         else:
             records = to_records(body(), [f.name for f in features])
         if len(records) > settings.max_records:
-            raise Problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request may hold {settings.max_records:,} records at most"
-            )
+            raise _too_many(settings, "a request")
         answers = serving.answer(records, all_or_none=True)
         faults = [{"index": i, "errors": a.to_json()} for i, a in enumerate(answers) if isinstance(a, Rejected)]
         if faults:
@@ -77,6 +96,10 @@ def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
         accepted = to_outcomes(body(), task, settings.max_records)
         serving.accept_outcomes(accepted)
         return json_response({"accepted": len(accepted)}, 202)
+
+
+def _too_many(settings: Settings, what: str) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{what} may hold {settings.max_records:,} records at most")
 
 
 def _add_operations(app: Flask, serving: Serving, deployment: Deployment, settings: Settings) -> None:

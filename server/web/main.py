@@ -13,13 +13,14 @@ from scorehouse.serving import Serving
 from scorehouse.settings import settings_or_exit
 from scorehouse.usecase import load_use_case
 from server.web.app import create_app
-from server.web.direct import PredictRoute
+from server.web.door import Door
+from server.web.singles import Singles
 
 DOOR = "http"
 
 
-def build() -> PredictRoute:
-    """Return the WSGI application of one worker; its model is loaded, and followed, by a thread of its own."""
+def build() -> Door:
+    """Return the door of one worker; its model is loaded, and followed, by a thread of its own."""
     settings = settings_or_exit()
     start_logging(settings.log_level)
     use_case = load_use_case(settings.use_case)
@@ -28,4 +29,4 @@ def build() -> PredictRoute:
     deployment = Deployment(use_case, serving, cache, settings.run_id)
     deployment.follow(Event())
     app = create_app(serving, deployment, settings)
-    return PredictRoute(serving, app.wsgi_app, settings.max_body_bytes, settings.max_records)
+    return Door(app.wsgi_app, Singles(serving), settings.max_body_bytes, settings.scorer_threads)

@@ -17,6 +17,7 @@ from scorehouse.usecase import Record
 Prediction = float | int
 NO_ANSWER = Rejected((FieldError("", None, "the model has no finite answer to it", "what it was trained on"),))
 Predict = Callable[[Matrix], NDArray[Any]]  # rows (n, columns) -> one number per row, shape (n,)
+FEW = 3  # records that are sooner scored one by one than as a batch
 PredictOne = Callable[["array[float]"], Prediction]  # one row of float32 values -> its number
 
 
@@ -46,21 +47,11 @@ class Scorer:
         good = [record for record in ready if not isinstance(record, Rejected)]
         if not good:
             return [r for r in ready if isinstance(r, Rejected)]
-        predictions = self._answers(self.encoder.rows(good))
+        predictions = self._answers(good)
         if len(good) == len(ready):
             return predictions
         following = iter(predictions)
         return [r if isinstance(r, Rejected) else next(following) for r in ready]
-
-    def score_one(self, record: object) -> Prediction | Rejected:
-        """Score one record as `score` would, without the cost of a batch."""
-        ready = self._ready(record)
-        if isinstance(ready, Rejected):
-            return ready
-        if self._predict_one is None:
-            return self._answers(self.encoder.rows([ready]))[0]
-        prediction = self._predict_one(self.encoder.row(ready))
-        return prediction if isfinite(prediction) else NO_ANSWER
 
     def _ready(self, record: object) -> Record | Rejected:
         """The record with its derived features; where `derive` fails it would fail again, so it is refused."""
@@ -73,8 +64,13 @@ class Scorer:
             fault = f"its derived features cannot be computed ({type(error).__name__})"
             return Rejected((FieldError("", None, fault, "a record that the use case can derive from"),))
 
-    def _answers(self, rows: Matrix) -> list[Prediction | Rejected]:
-        predictions: list[Prediction] = self.predict(rows).tolist()
+    def _answers(self, ready: Sequence[Record]) -> list[Prediction | Rejected]:
+        one, row = self._predict_one, self.encoder.row
+        predictions: list[Prediction]
+        if one is not None and len(ready) <= FEW:
+            predictions = [one(row(record)) for record in ready]
+        else:
+            predictions = self.predict(self.encoder.rows(ready)).tolist()
         return [p if isfinite(p) else NO_ANSWER for p in predictions]
 
     def score_rows(self, rows: Matrix) -> NDArray[np.float64]:

@@ -73,27 +73,6 @@ class Serving:
         self._rejected = metrics.REJECTED.labels(use_case, door)
         self._rejections = Rejections(use_case, door)
 
-    def answer_one(self, record: Any) -> Answer | Rejected:
-        """Return one record's answer, journalled, or its reasons: what `answer` does, without the cost of a batch.
-
-        The caller counts the answers with `count`, several at once where that saves time.
-
-        Raises:
-            NotServing, JournalError: as `answer`.
-        """
-        model = self.model or self._serving()
-        prediction = model.scorer.score_one(record)
-        if isinstance(prediction, Rejected):
-            self.reject([prediction])
-            return prediction
-        run_id, id_ = model.run_id, record.get("prediction_id") or self._new_id()
-        self._write(self._line(id_, run_id, self._now(), record, prediction))
-        return {model.answer: prediction, "model_run_id": run_id, "prediction_id": id_}
-
-    def count(self, answered: int) -> None:
-        """Count records that `answer_one` answered."""
-        self._predicted.inc(answered)
-
     def answer(
         self, records: Sequence[Mapping[str, Any]], ids: Sequence[str] | None = None, all_or_none: bool = False
     ) -> list[Answer | Rejected]:
@@ -106,8 +85,35 @@ class Serving:
             NotServing: no model is loaded yet.
             JournalError: the predictions are not on disk, so none may be answered.
         """
-        model = self._serving()
-        now, run_id, key = self._now(), model.run_id, model.answer
+        model, now = self._serving(), self._now()
+        answers, lines = self._scored(model, now, records, ids)
+        if all_or_none and len(lines) != len(answers):
+            lines = []
+        predicted = len(lines)
+        if predicted != len(answers):
+            rejected = [answer for answer in answers if isinstance(answer, Rejected)]
+            lines.append(self._rejections.line(model.run_id, now, rejected))
+            self._rejected.inc(len(rejected))
+        self._write(b"".join(lines))
+        self._predicted.inc(predicted)
+        return answers
+
+    def answer_good(self, records: Sequence[Any]) -> list[Answer | None]:
+        """Return each record's answer, journalled; None for what cannot be scored: `answer` says why, and counts it.
+
+        Raises:
+            NotServing, JournalError: as `answer`.
+        """
+        answers, lines = self._scored(self._serving(), self._now(), records)
+        self._write(b"".join(lines))
+        self._predicted.inc(len(lines))
+        return [None if isinstance(answer, Rejected) else answer for answer in answers]
+
+    def _scored(
+        self, model: Model, now: datetime, records: Sequence[Any], ids: Sequence[str] | None = None
+    ) -> tuple[list[Answer | Rejected], list[bytes]]:
+        """The answers, and the lines of the journal without which none of them may leave."""
+        run_id, key = model.run_id, model.answer
         answers: list[Answer | Rejected] = []
         lines = []
         for place, (record, prediction) in enumerate(zip(records, model.scorer.score(records), strict=True)):
@@ -117,16 +123,7 @@ class Serving:
             id_ = record.get("prediction_id") or (ids[place] if ids else self._new_id())
             lines.append(self._line(id_, run_id, now, record, prediction))
             answers.append({key: prediction, "model_run_id": run_id, "prediction_id": id_})
-        if all_or_none and len(lines) != len(answers):
-            lines = []
-        predicted = len(lines)
-        if predicted != len(answers):
-            rejected = [answer for answer in answers if isinstance(answer, Rejected)]
-            lines.append(self._rejections.line(run_id, now, rejected))
-            self._rejected.inc(len(rejected))
-        self._write(b"".join(lines))
-        self.count(predicted)
-        return answers
+        return answers, lines
 
     def _serving(self) -> Model:
         model = self.model

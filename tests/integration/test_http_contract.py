@@ -1,4 +1,4 @@
-"""The HTTP door's contract against a real Granian: what schemathesis finds, and what only raw sockets can send."""
+"""The HTTP door's contract against a real server: what schemathesis finds, and what only raw sockets can send."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 from scorehouse.encoding import Encoder, Matrix
 from scorehouse.schema import RecordSchema, Rejected
-from scorehouse.scoring import Scorer
+from scorehouse.scoring import FEW, Scorer
 from scorehouse.usecase import Feature, Record
 
 FEATURES = (Feature(name="x", kind="number", help="", required=True),)
@@ -76,10 +76,16 @@ def test_rows_that_were_encoded_before_are_scored_alike() -> None:
     assert one.score_rows(rows).tolist() == one.score([{"x": 1}, {"x": 2}])
 
 
-def test_one_record_alone_is_answered_or_refused_as_in_a_batch() -> None:
-    one = scorer()
-    for record in ({"x": 1}, {"x": None}, {"x": "1"}, {}, None):
-        assert one.score_one(record) == one.score([record])[0]
-    quicker = Scorer(RecordSchema(FEATURES), derive, Encoder.of((*FEATURES, DOUBLED)), lambda r: r.sum(axis=1), sum)
-    assert quicker.score_one({"x": 1}) == 3.0
-    assert isinstance(quicker.score_one({"x": None}), Rejected)
+def test_a_few_records_are_scored_one_by_one_and_many_as_a_batch() -> None:
+    features, asked = (*FEATURES, DOUBLED), []
+
+    def batch(rows: Matrix) -> Any:
+        asked.append(len(rows))
+        return rows.sum(axis=1)
+
+    quicker = Scorer(RecordSchema(FEATURES), derive, Encoder.of(features), batch, sum)
+    for count in range(FEW + 3):
+        assert quicker.score([{"x": i} for i in range(count)]) == [3.0 * i for i in range(count)]
+    assert asked == [FEW + 1, FEW + 2]
+    good, bad = quicker.score([{"x": 1}, {"x": None}])
+    assert good == 3.0 and isinstance(bad, Rejected)

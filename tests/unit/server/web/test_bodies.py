@@ -45,22 +45,6 @@ def test_a_body_at_the_limit_is_read() -> None:
     assert read_body(environ(b"x" * 10, CONTENT_LENGTH="10"), 10) == b"x" * 10
 
 
-def test_what_is_too_large_is_taken_before_it_is_refused_so_that_the_client_reads_why() -> None:
-    body = environ(b"x" * 100, CONTENT_LENGTH="100")
-    with pytest.raises(Problem):
-        read_body(body, 10)
-    assert body["wsgi.input"].read() == b""
-
-
-def test_what_is_taken_has_a_limit_and_who_asks_first_is_answered_at_once() -> None:
-    endless, polite = environ(b"x" * 1000), environ(b"x" * 100, CONTENT_LENGTH="100", HTTP_EXPECT="100-continue")
-    for body in (endless, polite):
-        with pytest.raises(Problem):
-            read_body(body, 10)
-    assert len(endless["wsgi.input"].read()) > 800
-    assert len(polite["wsgi.input"].read()) == 100
-
-
 @pytest.mark.parametrize("body", [b"", b"  \n"])
 def test_an_empty_body_is_called_empty(body: bytes) -> None:
     assert refused(body) == "the body is empty"

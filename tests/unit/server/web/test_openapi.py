@@ -53,7 +53,7 @@ def test_every_route_of_the_door_is_documented_with_its_methods_and_no_other(doc
     documented = {(path, method.upper()) for path, method, _ in operations(document)}
     routes = {
         (rule.rule, method)
-        for rule in door.client.application._rest.__self__.url_map.iter_rules()
+        for rule in door.client.application.__self__.url_map.iter_rules()
         for method in rule.methods - {"HEAD"}
         if rule.endpoint != "static"
     }

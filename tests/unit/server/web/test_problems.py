@@ -90,7 +90,7 @@ def test_a_fault_of_our_own_is_a_problem_without_its_innards(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret")
 
-    for name in ("answer", "answer_one", "accept_outcomes"):
+    for name in ("answer", "accept_outcomes"):
         monkeypatch.setattr(door.serving, name, broken)
     monkeypatch.setattr("server.web.explain.Explainer.explain", broken)
     body = {"prediction_id": "p", "outcome": 1} if path == "/outcomes" else toy_records[0]

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
-
-from server.web.direct import LOT
 
 Records = list[dict[str, Any]]
 
@@ -100,26 +96,3 @@ def test_a_body_full_of_unknown_fields_is_refused_in_a_short_answer(door: Any, t
 def test_what_is_too_large_or_of_another_type_is_refused(door: Any) -> None:
     assert door.post("/predict", b'"' + b"x" * 200_000 + b'"').status_code == 413
     assert door.client.post("/predict", data="a=1", content_type="text/csv").status_code == 415
-
-
-def test_every_answered_record_is_counted_once_the_metrics_are_asked_for(door: Any, toy_records: Records) -> None:
-    def counted() -> list[float | None]:
-        door.client.get("/metrics")
-        route, model = {"route": "/predict"}, {"use_case": "churn", "door": "http"}
-        return [
-            REGISTRY.get_sample_value("scorehouse_predictions_total", model),
-            REGISTRY.get_sample_value("scorehouse_http_requests_total", {**route, "status": "200"}),
-            REGISTRY.get_sample_value("scorehouse_http_request_seconds_count", route),
-        ]
-
-    door.post("/predict", toy_records[0])
-    before = counted()
-    each = LOT // 4 + 5
-    askers = [threading.Thread(target=lambda: [door.post("/predict", r) for r in toy_records[:each]]) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
-    door.post("/predict", toy_records[:10])
-    requests = 4 * each + 1
-    assert [now - then for now, then in zip(counted(), before, strict=True)] == [4 * each + 10, requests, requests]
