@@ -52,7 +52,7 @@ class Peer:
 
 
 def contenders(work: Path, peers: Path, uv: str) -> list[Contender]:
-    """Return all servers, the product's first and its limits behind it, around one model that is trained as the demo trains it."""
+    """Return all servers, the product's first, then its limits, around one model, trained as the demo trains it."""
     model = toy.train(work / "bundle", rows=10_000, trials=50)
     record = {f.name: f.example for f in model.use_case.features if f.required}
     row = [0.0 if math.isnan(v) else v for v in model.training.encoder.row(record)]  # JSON has no NaN

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -101,7 +102,11 @@ def _memory(port: int) -> float:
 
 def report(all_: list[Contender]) -> int:
     """Print the table and the targets; return 0 when all are met."""
-    table = Table(title="requests a second and p99, medians; one process, one thread each", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="requests a second and p99, medians; one process, one thread each",
+        title_justify="left",
+    )
     table.add_column("server", no_wrap=True)
     for c in CONNECTIONS:
         table.add_column(f"{c} conn. /s", justify="right")

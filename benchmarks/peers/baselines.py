@@ -1,4 +1,4 @@
-"""What a server can do at most: answers that are a constant, from the product's own server and, by WSGI, from Granian."""
+"""What a server can do at most: a constant for an answer, from the product's own server and, by WSGI, from Granian."""
 
 import os
 import sys
@@ -14,6 +14,7 @@ ANSWER = (
     b'{"churn chance":0.053824424743652344,"model_run_id":"' + b"0" * 32 + b'","prediction_id":"' + b"0" * 32 + b'"}'
 )
 HEADERS = [("Content-Type", "application/json"), ("Content-Length", str(len(ANSWER)))]
+RESPONSE = head(200, HEADERS, keep_alive=True) + ANSWER
 WHERE = {"port": int(os.environ.get("PORT", "0")), "workers": 1}
 
 
@@ -37,7 +38,7 @@ class OwnDoor:
     max_body_bytes = 2**20
 
     def take(self, connection, request):
-        connection.send(head(200, HEADERS, keep_alive=True) + ANSWER)
+        connection.send(RESPONSE)
 
 
 if __name__ == "__main__":

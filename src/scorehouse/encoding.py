@@ -53,21 +53,26 @@ class Encoder:
 
     def row(self, record: Record) -> array[float]:
         """Return one record's row: `len(columns)` float32 values."""
-        values: list[Any] = list(map(record.get, self._names, self._missing))  # absent is NaN; a null is still None
-        nan = math.nan
-        for place, code in self._coded:
-            values[place] = code(values[place], nan)
-        try:
-            return array("f", values)
-        except TypeError:
-            return array("f", [math.nan if value is None else value for value in values])
+        row = array("f")
+        self._add(row, record)
+        return row
 
     def rows(self, records: Iterable[Record]) -> Matrix:
         """Return the rows of `records`, shape (records, columns)."""
         values = array("f")  # one buffer: several times as fast as an array of lists
         for record in records:
-            values.extend(self.row(record))
+            self._add(values, record)
         return np.frombuffer(values, dtype=np.float32).reshape(-1, len(self.columns))
+
+    def _add(self, values: array[float], record: Record) -> None:
+        row: list[Any] = list(map(record.get, self._names, self._missing))  # absent is NaN; a null is still None
+        nan = math.nan
+        for place, code in self._coded:
+            row[place] = code(row[place], nan)
+        try:
+            values.fromlist(row)
+        except TypeError:  # then nothing was added
+            values.fromlist([nan if value is None else value for value in row])
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the columns as JSON, for the bundle; categories as pairs, for JSON would turn them to strings."""
