@@ -48,15 +48,18 @@ class Door:
                 asyncio.get_running_loop().call_soon(self._answer_lot)
             self._lot.append((connection, request))
         else:
-            connection.send(self._answer(request))
+            self._answer_now(connection, request)
+
+    def _answer_now(self, connection: Connection, request: Request) -> None:
+        connection.send(self._answer(request))
 
     def _answer_lot(self) -> None:
         lot, self._lot = self._lot, []
         answers = self._singles.answers([request for _, request in lot])
         start = head(HTTPStatus.OK, [("Content-Type", "application/json")], keep_alive=True)[:-2]
         for (connection, request), answer in zip(lot, answers, strict=True):
-            if answer is None:  # not a record that can be scored: Flask says why
-                connection.send(self._answer(request))
+            if answer is None:  # no record that can be scored: Flask says why, once the others have their answers
+                asyncio.get_running_loop().call_soon(self._answer_now, connection, request)
             else:
                 connection.send(b"%bContent-Length: %d\r\n\r\n%b" % (start, len(answer), answer))
 

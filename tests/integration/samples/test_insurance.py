@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import TEST, prepare
+from model_orchestration.data import TEST, prepare, sides
 from model_orchestration.training import Trained, Training
 from scorehouse.onnx_model import OnnxModel
 from scorehouse.quality import gamma_deviance
 from scorehouse.schema import RecordSchema
 from scorehouse.scoring import Scorer
-from use_cases.insurance import FEATURES, SPREAD, derive, fair_premium, use_case
+from use_cases.insurance import FEATURES, SPREAD, clean, derive, fair_premium, use_case
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,17 @@ def test_a_served_quote_is_the_trained_model_s(training: Training, trained: Trai
     served = scorer.score(records)
     rows = training.encoder.rows([derive(r) for r in records])
     assert served == pytest.approx(trained.model.predict(rows).tolist(), rel=1e-4)
+
+
+def test_all_years_of_a_customer_are_on_one_side() -> None:
+    keys = prepare(pd.DataFrame(use_case.sample(4000, 1, 0.0)), use_case).keys
+    found = pd.Series(sides(keys, 0, use_case.split)).groupby(keys).nunique()
+    assert len(found) > 1000
+    assert (found == 1).all()
+
+
+def test_drift_brings_younger_drivers_and_dearer_policies() -> None:
+    usual, drifted = (clean(pd.DataFrame(use_case.sample(3000, 2, drift))) for drift in (0.0, 1.0))
+    assert drifted["Date_birth"].min() > usual["Date_birth"].min()
+    assert drifted["Power"].mean() > usual["Power"].mean() + 20
+    assert drifted["Premium"].mean() > 1.1 * usual["Premium"].mean()

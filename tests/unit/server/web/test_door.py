@@ -55,14 +55,14 @@ def told(asked: Asked) -> Response:
     return Response(f'["{asked.path}", {len(asked.get_data())}, {threading.get_ident()}]', 207)
 
 
-def ask(door: Door, *requests: Request, passes: int = 2) -> list[Caller]:
+def ask(door: Door, *requests: Request, turns: int = 4) -> list[Caller]:
     """Have the door take all requests in one turn of the loop; return who asked."""
 
     async def run() -> list[Caller]:
         callers = [Caller() for _ in requests]
         for caller, each in zip(callers, requests, strict=True):
             door.take(caller, each)  # type: ignore[arg-type]
-        for _ in range(passes):
+        for _ in range(turns):
             await asyncio.sleep(0)
         return callers
 

@@ -20,7 +20,7 @@ from simulation_business.faults import FAULTS, NOT_JSON
 from simulation_business.traffic import Drift, cases, generated, of_table
 
 CHURN = load_use_case("churn")
-PAGES = Path(__file__).parents[3] / "use_cases"
+PAGES = Path(__file__).parents[2] / "use_cases"
 SCHEMA = RecordSchema(CHURN.features)
 
 
