@@ -1,1 +1,1 @@
-"""The HTTP door: a page of WSGI for POST /predict, Flask for everything else, Granian under both."""
+"""The HTTP door: connections of our own, single records answered in lots, Flask for everything else."""

@@ -70,13 +70,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        self._heard = self._loop.time()
-        if self._reader.request is None:
-            self._began = self._heard
+        self._heard, before = self._loop.time(), self._reader.request
         try:
             self._reader.feed(data)
         except Problem as problem:
             self._refuse(problem)
+        if self._reader.request is not before:
+            self._began = self._heard
 
     def eof_received(self) -> bool:
         """Say whether the connection stays open: until what came whole is answered."""

@@ -318,6 +318,16 @@ async def test_a_request_that_does_not_arrive_is_given_up(line: Line) -> None:
 
 
 @on_a_line
+async def test_a_stream_of_requests_is_no_request_that_does_not_arrive(line: Line) -> None:
+    line.receive(WHOLE[:-1])
+    for _ in range(3):
+        looked(line, module.SECONDS_FOR_A_REQUEST - 1)
+        line.receive(WHOLE[-1:] + WHOLE[:-1])
+        await line.answer()
+    assert (line.wire.written, line.wire.closed) == (b"answer" * 3, False)
+
+
+@on_a_line
 async def test_a_connection_that_is_quiet_is_closed_and_one_that_waits_for_its_answer_is_not(line: Line) -> None:
     waiting = Line()
     waiting.receive(WHOLE)
