@@ -12,6 +12,7 @@ from scorehouse.errors import ScorehouseError
 from scorehouse.settings import Settings
 
 PATIENCE_SECONDS, LOOK_SECONDS = 30.0, 0.2
+SETTLED_SECONDS = 4.0  # a door asks every two: what it asked just before the change it says after it, once
 
 
 class NotFollowed(ScorehouseError):
@@ -59,10 +60,11 @@ def wait_for(
     """Return the seconds until every door served `run_id`; `before` is what each refused earlier.
 
     Raises:
-        Refused: a door says why it does not take the run.
+        Refused: a door says why it does not take the run, and stays by it.
         NotFollowed: after PATIENCE_SECONDS some door serves another one, or does not answer.
     """
     began = clock()
+    refused: dict[tuple[str, str], float] = {}  # what which door says, and since when
     while True:
         told = {door: look(door) for door in doors}
         late = {door: about for door, about in told.items() if about.get("model_run_id") != run_id}
@@ -70,7 +72,9 @@ def wait_for(
             return clock() - began
         for door, about in late.items():
             if (why := about.get("refused")) and why != before.get(door):
-                raise Refused(f"{door} refuses it: {why}")
+                since = refused.setdefault((door, why), clock())
+                if clock() - since >= SETTLED_SECONDS:
+                    raise Refused(f"{door} refuses it: {why}")
         if clock() - began > PATIENCE_SECONDS:
             raise NotFollowed("; ".join(_late(door, about) for door, about in late.items()))
         sleep(LOOK_SECONDS)

@@ -71,10 +71,12 @@ def test_the_seconds_are_those_of_the_last_door(monkeypatch: pytest.MonkeyPatch)
     assert Doors(monkeypatch, http=[{"model_run_id": NEW}], stream=late).wait() == pytest.approx(1.0)
 
 
-def test_a_refusal_ends_the_waiting_at_once_and_an_older_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_that_stays_ends_the_waiting_and_an_older_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     refusing = {"model_run_id": OLD, "refused": "it is damaged"}
     with pytest.raises(Refused, match="http refuses it: it is damaged"):
         Doors(monkeypatch, http=[refusing]).wait()
+    passing = [refusing] * 10 + [{"model_run_id": NEW}]  # of what was wanted before: it was asked just then
+    assert Doors(monkeypatch, http=passing).wait() == pytest.approx(2.0)
     assert Doors(monkeypatch, http=[refusing, {"model_run_id": NEW}]).wait(http="it is damaged") < 1
 
 
