@@ -150,7 +150,7 @@ system: .venv/.ready .emulator/.ready  ## the whole product, from outside
 	$(call tested,tests/system -m "not compose")
 
 # --- benchmarks: side by side with what they are compared to; they take minutes and a quiet machine --------------------
-bench: .venv/.ready  ## /predict beside its server's own limit and four peers (needs wrk)
+bench: .venv/.ready  ## /predict beside servers that answer a constant, and four peers (needs wrk)
 	@$(BIN)/python -m benchmarks.http
 
 bench-stream: .venv/.ready .emulator/.ready  ## the stream scorer beside a bare loop of reads and puts

@@ -1,4 +1,4 @@
-"""Whom `make bench` measures: the product, its server's own limit, and four other servers of the same model."""
+"""Whom `make bench` measures: the product, servers that answer a constant, and four other servers of the same model."""
 
 from __future__ import annotations
 

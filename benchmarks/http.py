@@ -1,4 +1,4 @@
-"""`make bench`: the logged, durable /predict beside its server's own limit and its peers; interleaved, medians."""
+"""`make bench`: the logged, durable /predict beside servers that answer a constant, and its peers; in turn, medians."""
 
 from __future__ import annotations
 
