@@ -35,6 +35,7 @@ def create_app(serving: Serving, deployment: Deployment, settings: Settings) -> 
     """Return the application around one door's model, journal and deployment."""
     app = Flask(__name__)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a route has the methods that /openapi.json lists, and HEAD
+    _add_predict(app, serving, settings)
     _add_scoring(app, serving, settings)
     _add_operations(app, serving, deployment, settings)
     add_pages(app, serving, deployment, settings, np.random.default_rng())
@@ -43,13 +44,10 @@ def create_app(serving: Serving, deployment: Deployment, settings: Settings) -> 
     return app
 
 
-def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
-    def body() -> Any:
-        return parse(read_body(request.environ, settings.max_body_bytes))
-
+def _add_predict(app: Flask, serving: Serving, settings: Settings) -> None:
     @app.post("/predict")
     def predict() -> Response:
-        value = body()
+        value = parse(read_body(request.environ, settings.max_body_bytes))
         if type(value) is not list:
             return json_response(one(value))
         if len(value) > settings.max_records:
@@ -67,6 +65,11 @@ def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
         if isinstance(answer, Rejected):
             raise refusal(answer)
         return answer
+
+
+def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
+    def body() -> Any:
+        return parse(read_body(request.environ, settings.max_body_bytes))
 
     @app.post("/invocations")
     def invocations() -> Response:
