@@ -21,9 +21,9 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset
 from numpy.typing import NDArray
 
-from monitoring.evidently_service.evidently_figures import evidently_figures
-from monitoring.evidently_service.statistics import Column, Floats, prepare
-from monitoring.evidently_service.verdict import DEFAULT_RULE, judge
+from monitoring.evidently_service.drift.evidently_figures import evidently_figures
+from monitoring.evidently_service.drift.statistics import Column, Floats, prepare
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, judge
 
 ORDERED = {
     "education_level": ["Uneducated", "High School", "Graduate", "College", "Post-Graduate", "Doctorate"],

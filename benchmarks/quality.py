@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from model_orchestration.data import TEST, TrainingTable, prepare, read_table
-from model_orchestration.training import Training
+from model_orchestration.tables.training_table import TEST, TrainingTable, prepare, read_table
+from model_orchestration.training.training import Training
 from scorehouse.errors import ScorehouseError
-from scorehouse.quality import quality
+from scorehouse.scoring.quality import quality
 from scorehouse.settings import read_settings
 from scorehouse.usecase import Task, UseCase, load_use_case
 

@@ -15,12 +15,12 @@ import requests
 import xgboost as xgb
 from rich.console import Console
 
-from demo.stack import write_ahead
-from model_orchestration.data import TRAIN, prepare
+from demo.processes import write_ahead
 from model_orchestration.estimators.boosting import LIMITS
-from model_orchestration.search import Trial
-from model_orchestration.tracking import Tracking
-from model_orchestration.training import Training
+from model_orchestration.tables.training_table import TRAIN, prepare
+from model_orchestration.tracking.runs import Tracking
+from model_orchestration.training.search import Trial
+from model_orchestration.training.training import Training
 from scorehouse.usecase import load_use_case
 from tests import toy
 

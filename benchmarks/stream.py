@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from scorehouse.heap import keep_heap
-from scorehouse.journal import Journal
-from scorehouse.kinesis import MOST_ENTRIES, Publisher
-from scorehouse.serving import Model, Serving
+from scorehouse.journal.journal import Journal
+from scorehouse.serving.serving import Model, Serving
+from scorehouse.streams.publisher import MOST_ENTRIES, Publisher
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints
-from server.stream.pulse import Pulse
+from server.stream.heap import keep_heap
+from server.stream.heartbeat import Pulse
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
 from server.stream.source import MOST_RECORDS, Page, Source

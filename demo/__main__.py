@@ -14,8 +14,8 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from demo.stack import EMULATOR, PORTS, PROMETHEUS, ROOT, Stack, StackError, environment, prometheus
-from scorehouse.bundle import Manifest
+from demo.processes import EMULATOR, PORTS, PROMETHEUS, ROOT, Stack, StackError, environment, prometheus
+from scorehouse.bundles.bundle import Manifest
 from scorehouse.errors import ScorehouseError
 from scorehouse.settings import settings_or_exit
 from scorehouse.usecase import UseCase, load_use_case

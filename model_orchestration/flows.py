@@ -12,14 +12,14 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from model_orchestration.configuration import tuned
-from model_orchestration.data import TrainingTable
-from model_orchestration.outcomes import training_table
 from model_orchestration.promote import compared
 from model_orchestration.schedule import reschedule
-from model_orchestration.search import Trial
-from model_orchestration.tracking import Tracking
-from model_orchestration.training import Trained, Training
+from model_orchestration.tables.outcomes import training_table
+from model_orchestration.tables.training_table import TrainingTable
+from model_orchestration.tracking.runs import Tracking
+from model_orchestration.training.configuration import tuned
+from model_orchestration.training.search import Trial
+from model_orchestration.training.training import Trained, Training
 from scorehouse.settings import Settings, read_settings
 from scorehouse.usecase import UseCase, load_use_case
 

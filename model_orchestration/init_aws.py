@@ -15,11 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from model_orchestration.data import read_table
+from model_orchestration.tables.training_table import read_table
 from scorehouse.aws import aws_client
 from scorehouse.errors import ScorehouseError
-from scorehouse.kinesis import MISSING, code_of
 from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.streams.publisher import MISSING, code_of
 from scorehouse.usecase import UseCase, load_use_case
 
 PATIENCE_SECONDS, LOOK_SECONDS = 60.0, 0.2  # until a new stream is active: half a minute on AWS

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from model_orchestration.configuration import tuned
-from model_orchestration.data import TrainingTable
-from model_orchestration.outcomes import training_table
-from model_orchestration.promotion import Promotion
-from model_orchestration.promotion_report import reason, report
-from scorehouse.bundle_cache import BundleCache
+from model_orchestration.promotion.comparison import Promotion
+from model_orchestration.promotion.report import reason, report
+from model_orchestration.tables.outcomes import training_table
+from model_orchestration.tables.training_table import TrainingTable
+from model_orchestration.training.configuration import tuned
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import ScorehouseError
-from scorehouse.registry import Registry
+from scorehouse.registry.client import Registry
 from scorehouse.settings import Settings, settings_or_exit
 from scorehouse.usecase import UseCase, load_use_case
 

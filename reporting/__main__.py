@@ -12,12 +12,12 @@ from typing import Any
 from reporting.folder import ReportFolder
 from reporting.pages import links, span
 from reporting.reporter import Reporter
-from scorehouse.bundle_cache import BundleCache
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
-from scorehouse.registry import Registry
-from scorehouse.report_store import open_report_store
+from scorehouse.registry.client import Registry
 from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.stores.open import open_report_store
 
 
 @contextmanager

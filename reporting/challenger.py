@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from monitoring.evidently_service.shadow import apart
-from scorehouse.bundle import Bundle
-from scorehouse.predictions import Document
-from scorehouse.quality import Vector, quality
-from scorehouse.schema import Rejected
-from scorehouse.scoring import Scorer
+from monitoring.evidently_service.challenger import apart
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.scoring.quality import Vector, quality
+from scorehouse.scoring.schema import Rejected
+from scorehouse.scoring.scorer import Scorer
+from scorehouse.stores.store import Document
 from scorehouse.usecase import UseCase
 
 

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from monitoring.evidently_service.observed import Observed, RunColumns
-from monitoring.evidently_service.reference import RunReference
-from monitoring.evidently_service.statistics import Table
-from monitoring.evidently_service.verdict import DEFAULT_RULE, DriftRule, Verdict, judge
-from scorehouse.bundle import Bundle
-from scorehouse.predictions import Document
+from monitoring.evidently_service.drift.observed import Observed, RunColumns
+from monitoring.evidently_service.drift.reference import RunReference
+from monitoring.evidently_service.drift.statistics import Table
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule, Verdict, judge
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.stores.store import Document
 from scorehouse.usecase import UseCase
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from monitoring.evidently_service.verdict import DEFAULT_RULE, DriftRule
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule
 from reporting.compared import Compared
 from reporting.evidently_report import comparable
-from scorehouse.report_store import Answered
+from scorehouse.stores.store import Answered
 
 
 @dataclass(frozen=True, slots=True)

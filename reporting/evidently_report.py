@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitoring.evidently_service.statistics import Floats, Sample, Table
+from monitoring.evidently_service.drift.statistics import Floats, Sample, Table
 from scorehouse.usecase import Task
 
 if TYPE_CHECKING:

@@ -11,16 +11,18 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from monitoring.evidently_service.histogram import bars, svg
-from monitoring.evidently_service.page import SHOWN_FIGURES, ends, words
+from monitoring.evidently_service.site.histogram import bars, svg
+from monitoring.evidently_service.site.page import SHOWN_FIGURES, ends, words
 from reporting.compared import Compared
 from reporting.evidently_report import Labels
-from scorehouse.bundle import Bundle
+from scorehouse.bundles.bundle import Bundle
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
 
 HERE = Path(__file__).parent
-MONITOR_STYLE = HERE.parent / "monitoring" / "evidently_service" / "static" / "style.css"  # one house, one look
+MONITOR_STYLE = (
+    HERE.parent / "monitoring" / "evidently_service" / "site" / "static" / "style.css"
+)  # one house, one look
 Report = Mapping[str, Any]
 
 

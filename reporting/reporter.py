@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from monitoring.evidently_service.page import labels
-from monitoring.evidently_service.watch import quality_at_training
+from monitoring.evidently_service.site.page import labels
+from monitoring.evidently_service.windows.watch import quality_at_training
 from reporting import document, evidently_report, pages
 from reporting.challenger import beside
 from reporting.compared import Compared, compare
 from reporting.document import Span
 from reporting.folder import ReportFolder
-from scorehouse.bundle import Bundle
-from scorehouse.bundle_cache import BundleCache
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, UseCaseError
-from scorehouse.predictions import Document
-from scorehouse.quality import quality
-from scorehouse.report_store import Answered, ReportStore
+from scorehouse.scoring.quality import quality
+from scorehouse.stores.report_store import ReportStore
+from scorehouse.stores.store import Answered, Document
 from scorehouse.usecase import UseCase, load_use_case
 
 SHOWN = 500  # reports in the index

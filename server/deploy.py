@@ -6,13 +6,13 @@ import getpass
 import sys
 from collections.abc import Callable
 
-from scorehouse.bundle_cache import BundleCache
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import RunNotFound, ScorehouseError
-from scorehouse.history import History
-from scorehouse.registry import PRODUCTION, SERVING, Registry, Version
+from scorehouse.registry.client import PRODUCTION, SERVING, Registry, Version
+from scorehouse.registry.history import History
 from scorehouse.settings import Settings, settings_or_exit
 from scorehouse.usecase import load_use_case
-from server.doors import NotFollowed, Refused, addresses, look, wait_for
+from server.rollout import NotFollowed, Refused, addresses, look, wait_for
 
 
 class Deploy:

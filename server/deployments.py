@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from scorehouse.errors import RunNotFound, ScorehouseError
-from scorehouse.history import Change, History
-from scorehouse.registry import Registry, Version
+from scorehouse.registry.client import Registry, Version
+from scorehouse.registry.history import Change, History
 from scorehouse.settings import settings_or_exit
 
 HEAD = ("FROM (UTC)", "FOR", "VERSION", "RUN", "CHANGED BY", "WHY")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from scorehouse.erasure import erase
 from scorehouse.errors import ScorehouseError
+from scorehouse.journal.erasure import erase
 from scorehouse.settings import settings_or_exit
-from scorehouse.stores import open_store
+from scorehouse.stores.open import open_store
 
 
 def main() -> None:

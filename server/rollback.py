@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scorehouse.errors import RunNotFound
-from scorehouse.history import way_back
+from scorehouse.registry.history import way_back
 from scorehouse.settings import settings_or_exit
 from server.deploy import Deploy, ended
 

@@ -14,15 +14,15 @@ from rich.console import Console
 from scorehouse.aws import aws_client
 from scorehouse.errors import ScorehouseError
 from scorehouse.settings import settings_or_exit
-from simulation_business.answers import Answers
+from simulation_business.clients.answers import Answers
+from simulation_business.clients.outcomes import Outcomes
+from simulation_business.clients.scorer import ScorerClient
+from simulation_business.clients.sending import Sender, wait_for_stream
 from simulation_business.options import parser, say, stop_on_signals, traffic
-from simulation_business.outcomes import Outcomes
-from simulation_business.pace import Pace
-from simulation_business.progress import progress
-from simulation_business.scorer import ScorerClient
-from simulation_business.sending import Sender, wait_for_stream
-from simulation_business.tally import Tally
-from simulation_business.traffic import Case
+from simulation_business.traffic.pace import Pace
+from simulation_business.traffic.progress import progress
+from simulation_business.traffic.tally import Tally
+from simulation_business.traffic.traffic import Case
 
 LOOK_SECONDS = 0.25  # between two looks while nothing is due
 READ_SECONDS = 0.5  # between two reads of the answers

@@ -16,8 +16,8 @@ from rich.console import Console
 from scorehouse.errors import SettingError
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
-from simulation_business.tally import Tally
-from simulation_business.traffic import INVALID_SHARE, NO_DRIFT, Case, Drift, Row, cases, generated, of_table
+from simulation_business.traffic.tally import Tally
+from simulation_business.traffic.traffic import INVALID_SHARE, NO_DRIFT, Case, Drift, Row, cases, generated, of_table
 
 DRIFT_OVER = 2_000  # records over which drift grows, unless --drift-over says otherwise
 

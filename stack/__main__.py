@@ -14,9 +14,9 @@ from rich.console import Console
 from scorehouse.errors import ScorehouseError
 from stack.addresses import table
 from stack.compose import REGISTRY, SERVE, Compose
-from stack.doors import await_doors
 from stack.environment import ROOT, SECRETS, StackError, environment, make_secrets, remember_run
 from stack.training import Prefect, apply, watch
+from stack.waiting import await_doors
 
 WAIT_FOR_A_MODEL = {"scorer", "stream", "simulator-http", "simulator-kinesis"}
 OTHERS_SECONDS = 60  # that a deployment waits for the monitor and the rest

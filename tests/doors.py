@@ -9,14 +9,14 @@ from typing import Any
 import orjson
 from werkzeug.test import Client, TestResponse
 
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.deployment import Deployment
-from scorehouse.journal import Journal
-from scorehouse.registry import Registry
-from scorehouse.serving import Serving
+from scorehouse.bundles.cache import BundleCache
+from scorehouse.journal.journal import Journal
+from scorehouse.registry.client import Registry
+from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.serving import Serving
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
-from server.web.app import create_app
+from server.web.main import create_app
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from scorehouse.field_schema import UNKNOWN
+from scorehouse.scoring.field_schema import UNKNOWN
 from scorehouse.usecase import Feature, UseCase
 
 WIDEST = 1e9  # of a number without bounds

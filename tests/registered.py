@@ -7,9 +7,9 @@ from typing import Any
 
 import requests
 
-from scorehouse import bundle
-from scorehouse.bundle import MANIFEST
-from scorehouse.registry import DIGEST_TAG, Registry
+from scorehouse.bundles import bundle
+from scorehouse.bundles.bundle import MANIFEST
+from scorehouse.registry.client import DIGEST_TAG, Registry
 from tests.toy import Toy
 
 USE_CASE = "churn"

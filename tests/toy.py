@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import requests
 
-from scorehouse import bundle
+from scorehouse.bundles import bundle
 from scorehouse.usecase import UseCase, load_use_case
 
 if TYPE_CHECKING:  # training takes seconds to import, and most tests need none
-    from model_orchestration.data import TrainingTable
-    from model_orchestration.training import Trained, Training
+    from model_orchestration.tables.training_table import TrainingTable
+    from model_orchestration.training.training import Trained, Training
 
 ROOT = Path(__file__).parents[1]
 RUN_ID, OTHER_RUN_ID = "a" * 32, "b" * 32
@@ -47,8 +47,8 @@ class Toy:
 
 def train(folder: Path, run_id: str = RUN_ID, use_case: str = "churn", rows: int = 800, trials: int = 2) -> Toy:
     """Train on sample rows and write the bundle of `run_id` into `folder`: what the flow does, without MLflow."""
-    from model_orchestration.bundling import write_bundle
-    from model_orchestration.training import Training
+    from model_orchestration.training.bundling import write_bundle
+    from model_orchestration.training.training import Training
 
     case = load_use_case(use_case)
     training = Training(case, table(case, rows))
@@ -66,7 +66,7 @@ def table(use_case: UseCase, rows: int, seed: int = 1, drift: float = 0.0) -> Tr
     """Return a checked table of the use case's own sample."""
     import pandas as pd
 
-    from model_orchestration.data import prepare
+    from model_orchestration.tables.training_table import prepare
 
     return prepare(pd.DataFrame(use_case.sample(rows, seed, drift)), use_case)
 

@@ -11,15 +11,16 @@ from flask import Flask
 
 from scorehouse.aws import aws_client
 from scorehouse.errors import StoreUnavailable, TableError
-from scorehouse.kinesis import FAULTS
 from scorehouse.logs import start_logging
 from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.streams.publisher import FAULTS
 from use_cases.insurance import use_case
-from web_service.app import create_app
-from web_service.customers import ensure_customers
-from web_service.exchange import Exchange
-from web_service.store import Store, open_store
-from web_service.visitors import secret_key
+from web_service.offers.customers import ensure_customers
+from web_service.offers.exchange import Exchange
+from web_service.offers.open import open_store
+from web_service.offers.store import Store
+from web_service.site.app import create_app
+from web_service.site.visitors import secret_key
 
 log = logging.getLogger(__name__)
 AGAIN_SECONDS = 5.0

@@ -8,7 +8,7 @@ from flask import Flask, Response
 from granian import Granian
 from granian.constants import Interfaces
 
-from server.web.wsgi import head
+from server.web.transport.wsgi import head
 
 ANSWER = (
     b'{"churn chance":0.053824424743652344,"model_run_id":"' + b"0" * 32 + b'","prediction_id":"' + b"0" * 32 + b'"}'
@@ -44,7 +44,7 @@ class OwnDoor:
 if __name__ == "__main__":
     target = f"benchmarks.peers.baselines:{sys.argv[1]}"
     if sys.argv[1] == "OwnDoor":
-        uvicorn.run(target, factory=True, interface="asgi3", http="server.web.connection:Connection", ws="none",
+        uvicorn.run(target, factory=True, interface="asgi3", http="server.web.transport.connection:Connection", ws="none",
                     loop="uvloop", lifespan="off", proxy_headers=False, log_level="error", **WHERE)  # fmt: skip
     else:
         Granian(target, interface=Interfaces.WSGI, address="127.0.0.1", blocking_threads=1, log_enabled=False,

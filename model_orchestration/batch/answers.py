@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from model_orchestration.batch.records import arrow_type, typed
 from model_orchestration.batch.scoring import Scored
-from scorehouse.bundle import Manifest
+from scorehouse.bundles.bundle import Manifest
 from scorehouse.errors import TableError
 from scorehouse.usecase import Feature
 

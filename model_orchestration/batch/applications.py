@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from scorehouse.errors import TableError
-from scorehouse.nearest import KnownNames
+from scorehouse.scoring.nearest import KnownNames
 from scorehouse.usecase import Feature
 
 CHUNK_ROWS = 100_000

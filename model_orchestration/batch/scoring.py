@@ -11,11 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from model_orchestration.batch.records import records
-from scorehouse.bundle import Bundle
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.registry import SERVING, Registry, Version
-from scorehouse.schema import Rejected
-from scorehouse.scoring import Scorer
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.bundles.cache import BundleCache
+from scorehouse.registry.client import SERVING, Registry, Version
+from scorehouse.scoring.schema import Rejected
+from scorehouse.scoring.scorer import Scorer
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 

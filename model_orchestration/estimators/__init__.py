@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from model_orchestration.estimators.base import Data, Fitted, Trainer
-from scorehouse.encoding import Column
 from scorehouse.errors import UseCaseError
+from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Estimator, Task
 
 __all__ = ["Data", "Fitted", "Trainer", "trainer"]

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scorehouse.encoding import Matrix
-from scorehouse.onnx_model import Output
+from scorehouse.scoring.encoding import Matrix
+from scorehouse.scoring.onnx_model import Output
 
 Parameters = Mapping[str, Any]
 

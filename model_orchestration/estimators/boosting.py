@@ -14,8 +14,8 @@ from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from model_orchestration.estimators.base import Data, Parameters
-from scorehouse.encoding import Matrix
-from scorehouse.onnx_model import Output
+from scorehouse.scoring.encoding import Matrix
+from scorehouse.scoring.onnx_model import Output
 from scorehouse.usecase import Estimator, Task
 
 # Unless the use case fixes others: boosting rounds at most, and rounds without a better score before it stops.

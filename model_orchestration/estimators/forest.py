@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 
 from model_orchestration.estimators.base import Data
 from model_orchestration.estimators.pipeline import Wide, by_skl2onnx
-from scorehouse.onnx_model import Output
+from scorehouse.scoring.onnx_model import Output
 
 
 def fit_forest(settings: dict[str, Any], wide: Wide, data: Data) -> RandomForestRegressor:

@@ -17,8 +17,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from model_orchestration.estimators.base import Data, Parameters
-from scorehouse.encoding import Column, Matrix
-from scorehouse.onnx_model import Output
+from scorehouse.scoring.encoding import Column, Matrix
+from scorehouse.scoring.onnx_model import Output
 from scorehouse.usecase import Estimator
 
 OPSET = {"": 15, "ai.onnx.ml": 3}

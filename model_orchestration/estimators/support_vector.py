@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 
 from model_orchestration.estimators.base import Data
 from model_orchestration.estimators.pipeline import Wide, graph
-from scorehouse.onnx_model import Output
+from scorehouse.scoring.onnx_model import Output
 
 CACHE = 300  # megabytes of kernel rows kept while fitting
 LABEL = "label"

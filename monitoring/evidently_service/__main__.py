@@ -13,19 +13,19 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from monitoring.evidently_service.app import create_app
-from monitoring.evidently_service.cursor import MonitorFolder
-from monitoring.evidently_service.follower import Follower
+from monitoring.evidently_service.challenger import Shadow
 from monitoring.evidently_service.retraining import Prefect, Retraining
-from monitoring.evidently_service.served import Served
-from monitoring.evidently_service.shadow import Shadow
-from scorehouse.bundle_cache import BundleCache
+from monitoring.evidently_service.site.app import create_app
+from monitoring.evidently_service.windows.cursor import MonitorFolder
+from monitoring.evidently_service.windows.follower import Follower
+from monitoring.evidently_service.windows.served import Served
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import ScorehouseError
-from scorehouse.history import History
 from scorehouse.logs import start_logging
-from scorehouse.registry import Registry
+from scorehouse.registry.client import Registry
+from scorehouse.registry.history import History
 from scorehouse.settings import Settings, settings_or_exit
-from scorehouse.stores import open_store
+from scorehouse.stores.open import open_store
 from scorehouse.usecase import load_use_case
 
 log = logging.getLogger("monitoring.evidently_service")

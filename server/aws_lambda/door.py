@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from scorehouse.errors import ScorehouseError
-from scorehouse.kinesis import Entry, GaveUp, Publisher, Refusal
-from scorehouse.serving import Serving
-from scorehouse.stream_records import Scored, StreamRecord, error_entry, score
+from scorehouse.serving.serving import Serving
+from scorehouse.streams.publisher import Entry, GaveUp, Publisher, Refusal
+from scorehouse.streams.records import Scored, StreamRecord, error_entry, score
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)

@@ -10,15 +10,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scorehouse import bundle
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.deployment import Deployment
-from scorehouse.kinesis import Publisher
+from scorehouse.bundles import bundle
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.logs import start_logging
-from scorehouse.registry import Registry
-from scorehouse.serving import Model, Serving
+from scorehouse.registry.client import Registry
+from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import Settings, read_settings
-from scorehouse.stores import open_store
+from scorehouse.stores.open import open_store
+from scorehouse.streams.publisher import Publisher
 from scorehouse.usecase import UseCase, load_use_case
 from server.aws_lambda.door import LambdaDoor, Sleep
 from server.aws_lambda.stored import Forgotten, StoredAtOnce

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from scorehouse.errors import JournalError, StoreUnavailable
-from scorehouse.predictions import Store
-from scorehouse.shipping import store_lines
+from scorehouse.journal.shipper import store_lines
+from scorehouse.stores.store import Store
 
 
 class StoredAtOnce:

@@ -11,11 +11,11 @@ from threading import Event
 from prometheus_client import start_http_server
 
 from scorehouse.errors import ScorehouseError
+from scorehouse.journal.shipper import Shipper
 from scorehouse.logs import start_logging
-from scorehouse.retention import Retention
 from scorehouse.settings import settings_or_exit
-from scorehouse.shipping import Shipper
-from scorehouse.stores import open_store
+from scorehouse.stores.open import open_store
+from scorehouse.stores.retention import Retention
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ import signal
 import sys
 
 from scorehouse.errors import ScorehouseError
-from scorehouse.heap import keep_heap
-from scorehouse.kinesis import GaveUp
 from scorehouse.logs import start_logging
 from scorehouse.settings import settings_or_exit
+from scorehouse.streams.publisher import GaveUp
 from server.stream.health import listen
+from server.stream.heap import keep_heap
 from server.stream.main import build
 
 log = logging.getLogger("server.stream")

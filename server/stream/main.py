@@ -7,20 +7,20 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.deployment import Deployment
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import JournalError
-from scorehouse.journal import Journal
-from scorehouse.kinesis import Publisher
-from scorehouse.registry import Registry
-from scorehouse.serving import Serving
+from scorehouse.journal.journal import Journal
+from scorehouse.journal.shipper import read_state
+from scorehouse.registry.client import Registry
+from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.serving import Serving
 from scorehouse.settings import Settings
-from scorehouse.shipping import read_state
+from scorehouse.streams.publisher import Publisher
 from scorehouse.usecase import load_use_case
 from server.stream.checkpoints import Checkpoints
 from server.stream.client import kinesis_client
 from server.stream.health import Health
-from server.stream.pulse import MOST_SILENCE, Pulse, silence
+from server.stream.heartbeat import MOST_SILENCE, Pulse, silence
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
 from server.stream.source import Source

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from scorehouse import metrics
 from scorehouse.errors import JournalError
-from scorehouse.kinesis import Publisher
-from scorehouse.serving import Serving
-from scorehouse.stream_records import Scored, error_entry, score
+from scorehouse.serving.serving import Serving
+from scorehouse.streams.publisher import Publisher
+from scorehouse.streams.records import Scored, error_entry, score
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints
-from server.stream.pulse import Pulse
+from server.stream.heartbeat import Pulse
 from server.stream.source import Page, Source
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scorehouse import metrics
-from scorehouse.kinesis import Backoff
+from scorehouse.streams.publisher import Backoff
 from server.stream.checkpoints import Checkpoints, Position, StreamId
 
 log = logging.getLogger(__name__)

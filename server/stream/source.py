@@ -10,8 +10,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from scorehouse import metrics
-from scorehouse.kinesis import FAULTS, MISSING, THROTTLED, Backoff, code_of, passes
-from scorehouse.stream_records import StreamRecord
+from scorehouse.streams.publisher import FAULTS, MISSING, THROTTLED, Backoff, code_of, passes
+from scorehouse.streams.records import StreamRecord
 from server.stream.checkpoints import Position
 from server.stream.shards import Shard, Shards
 

@@ -9,9 +9,9 @@ import sys
 
 import uvicorn
 
-from scorehouse.bundle_cache import BundleCache
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, UseCaseError
-from scorehouse.registry import Registry
+from scorehouse.registry.client import Registry
 from scorehouse.settings import Settings, settings_or_exit
 from scorehouse.usecase import load_use_case
 
@@ -43,7 +43,7 @@ def main() -> None:
         "server.web.main:build",
         factory=True,
         interface="asgi3",  # the door as it is: the connections hand it their requests
-        http="server.web.connection:Connection",
+        http="server.web.transport.connection:Connection",
         ws="none",
         loop="uvloop",
         lifespan="off",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from threading import Event
 
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.deployment import Deployment
-from scorehouse.journal import Journal
+import numpy as np
+from flask import Flask
+
+from scorehouse.bundles.cache import BundleCache
+from scorehouse.journal.journal import Journal
 from scorehouse.logs import start_logging
-from scorehouse.registry import Registry
-from scorehouse.serving import Serving
-from scorehouse.settings import settings_or_exit
+from scorehouse.registry.client import Registry
+from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.serving import Serving
+from scorehouse.settings import Settings, settings_or_exit
 from scorehouse.usecase import load_use_case
-from server.web.app import create_app
-from server.web.door import Door
-from server.web.singles import Singles
+from server.web.api.app import create_api
+from server.web.site.routes import add_pages
+from server.web.transport.dispatch import Door
+from server.web.transport.microbatch import Singles
 
 DOOR = "http"
 
@@ -30,3 +34,10 @@ def build() -> Door:
     deployment.follow(Event())
     app = create_app(serving, deployment, settings)
     return Door(app.wsgi_app, Singles(serving), settings.max_body_bytes, settings.scorer_threads)
+
+
+def create_app(serving: Serving, deployment: Deployment, settings: Settings) -> Flask:
+    """Return the Flask application of one door: the API, and the pages for people."""
+    app = create_api(serving, deployment, settings)
+    add_pages(app, serving, deployment, settings, np.random.default_rng())
+    return app

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from scorehouse import bundle
-from scorehouse.bundle import MANIFEST
-from scorehouse.bundle_cache import BundleCache
+from scorehouse.bundles import bundle
+from scorehouse.bundles.bundle import MANIFEST
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable
-from scorehouse.registry import Registry, Version
+from scorehouse.registry.client import Registry, Version
 from server.web.__main__ import main as serve
 
 MODEL = "/opt/ml/model"  # or what SAGEMAKER_MODEL names

@@ -24,7 +24,7 @@ from model_orchestration.batch.records import typed
 from model_orchestration.batch.sample import write_sample
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
 from scorehouse.errors import AlreadyRunning, TableError
-from scorehouse.registry import Version
+from scorehouse.registry.client import Version
 from scorehouse.usecase import Feature, Schedule
 from tests import toy as toys
 from tests.toy import Toy

@@ -13,9 +13,9 @@ import pytest
 import requests
 import xgboost as xgb
 
-from scorehouse.bundle import Bundle
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.registry import Registry
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.bundles.cache import BundleCache
+from scorehouse.registry.client import Registry
 from scorehouse.usecase import UseCase, load_use_case
 from tests import toy as toys
 from tests.random_records import random_records

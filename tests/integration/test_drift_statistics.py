@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitoring.evidently_service.statistics import (
+from monitoring.evidently_service.drift.statistics import (
     Sample,
     chi_square,
     holm,

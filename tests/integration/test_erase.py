@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from scorehouse.journal import Journal
-from scorehouse.mongo_store import DATABASE
-from scorehouse.predictions import Document
+from scorehouse.journal.journal import Journal
+from scorehouse.journal.shipper import Shipper
 from scorehouse.settings import Settings, read_settings
-from scorehouse.shipping import Shipper
-from scorehouse.stores import open_store
+from scorehouse.stores.mongo_store import DATABASE
+from scorehouse.stores.open import open_store
+from scorehouse.stores.store import Document
 from tests.toy import ROOT
-from tests.unit.scorehouse.test_shipping import line
+from tests.unit.scorehouse.journal.test_shipper import line
 
 
 def erase(environ: dict[str, str], *customer_id: str) -> subprocess.CompletedProcess[str]:

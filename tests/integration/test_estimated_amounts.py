@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from monitoring.evidently_service.estimated_quality import AbsoluteErrorModel, EstimatedAmountQuality
-from monitoring.evidently_service.statistics import Floats
-from scorehouse.quality import quality
+from monitoring.evidently_service.drift.statistics import Floats
+from monitoring.evidently_service.quality.estimated_quality import AbsoluteErrorModel, EstimatedAmountQuality
+from scorehouse.scoring.quality import quality
 
 
 def test_the_expected_error_of_amounts_follows_a_harder_population() -> None:

@@ -11,9 +11,9 @@ from sklearn.svm import SVC
 
 from model_orchestration.estimators import Data, Fitted, trainer
 from model_orchestration.estimators.support_vector import fit_svc
-from scorehouse.encoding import Column, Matrix
 from scorehouse.errors import UseCaseError
-from scorehouse.onnx_model import BLOCK, OnnxModel
+from scorehouse.scoring.encoding import Column, Matrix
+from scorehouse.scoring.onnx_model import BLOCK, OnnxModel
 from scorehouse.usecase import Estimator, Task
 
 COLUMNS = (

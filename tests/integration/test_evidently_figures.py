@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitoring.evidently_service.evidently_figures import evidently_figures
-from monitoring.evidently_service.statistics import Column, Floats, prepare
+from monitoring.evidently_service.drift.evidently_figures import evidently_figures
+from monitoring.evidently_service.drift.statistics import Column, Floats, prepare
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # importing Evidently touches numpy.core

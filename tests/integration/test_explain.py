@@ -11,12 +11,12 @@ import pytest
 import xgboost
 from jsonschema import Draft202012Validator
 
-from scorehouse.bundle import Bundle
+from scorehouse.bundles.bundle import Bundle
 from scorehouse.errors import BundleError
-from scorehouse.serving import Model
-from server.web.explain import NATIVE, Explainer
-from server.web.problems import Problem
-from server.web.trees import Trees
+from scorehouse.serving.serving import Model
+from server.web.api.problems import Problem
+from server.web.site.explain import NATIVE, Explainer
+from server.web.site.trees import Trees
 from tests import doors
 from tests.doors import Door
 from tests.toy import Toy
@@ -150,7 +150,7 @@ def test_the_trees_of_a_model_are_loaded_on_first_use_and_once(
     toy_model: Model, toy_records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = []
-    monkeypatch.setattr("server.web.explain.Trees", lambda file: loaded.append(file) or Trees(file))
+    monkeypatch.setattr("server.web.site.explain.Trees", lambda file: loaded.append(file) or Trees(file))
     explainer = Explainer()
     assert loaded == []
     for record in toy_records[:3]:
@@ -162,7 +162,7 @@ def test_the_trees_of_a_model_are_loaded_on_first_use_and_once(
 
 
 def test_without_the_library_the_reason_is_given(monkeypatch: pytest.MonkeyPatch, toy_model: Model) -> None:
-    from server.web import trees
+    from server.web.site import trees
 
     trees._library.cache_clear()
     monkeypatch.setattr(trees, "find_spec", lambda _: None)

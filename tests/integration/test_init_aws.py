@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from model_orchestration.data import read_table
 from model_orchestration.init_aws import init_aws, make_stream
+from model_orchestration.tables.training_table import read_table
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
 from scorehouse.settings import Settings

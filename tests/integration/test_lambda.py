@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from scorehouse.aws import aws_client
-from scorehouse.sqlite_store import SqliteStore
+from scorehouse.stores.sqlite_store import SqliteStore
 from tests import lambda_runtime
 from tests.engines import REGION, Engine, ministack
 from tests.streams import INPUT, RESULTS, Outcome, Traffic, create_streams

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import REGISTRY
 from pymongo import MongoClient
 
-from monitoring.evidently_service.cursor import MonitorFolder
-from monitoring.evidently_service.follower import Follower
-from scorehouse.mongo_store import DATABASE, MongoStore
-from scorehouse.predictions import Document
-from scorehouse.sqlite_store import SqliteStore
+from monitoring.evidently_service.windows.cursor import MonitorFolder
+from monitoring.evidently_service.windows.follower import Follower
+from scorehouse.stores.mongo_store import DATABASE, MongoStore
+from scorehouse.stores.sqlite_store import SqliteStore
+from scorehouse.stores.store import Document
 from tests.unit.monitoring.house import NOON, RUN, USE_CASE, FakeCache, documents, records
 
 AT = "2026-11-21T12:10:00.000000+00:00"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 # With CI set, ONNX Runtime would be quiet by itself; a new home shows what it writes.
-LOAD = "import os, scorehouse.onnx_model; print([p for _, d, f in os.walk(os.environ['HOME']) for p in d + f])"
+LOAD = "import os, scorehouse.scoring.onnx_model; print([p for _, d, f in os.walk(os.environ['HOME']) for p in d + f])"
 
 
 def test_onnx_runtime_tells_its_maker_nothing(tmp_path: Path) -> None:

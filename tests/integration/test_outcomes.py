@@ -7,9 +7,9 @@ from pathlib import Path
 import orjson
 import pandas as pd
 
-from scorehouse.bundle import MANIFEST
-from scorehouse.registry import Registry
-from scorehouse.sqlite_store import SqliteStore
+from scorehouse.bundles.bundle import MANIFEST
+from scorehouse.registry.client import Registry
+from scorehouse.stores.sqlite_store import SqliteStore
 from scorehouse.usecase import load_use_case
 from tests import toy as toys
 from tests.integration.conftest import train

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scorehouse.registry import Registry
+from scorehouse.registry.client import Registry
 from scorehouse.usecase import load_use_case
 from tests.registered import USE_CASE, Mlflow
 from tests.servers import Server

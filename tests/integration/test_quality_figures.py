@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from scorehouse.quality import quality
+from scorehouse.scoring.quality import quality
 
 SEEDS = range(12)
 

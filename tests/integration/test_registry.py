@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import requests
 
-from model_orchestration.bundling import write_bundle
-from scorehouse import registry as registries
-from scorehouse.bundle import MANIFEST, ONNX
-from scorehouse.bundle_cache import BundleCache
+from model_orchestration.training.bundling import write_bundle
+from scorehouse.bundles.bundle import MANIFEST, ONNX
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RegistryUnavailable, RunNotFound
-from scorehouse.registry import Registry
+from scorehouse.registry.client import Registry
+from scorehouse.registry.client import client as registries
 from tests import servers
 from tests import toy as toys
 from tests.registered import USE_CASE, Mlflow

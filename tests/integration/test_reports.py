@@ -15,15 +15,15 @@ from pymongo import MongoClient
 
 from reporting.folder import ReportFolder
 from reporting.reporter import Reporter
-from scorehouse.bundle import Bundle
-from scorehouse.encoding import Encoder
-from scorehouse.mongo_reports import COLLECTION, MongoReports
-from scorehouse.mongo_store import DATABASE
-from scorehouse.predictions import Document
-from scorehouse.registry import Version
-from scorehouse.schema import RecordSchema
-from scorehouse.scoring import Scorer
-from scorehouse.sqlite_reports import SqliteReports
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.registry.client import Version
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.scoring.schema import RecordSchema
+from scorehouse.scoring.scorer import Scorer
+from scorehouse.stores.mongo_reports import COLLECTION, MongoReports
+from scorehouse.stores.mongo_store import DATABASE
+from scorehouse.stores.sqlite_reports import SqliteReports
+from scorehouse.stores.store import Document
 from tests.unit.monitoring.house import FEATURES, NOON, OTHER, RUN, USE_CASE, FakeCache, documents, records
 
 UNTIL = datetime.fromtimestamp(NOON + 3600, UTC)

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from model_orchestration.retention import forget
+from model_orchestration.tracking.retention import forget
 from tests.servers import Server
 
 NOW = datetime.now(UTC)

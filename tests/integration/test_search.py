@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model_orchestration.estimators import Fitted
-from model_orchestration.search import Trial, search
+from model_orchestration.training.search import Trial, search
 from scorehouse.usecase import Choice, Estimator, Range
 
 SPACE = {

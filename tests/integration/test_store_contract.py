@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from scorehouse.mongo_store import DATABASE, MongoStore
-from scorehouse.predictions import Document, Store
-from scorehouse.sqlite_store import SqliteStore
+from scorehouse.stores.mongo_store import DATABASE, MongoStore
+from scorehouse.stores.sqlite_store import SqliteStore
+from scorehouse.stores.store import Document, Store
 
 OpenStore = Callable[[], Store]
 

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 
 from scorehouse.errors import SettingError, StoreUnavailable
-from scorehouse.journal import Journal, segments
-from scorehouse.mongo_numbers import OPEN_SECONDS, Numbers
-from scorehouse.mongo_store import MongoStore
+from scorehouse.journal.journal import Journal, segments
+from scorehouse.journal.shipper import Shipper
 from scorehouse.settings import read_settings
-from scorehouse.shipping import Shipper
-from scorehouse.sqlite_store import SqliteStore
-from scorehouse.stores import open_store
+from scorehouse.stores.mongo_numbers import OPEN_SECONDS, Numbers
+from scorehouse.stores.mongo_store import MongoStore
+from scorehouse.stores.open import open_store
+from scorehouse.stores.sqlite_store import SqliteStore
 from tests import servers
 from tests.integration.test_store_contract import all_of, outcome, prediction
 from tests.servers import Server
 from tests.toy import HOST, free_port, until
-from tests.unit.scorehouse.test_shipping import line
+from tests.unit.scorehouse.journal.test_shipper import line
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from scorehouse.kinesis import Publisher
+from scorehouse.streams.publisher import Publisher
 from server.stream.checkpoints import Checkpoints
 from server.stream.client import kinesis_client
 from server.stream.shards import Shards

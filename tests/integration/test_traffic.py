@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from scorehouse.errors import TableError
-from scorehouse.schema import RecordSchema, Rejected
+from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.usecase import load_use_case
-from simulation_business.faults import FAULTS, NOT_JSON
-from simulation_business.traffic import Drift, cases, generated, of_table
+from simulation_business.traffic.faults import FAULTS, NOT_JSON
+from simulation_business.traffic.traffic import Drift, cases, generated, of_table
 
 CHURN = load_use_case("churn")
 PAGES = Path(__file__).parents[2] / "use_cases"

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model_orchestration.data import TEST, TRAIN, VALID, TrainingTable, sides
 from model_orchestration.estimators.boosting import NATIVE
-from model_orchestration.outcomes import with_outcomes
-from model_orchestration.training import Trained, Training
-from scorehouse.bundle import ONNX, REFERENCE
-from scorehouse.encoding import Encoder
-from scorehouse.quality import auc, quality
+from model_orchestration.tables.outcomes import with_outcomes
+from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, sides
+from model_orchestration.training.training import Trained, Training
+from scorehouse.bundles.bundle import ONNX, REFERENCE
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.scoring.quality import auc, quality
 from scorehouse.usecase import UseCase
 from tests import toy as toys
 from tests.toy import Toy
-from tests.unit.model_orchestration.test_outcomes import documents
+from tests.unit.model_orchestration.tables.test_outcomes import documents
 
 TRIALS = 3  # all of them random: what TPE proposes later depends on which of two finished first
 

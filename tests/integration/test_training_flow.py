@@ -15,9 +15,9 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from scorehouse.bundle import MANIFEST, Bundle, load
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.registry import Registry
+from scorehouse.bundles.bundle import MANIFEST, Bundle, load
+from scorehouse.bundles.cache import BundleCache
+from scorehouse.registry.client import Registry
 from scorehouse.usecase import load_use_case
 from tests import toy as toys
 from tests.integration.conftest import train

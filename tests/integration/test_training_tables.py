@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import prepare, read_table, sides
+from model_orchestration.tables.training_table import prepare, read_table, sides
 from scorehouse.errors import TableError
 from scorehouse.usecase import UseCase, load_use_case
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import use_cases
-from scorehouse.journal import Journal
-from scorehouse.schema import Rejected
-from scorehouse.serving import Model, Serving
+from scorehouse.journal.journal import Journal
+from scorehouse.scoring.schema import Rejected
+from scorehouse.serving.serving import Model, Serving
 from scorehouse.usecase import load_use_case
 from tests import toy
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scorehouse.bundle import ONNX
+from scorehouse.bundles.bundle import ONNX
 from tests import engines, servers
 from tests.registered import Mlflow
 from tests.servers import Server

@@ -18,8 +18,8 @@ import orjson
 import pytest
 import requests
 
-from scorehouse.bundle import ONNX, REFERENCE
-from scorehouse.schema import Rejected
+from scorehouse.bundles.bundle import ONNX, REFERENCE
+from scorehouse.scoring.schema import Rejected
 from tests import engines, servers
 from tests import toy as toys
 from tests.engines import Engine

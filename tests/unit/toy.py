@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
-from model_orchestration.data import TrainingTable
-from scorehouse import bundle
-from scorehouse.bundle import ONNX, REFERENCE, SMOKE_ROWS, Manifest
-from scorehouse.encoding import Encoder
-from scorehouse.onnx_model import OnnxModel, Output
-from scorehouse.quality import quality
-from scorehouse.reference import Reference
+from model_orchestration.tables.training_table import TrainingTable
+from scorehouse.bundles import bundle
+from scorehouse.bundles.bundle import ONNX, REFERENCE, SMOKE_ROWS, Manifest
+from scorehouse.bundles.reference import Reference
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.scoring.onnx_model import OnnxModel, Output
+from scorehouse.scoring.quality import quality
 from scorehouse.usecase import UseCase, load_use_case
 from tests.toy import OTHER_RUN_ID, RUN_ID, table
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import TEST, prepare
-from model_orchestration.training import Trained, Training
-from scorehouse.onnx_model import OnnxModel
-from scorehouse.quality import auc
-from scorehouse.schema import RecordSchema
-from scorehouse.scoring import Scorer
+from model_orchestration.tables.training_table import TEST, prepare
+from model_orchestration.training.training import Trained, Training
+from scorehouse.scoring.onnx_model import OnnxModel
+from scorehouse.scoring.quality import auc
+from scorehouse.scoring.schema import RecordSchema
+from scorehouse.scoring.scorer import Scorer
 from use_cases.claims import CLAIMANTS, FEATURES, FLIPPED, MADE, SHARES, clusters, use_case
 
 

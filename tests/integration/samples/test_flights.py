@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_orchestration.data import TEST, TRAIN, prepare
-from model_orchestration.training import Training
-from scorehouse.schema import RecordSchema, Rejected
+from model_orchestration.tables.training_table import TEST, TRAIN, prepare
+from model_orchestration.training.training import Training
+from scorehouse.scoring.schema import RecordSchema, Rejected
 from use_cases.flights import derive, fare, use_case
 
 

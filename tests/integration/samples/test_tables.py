@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import TrainingTable, prepare
+from model_orchestration.tables.training_table import TrainingTable, prepare
 from scorehouse.errors import TableError
 from scorehouse.usecase import UseCase, load_use_case
 

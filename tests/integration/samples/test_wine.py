@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import TEST, prepare
-from model_orchestration.training import Training
-from scorehouse.onnx_model import OnnxModel
-from scorehouse.quality import quadratic_kappa
-from scorehouse.schema import RecordSchema, Rejected
-from scorehouse.scoring import Scorer
+from model_orchestration.tables.training_table import TEST, prepare
+from model_orchestration.training.training import Training
+from scorehouse.scoring.onnx_model import OnnxModel
+from scorehouse.scoring.quality import quadratic_kappa
+from scorehouse.scoring.schema import RecordSchema, Rejected
+from scorehouse.scoring.scorer import Scorer
 from use_cases.wine import liking, use_case
 
 RECORD: dict[str, Any] = {f.name: f.example for f in use_case.features}

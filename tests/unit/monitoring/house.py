@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scorehouse.bundle import Bundle, Manifest, features_json
-from scorehouse.encoding import Encoder
+from scorehouse.bundles.bundle import Bundle, Manifest, features_json
+from scorehouse.bundles.reference import Reference
 from scorehouse.errors import RunNotFound, ScorehouseError
-from scorehouse.predictions import Added, Document
-from scorehouse.reference import Reference
-from scorehouse.registry import Version
+from scorehouse.registry.client import Version
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.stores.store import Added, Document
 from scorehouse.usecase import Estimator, Feature, UseCase
 
 RUN, OTHER = "a" * 32, "b" * 32

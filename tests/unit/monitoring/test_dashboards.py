@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from monitoring.evidently_service.app import DASHBOARD
+from monitoring.evidently_service.site.app import DASHBOARD
 from monitoring.grafana.make import DASHBOARDS, dashboards, text
 from monitoring.promql import filled, selectors
 from tests.toy import ROOT

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitoring.evidently_service.verdict import DEFAULT_RULE
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
 from reporting.compared import Compared, compare, slices
 from reporting.document import headline, notices
-from scorehouse.predictions import Document
-from scorehouse.report_store import Answered
+from scorehouse.stores.store import Answered, Document
 from tests.unit.monitoring.house import NOON, RUN, USE_CASE, bundle, documents, records
 
 BUNDLE = bundle()

@@ -20,7 +20,7 @@ from reporting.folder import ReportFolder
 from reporting.pages import index, when
 from reporting.reporter import Reporter
 from reporting.serve import server
-from scorehouse.report_store import Answered
+from scorehouse.stores.store import Answered
 from tests.unit.monitoring.house import RUN
 from tests.unit.reporting.test_compared import compared, traffic
 

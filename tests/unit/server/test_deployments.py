@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from scorehouse.history import Change
-from scorehouse.registry import Version
+from scorehouse.registry.client import Version
+from scorehouse.registry.history import Change
 from scorehouse.settings import Settings
-from server import doors
+from server import rollout as doors
 from server.deployments import HEAD, rows, span, table
-from server.doors import NotFollowed, Refused, addresses, wait_for
+from server.rollout import NotFollowed, Refused, addresses, wait_for
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 A, B = Version("1", "a" * 32, None), Version("2", "b" * 32, None)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import prepare
-from scorehouse.encoding import Encoder
+from model_orchestration.tables.training_table import prepare
 from scorehouse.errors import TableError
-from scorehouse.schema import RecordSchema, Rejected
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.scoring.schema import RecordSchema, Rejected
 from use_cases.claims import DATED, FEATURES, TARGET, clean, use_case
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import prepare, sides
-from scorehouse.encoding import Encoder
-from scorehouse.schema import RecordSchema, Rejected
-from server.web.invocations import to_records
+from model_orchestration.tables.training_table import prepare, sides
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.scoring.schema import RecordSchema, Rejected
+from server.web.api.invocations import to_records
 from use_cases.flights import derive, use_case
 
 RECORD: dict[str, Any] = {f.name: f.example for f in use_case.features}

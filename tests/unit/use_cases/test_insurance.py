@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from model_orchestration.data import prepare
+from model_orchestration.tables.training_table import prepare
 from scorehouse.errors import TableError
-from scorehouse.schema import RecordSchema, Rejected
+from scorehouse.scoring.schema import RecordSchema, Rejected
 from use_cases.insurance import FEATURES, INPUTS, NEW_CUSTOMER, clean, customers, derive, use_case
 
 QUOTE: dict[str, Any] = {

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.data import prepare, sides
+from model_orchestration.tables.training_table import prepare, sides
 from scorehouse.errors import TableError
-from scorehouse.schema import RecordSchema, Rejected
+from scorehouse.scoring.schema import RecordSchema, Rejected
 from use_cases.wine import use_case
 
 RECORD: dict[str, Any] = {f.name: f.example for f in use_case.features}

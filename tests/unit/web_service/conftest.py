@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 
 from scorehouse.settings import Settings
 from tests import templates
-from web_service.app import create_app
-from web_service.exchange import Exchange
-from web_service.sqlite_store import SqliteStore
+from web_service.offers.exchange import Exchange
+from web_service.offers.sqlite_store import SqliteStore
+from web_service.site.app import create_app
 
 templates.share()
 

@@ -13,10 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from scorehouse.errors import JournalError, StoreUnavailable
-from scorehouse.kinesis import Publisher
-from scorehouse.serving import Model, Serving
+from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import Settings
-from scorehouse.sqlite_store import SqliteStore
+from scorehouse.stores.sqlite_store import SqliteStore
+from scorehouse.streams.publisher import Publisher
 from server.aws_lambda.door import LambdaDoor, NothingServes
 from server.aws_lambda.main import build
 from server.aws_lambda.stored import StoredAtOnce

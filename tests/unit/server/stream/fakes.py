@@ -10,11 +10,11 @@ from typing import Any, cast
 import orjson
 from botocore.exceptions import ClientError
 
-from scorehouse.bundle import Bundle
-from scorehouse.encoding import Encoder
-from scorehouse.schema import RecordSchema
-from scorehouse.scoring import Scorer
-from scorehouse.serving import Model
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.scoring.schema import RecordSchema
+from scorehouse.scoring.scorer import Scorer
+from scorehouse.serving.serving import Model
 from scorehouse.usecase import Feature
 
 FEATURES = (Feature(name="x", kind="number", help="", required=True),)

@@ -9,13 +9,13 @@ import orjson
 import pytest
 from werkzeug.test import Client
 
-from scorehouse.bundle_cache import BundleCache
-from scorehouse.deployment import Deployment
+from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import JournalError
-from scorehouse.journal import Journal
-from scorehouse.kinesis import Publisher
-from scorehouse.registry import Registry
-from scorehouse.serving import Serving
+from scorehouse.journal.journal import Journal
+from scorehouse.registry.client import Registry
+from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.serving import Serving
+from scorehouse.streams.publisher import Publisher
 from scorehouse.usecase import load_use_case
 from server.stream.checkpoints import Checkpoints
 from server.stream.health import Health

@@ -12,12 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from scorehouse.errors import JournalError
-from scorehouse.journal import Journal, Segment, segments
-from scorehouse.kinesis import GaveUp, Publisher
-from scorehouse.serving import Serving
+from scorehouse.journal.journal import Journal, Segment, segments
+from scorehouse.serving.serving import Serving
+from scorehouse.streams.publisher import GaveUp, Publisher
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints, Position, StreamId
-from server.stream.pulse import Pulse
+from server.stream.heartbeat import Pulse
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
 from server.stream.source import Source

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scorehouse.serving import Model
+from scorehouse.serving.serving import Model
 from tests import doors, templates
 from tests.doors import Door
 from tests.unit.toy import Toy

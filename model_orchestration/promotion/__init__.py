@@ -1,0 +1,1 @@
+"""Champion against challenger: the comparison and its report."""

@@ -1,0 +1,1 @@
+"""The training table: read, checked, and joined by outcomes."""

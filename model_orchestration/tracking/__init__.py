@@ -1,0 +1,1 @@
+"""What training writes to MLflow, and what is removed from it again."""

@@ -1,0 +1,1 @@
+"""One training: configuration, search, candidates, and the bundle that it writes."""

@@ -1,0 +1,1 @@
+"""Drift statistics and the verdict that is made of them."""

@@ -1,0 +1,108 @@
+"""Stored predictions to what is compared: the rows that the model saw, by the bundle's own path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.evidently_service.drift.statistics import Column, Floats
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.scoring.encoding import Matrix
+from scorehouse.scoring.schema import RecordSchema, Rejected
+from scorehouse.stores.store import Document
+from scorehouse.usecase import UseCase
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """n answered records of one run, in the order of the store.
+
+    rows (n, columns), NaN for missing; sent (n, columns), False where a record left an optional field out; predictions,
+    times (Unix, seconds) and numbers (the store's seq), each (n,).
+    """
+
+    rows: Matrix
+    sent: Flags
+    predictions: Floats
+    times: Floats
+    numbers: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def since(self, start: int) -> Observed:
+        """Return the records from place `start` on; a negative one counts from the end."""
+        return Observed(*(getattr(self, f.name)[start:] for f in fields(self)))
+
+    def followed_by(self, newer: Observed) -> Observed:
+        """Return both, one after the other."""
+        return Observed(*(np.concatenate([getattr(self, f.name), getattr(newer, f.name)]) for f in fields(self)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the arrays as lists; JSON writes NaN as null."""
+        return {f.name: getattr(self, f.name).tolist() for f in fields(self)}
+
+
+def times_of(documents: Sequence[Document], name: str) -> Floats:
+    """Return the times under `name` (ISO 8601), as Unix seconds, (n,)."""
+    return np.array([datetime.fromisoformat(d[name]).timestamp() for d in documents], dtype=np.float64)
+
+
+class RunColumns:
+    """The columns of one run's model, and how a stored record becomes a row of them."""
+
+    def __init__(self, bundle: Bundle, use_case: UseCase):
+        """Take schema and encoder from the bundle. Raises BundleError where this code derives other features."""
+        bundle.check_version(use_case)
+        self._schema, self._derive = RecordSchema(bundle.features), use_case.derive
+        self._encoder = bundle.encoder
+        self._optional = [f.name for f in bundle.features if not f.required]
+        fields_ = {f.name for f in bundle.features}
+        encoded = self._encoder.columns
+        self.columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoded]
+        self.optional: Flags = np.array([c.name in self._optional for c in encoded], dtype=np.bool_)
+        self._derived: Flags = np.array([c.name not in fields_ for c in encoded], dtype=np.bool_)
+
+    def observe(self, documents: Sequence[Document]) -> Observed:
+        """Return the documents' rows; one whose record the schema refuses (no door wrote it) is left out."""
+        checked = [(d, self._schema.check(d["record"])) for d in documents]
+        kept = [(d, c) for d, c in checked if not isinstance(c, Rejected)]
+        rows = self._encoder.rows([self._derive(record) for _, record in kept])
+        documents = [d for d, _ in kept]
+        return Observed(
+            rows,
+            self._sent([d["record"] for d in documents], rows),
+            np.array([d["prediction"] for d in documents], dtype=np.float64),
+            times_of(documents, "created_at"),
+            np.array([d["seq"] for d in documents], dtype=np.int64),
+        )
+
+    def from_json(self, stored: dict[str, Any]) -> Observed:
+        """Return what `Observed.to_json` described. Raises ValueError where the columns are others."""
+        shape = (-1, len(self.columns))
+        return Observed(
+            np.array(stored["rows"], dtype=np.float32).reshape(shape),
+            np.array(stored["sent"], dtype=np.bool_).reshape(shape),
+            np.array(stored["predictions"], dtype=np.float64),
+            np.array(stored["times"], dtype=np.float64),
+            np.array(stored["numbers"], dtype=np.int64),
+        )
+
+    def _sent(self, records: list[dict[str, Any]], rows: Matrix) -> Flags:
+        """Absent is not null: a client that never sends a field says nothing about the world.
+
+        A derived column counts as unsent where it is missing and its record lacks an optional field.
+        """
+        sent = np.ones(rows.shape, dtype=np.bool_)
+        for place in np.flatnonzero(self.optional):
+            name = self.columns[place][0]
+            sent[:, place] = [name in record for record in records]
+        lacking = np.array([any(name not in r for name in self._optional) for r in records], dtype=np.bool_)
+        return sent & ~(lacking[:, None] & self._derived & np.isnan(rows))

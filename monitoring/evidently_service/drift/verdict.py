@@ -1,0 +1,123 @@
+"""The trusted drift verdict: which columns of a window differ from the reference, surely and by enough to matter."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitoring.evidently_service.drift.statistics import (
+    Kind,
+    Sample,
+    Table,
+    chi_square,
+    holm,
+    ks_distance,
+    ks_p_value,
+    paired_counts,
+)
+
+
+@dataclass(frozen=True)
+class DriftRule:
+    """Every setting of the rule; the defaults are measured by benchmarks/drift_rule.py."""
+
+    window: int = 500  # rows
+    minimum_window: int = 200  # fewer rows never raise the dataset alarm
+    step: int = 125  # new records between two evaluations
+    alpha: float = 1e-4  # of the p value adjusted over all columns
+    minimum_distance: float = 0.10  # Kolmogorov-Smirnov distance (or missing share) of a number
+    minimum_variation: float = 0.05  # total variation of a category
+    few_values: int = 10  # a number with no more distinct reference values is treated as a category
+    smallest_cell: float = 5.0  # pooled expected window count under which cells are merged
+    confirmations: int = 2  # evaluations in a row that must name a column before anybody is notified
+    reference_rows: int = 5000
+    minimum_reference: int = 2000
+
+
+DEFAULT_RULE = DriftRule()
+
+
+@dataclass(frozen=True)
+class ColumnVerdict:
+    """What one column says: p values in 0..1, the effect in 0..1 and the threshold it is held to."""
+
+    name: str
+    kind: Kind
+    test: str  # "ks" or "chi-square"
+    p_value: float
+    adjusted_p_value: float
+    effect: float
+    minimum_effect: float
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a window says: every compared column, in the reference's order, and the dataset alarm."""
+
+    columns: tuple[ColumnVerdict, ...]
+    window_rows: int
+    reference_rows: int
+    alarm: bool
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """Names of the columns that differ, whether or not the window is large enough for the alarm."""
+        return tuple(column.name for column in self.columns if column.drifted)
+
+    @property
+    def drifted_share(self) -> float:
+        """Share of the compared columns that differ, 0..1."""
+        return len(self.drifted) / len(self.columns) if self.columns else 0.0
+
+
+def judge(reference: Table, window: Table, rule: DriftRule = DEFAULT_RULE) -> Verdict:
+    """Compare a window with the reference.
+
+    A column that only one of them has is not compared; one that is there but all missing is, by its missing share.
+    A column is named when its Holm-adjusted p value and its effect both reach their thresholds; a named column raises
+    the alarm, unless the window is under the minimum.
+    """
+    shared = [name for name in reference.columns if name in window.columns]
+    tests = [compare(reference.columns[name], window.columns[name], rule) for name in shared]
+    adjusted = holm(np.array([p_value for _, p_value, _ in tests], dtype=np.float64))
+    columns = tuple(
+        _column_verdict(name, reference.columns[name].kind, test, float(p), rule)
+        for name, test, p in zip(shared, tests, adjusted, strict=True)
+    )
+    alarm = window.rows >= rule.minimum_window and any(column.drifted for column in columns)
+    return Verdict(columns, window.rows, reference.rows, alarm)
+
+
+def _column_verdict(
+    name: str,
+    kind: Kind,
+    test: tuple[str, float, float],
+    adjusted: float,
+    rule: DriftRule,
+) -> ColumnVerdict:
+    method, p_value, effect = test
+    threshold = rule.minimum_distance if method == "ks" else rule.minimum_variation
+    drifted = adjusted <= rule.alpha and effect >= threshold
+    return ColumnVerdict(name, kind, method, p_value, adjusted, effect, threshold, drifted)
+
+
+def compare(reference: Sample, window: Sample, rule: DriftRule = DEFAULT_RULE) -> tuple[str, float, float]:
+    """Test one column: (test, p value before any correction, effect)."""
+    if reference.kind == "number" and len(reference.distinct[0]) > rule.few_values:
+        return ("ks", *_compare_numbers(reference, window, rule))
+    counts = paired_counts(reference, window)
+    with_missing = (
+        np.append(counts[0], reference.missing),
+        np.append(counts[1], window.missing),
+    )
+    return ("chi-square", *chi_square(*with_missing, rule.smallest_cell))
+
+
+def _compare_numbers(reference: Sample, window: Sample, rule: DriftRule) -> tuple[float, float]:
+    distance = ks_distance(reference.present, window.present)
+    p_value = ks_p_value(distance, len(reference.present), len(window.present))
+    if not reference.missing and not window.missing:
+        return p_value, distance
+    shares = [np.array([len(side.present), side.missing], dtype=np.float64) for side in (reference, window)]
+    p_missing, effect_missing = chi_square(shares[0], shares[1], rule.smallest_cell)
+    return min(1.0, 2 * min(p_value, p_missing)), max(distance, effect_missing)

@@ -1,0 +1,1 @@
+"""Model quality: measured by outcomes, and estimated before outcomes arrive."""

@@ -1,0 +1,134 @@
+"""Quality before outcomes arrive, estimated: expected AUC and accuracy of a classifier, expected error of an amount.
+
+Confidence-based and direct loss estimation, as nannyml publishes them. They follow a shift of the population, but miss
+about half of a loss that corrupted inputs cause: whoever shows them says so while drift is on.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitoring.evidently_service.drift.statistics import Floats
+
+if TYPE_CHECKING:  # 90 MB that only amounts need, 20 MB that only the fit needs: imported where they are used
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+SMALLEST_PROBABILITY = 1e-6  # beyond it a score's logit says nothing more
+
+
+@dataclass(frozen=True)
+class EstimatedBinaryQuality:
+    """What to expect of `count` scored rows whose outcomes are not known yet; None without rows."""
+
+    count: int
+    auc: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class EstimatedAmountQuality:
+    """The mean absolute error to expect of `count` rows, in the amount's unit; None without rows."""
+
+    count: int
+    mae: float | None
+
+
+@dataclass(frozen=True)
+class PlattCalibration:
+    """A score's probability of class 1 as 1 / (1 + exp(-(slope logit(score) + intercept))) (Platt 1999)."""
+
+    slope: float
+    intercept: float
+
+    @classmethod
+    def fit(cls, score: Floats, outcome: Floats) -> PlattCalibration:
+        """Fit to out-of-fold scores (n,) in 0..1 and their outcomes (n,), 0 or 1, by maximum likelihood.
+
+        Platt's smoothed targets keep it finite where the classes are separable or only one occurs.
+        """
+        from scipy import optimize
+
+        ones = outcome.sum()
+        target = np.where(outcome == 1, (ones + 1) / (ones + 2), 1 / (len(outcome) - ones + 2))
+        design = np.column_stack([_logit(score), np.ones(len(score))])
+
+        def loss(weights: Floats) -> tuple[float, Floats]:
+            z = design @ weights
+            return float(np.mean(np.logaddexp(0, z) - target * z)), design.T @ (_sigmoid(z) - target) / len(z)
+
+        slope, intercept = optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x
+        return cls(float(slope), float(intercept))
+
+    def probability(self, score: Floats) -> Floats:
+        """Calibrated probabilities of scores (n,)."""
+        return _sigmoid(self.slope * _logit(score) + self.intercept)
+
+
+def estimate_binary(score: Floats, probability: Floats) -> EstimatedBinaryQuality:
+    """Expected AUC, and expected accuracy at a score of .5, of scores and their calibrated probabilities, both (n,)."""
+    if not len(score):
+        return EstimatedBinaryQuality(0, None, None)
+    right = np.where(score >= 0.5, probability, 1 - probability)
+    return EstimatedBinaryQuality(len(score), expected_auc(score, probability), float(right.mean()))
+
+
+def expected_auc(score: Floats, probability: Floats) -> float | None:
+    """Chance that a row of class 1 outranks one of class 0, ties half, each row being 1 with its own probability.
+
+    Over pairs of two different rows: sum p_i (1 - p_j) [s_i > s_j] / sum p_i (1 - p_j); None where that sum is 0.
+    Where the probabilities are outcomes, 0 or 1, this is the AUC itself.
+    """
+    order = np.argsort(score)
+    ranked, p = score[order], probability[order]
+    starts = np.flatnonzero(np.diff(ranked, prepend=np.nan) != 0)
+    ones, zeros, own = (np.add.reduceat(weight, starts) for weight in (p, 1 - p, p * (1 - p)))
+    pairs = ones.sum() * zeros.sum() - own.sum()
+    won = np.sum(ones * (np.cumsum(zeros) - zeros)) + np.sum(ones * zeros - own) / 2
+    return float(won / pairs) if pairs > 0 else None
+
+
+@dataclass(frozen=True, eq=False)
+class AbsoluteErrorModel:
+    """The expected absolute error of a prediction, learnt from the reference: |y - prediction| on both inputs."""
+
+    regressor: HistGradientBoostingRegressor
+
+    @classmethod
+    def fit(cls, features: Floats, prediction: Floats, outcome: Floats) -> AbsoluteErrorModel:
+        """Fit to features (n x k, NaN for missing), out-of-fold predictions (n,) and outcomes (n,)."""
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        regressor = HistGradientBoostingRegressor(
+            max_iter=100, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=40, random_state=0
+        )
+        with _one_thread():
+            return cls(regressor.fit(np.column_stack([features, prediction]), np.abs(outcome - prediction)))
+
+    def estimate(self, features: Floats, prediction: Floats) -> EstimatedAmountQuality:
+        """The expected mean absolute error of a window."""
+        if not len(prediction):
+            return EstimatedAmountQuality(0, None)
+        with _one_thread():
+            expected = self.regressor.predict(np.column_stack([features, prediction]))
+        return EstimatedAmountQuality(len(prediction), float(np.maximum(expected, 0).mean()))
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Threads that spin while they wait would take the scorer's cores: 40 s instead of one on a busy machine."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1)
+    return limits
+
+
+def _logit(score: Floats) -> Floats:
+    safe = np.clip(score, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return np.log(safe) - np.log1p(-safe)
+
+
+def _sigmoid(value: Floats) -> Floats:
+    return 0.5 * (1 + np.tanh(0.5 * value))

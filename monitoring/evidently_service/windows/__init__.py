@@ -1,0 +1,1 @@
+"""Windows of the prediction log: read, kept, evaluated and exported as metrics."""

@@ -1,0 +1,58 @@
+"""The loop's waiting: it ends early on SIGTERM, and each wait is a heartbeat that a health check can see.
+
+`python -m server.stream.heartbeat` is that check: it exits 0 while the scorer of this DATA_FOLDER is alive, else 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+MOST_SILENCE = 120.0  # seconds: longer than the slowest call with its retries
+
+
+class Pulse:
+    """A heartbeat file, touched by each pause; `stopped` is set once the process should stop."""
+
+    def __init__(self, heartbeat: Path, clock: Callable[[], float] = time.monotonic):
+        """The heartbeat's folder must exist."""
+        self.stopped = Event()
+        self._heartbeat, self._clock = heartbeat, clock
+        self._beat_at = -1.0
+
+    def pause(self, seconds: float) -> bool:
+        """Beat, wait up to `seconds`, and say whether to stop."""
+        now = self._clock()
+        if now >= self._beat_at:
+            self._heartbeat.touch()
+            self._beat_at = now + 1
+        return self.stopped.wait(seconds)
+
+    def stop(self) -> None:
+        """End every pause, now and later."""
+        self.stopped.set()
+
+
+def silence(heartbeat: Path, now: Callable[[], float] = time.time) -> float:
+    """Return the seconds since the last heartbeat, infinite where there was none."""
+    try:
+        return now() - heartbeat.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def main() -> None:
+    """Exit 0 while the scorer is alive, else 1 with the reason."""
+    from scorehouse.settings import settings_or_exit
+
+    settings = settings_or_exit()
+    heartbeat = settings.stream_folder / f"{settings.predictions_stream_name}.alive"
+    if (seconds := silence(heartbeat)) > MOST_SILENCE:
+        sys.exit(f"{heartbeat}: no heartbeat for {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The routes that programs call: predictions, invocations, outcomes, health and metrics."""

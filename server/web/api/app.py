@@ -1,0 +1,184 @@
+"""The Flask side of the HTTP door: every route; of POST /predict what `singles` leaves."""
+
+from __future__ import annotations
+
+import os
+from http import HTTPStatus
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
+from werkzeug.exceptions import HTTPException
+
+from scorehouse import metrics
+from scorehouse.errors import JournalError
+from scorehouse.journal.shipper import read_state
+from scorehouse.scoring.schema import Rejected
+from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.serving import Answer, NotServing, Serving
+from scorehouse.settings import Settings
+from server.web.api.answers import json_response, serving_model
+from server.web.api.bodies import is_media, parse, read_body
+from server.web.api.csv_rows import MEDIA as CSV
+from server.web.api.csv_rows import csv_records
+from server.web.api.invocations import to_records
+from server.web.api.machine import Machine
+from server.web.api.outcomes import to_outcomes
+from server.web.api.problems import PROBLEM_TYPE, Problem, refusal
+
+
+def create_api(serving: Serving, deployment: Deployment, settings: Settings) -> Flask:
+    """Return the application around one door's model, journal and deployment."""
+    app = Flask(__name__, static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a route has the methods that /openapi.json lists, and HEAD
+    _add_predict(app, serving, settings)
+    _add_scoring(app, serving, settings)
+    _add_operations(app, serving, deployment, settings)
+    _add_errors(app)
+    _add_metrics(app)
+    return app
+
+
+def _add_predict(app: Flask, serving: Serving, settings: Settings) -> None:
+    @app.post("/predict")
+    def predict() -> Response:
+        value = parse(read_body(request.environ, settings.max_body_bytes))
+        if type(value) is not list:
+            return json_response(one(value))
+        if len(value) > settings.max_records:
+            raise _too_many(settings, "a list")
+        answers = [a if isinstance(a, dict) else {"errors": a.to_json()} for a in serving.answer(value)]
+        if answers and all("errors" in a for a in answers):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=answers)
+        return json_response(answers)
+
+    def one(record: Any) -> Answer:
+        if type(record) is not dict:
+            wanted = "the body must be one record (a JSON object) or a list of records"
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, wanted)
+        [answer] = serving.answer([record])
+        if isinstance(answer, Rejected):
+            raise refusal(answer)
+        return answer
+
+
+def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
+    def body() -> Any:
+        return parse(read_body(request.environ, settings.max_body_bytes))
+
+    @app.post("/invocations")
+    def invocations() -> Response:
+        model = serving_model(serving)
+        features = model.bundle.features
+        if is_media(request.environ.get("CONTENT_TYPE", ""), CSV):
+            content = read_body(request.environ, settings.max_body_bytes, CSV)
+            records: list[Any] = csv_records(content, features)
+        else:
+            records = to_records(body(), [f.name for f in features])
+        if len(records) > settings.max_records:
+            raise _too_many(settings, "a request")
+        answers = serving.answer(records, all_or_none=True)
+        faults = [{"index": i, "errors": a.to_json()} for i, a in enumerate(answers) if isinstance(a, Rejected)]
+        if faults:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"{len(faults)} of {len(records)} records cannot be scored",
+                records=faults,
+            )
+        key = model.bundle.manifest.answer
+        return json_response({"predictions": [a[key] for a in answers if isinstance(a, dict)]})
+
+    @app.post("/outcomes")
+    def outcomes() -> Response:
+        task = serving_model(serving).bundle.manifest.task
+        accepted = to_outcomes(body(), task, settings.max_records)
+        serving.accept_outcomes(accepted)
+        return json_response({"accepted": len(accepted)}, 202)
+
+
+def _too_many(settings: Settings, what: str) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{what} may hold {settings.max_records:,} records at most")
+
+
+def _add_operations(app: Flask, serving: Serving, deployment: Deployment, settings: Settings) -> None:
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return json_response({"status": "alive"})
+
+    @app.get("/ping")
+    @app.get("/readyz")
+    def readyz() -> Response:
+        model, problem = serving.model, None
+        try:
+            serving.journal.check()
+        except JournalError as error:
+            problem = str(error)
+        if model is None:
+            problem = deployment.status.refused or "no model is loaded yet: set RUN_ID and run `make start-serve`"
+        about = {
+            "status": "not ready" if problem else "ready",
+            "problem": problem,
+            "use_case": serving.use_case,
+            "model_run_id": model.run_id if model else None,
+            "refused": deployment.status.refused,
+            "registry": deployment.status.registry,
+            **read_state(settings.journal_folder),
+        }
+        return json_response(about, 503 if problem else 200)
+
+    machine = Machine(serving.use_case, settings.data_folder)
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        machine.measure()
+        registry: CollectorRegistry = REGISTRY
+        if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            forget_dead(Path(folder))
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def forget_dead(folder: Path) -> None:
+    """Drop from `folder`, which the workers share, what processes that are gone said of themselves alone."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+
+
+def _add_errors(app: Flask) -> None:
+    @app.errorhandler(Problem)
+    def problem(error: Problem) -> Response:
+        return Response(error.to_bytes(), error.status, content_type=PROBLEM_TYPE)
+
+    @app.errorhandler(NotServing)
+    @app.errorhandler(JournalError)
+    def unavailable(error: Exception) -> Response:
+        answer = problem(Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)))
+        answer.headers["Retry-After"] = "2"
+        return answer
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        answer = problem(Problem(HTTPStatus(error.code or 500), error.description or ""))
+        allowed = getattr(error, "valid_methods", None)
+        if allowed:
+            answer.headers["Allow"] = ", ".join(sorted(allowed))
+        return answer
+
+
+def _add_metrics(app: Flask) -> None:
+    @app.before_request
+    def began() -> None:
+        g.began = perf_counter()
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "unknown"
+        metrics.HTTP_REQUESTS.labels(route, str(response.status_code)).inc()
+        metrics.HTTP_SECONDS.labels(route).observe(perf_counter() - g.began)
+        return response

@@ -1,0 +1,73 @@
+"""A request's body to JSON, within limits; what is not plain JSON is refused with the reason."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from server.web.api.problems import Problem
+
+
+def read_body(environ: dict[str, Any], most: int, beside: str = "") -> bytes:
+    """Return the body, JSON or of the media type `beside`. Raises Problem: 413 over `most` bytes, 415 for another."""
+    media = environ.get("CONTENT_TYPE", "")
+    if media != "application/json" and not _is_json(media) and not (beside and is_media(media, beside)):
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as Content-Type: application/json")
+    declared = environ.get("CONTENT_LENGTH") or "0"
+    if declared.isdigit() and int(declared) > most:
+        raise _too_large(most)
+    body: bytes = environ["wsgi.input"].read(most + 1)  # a chunked body declares no length
+    if len(body) > most:
+        raise _too_large(most)
+    return body
+
+
+def is_media(media: str, kind: str) -> bool:
+    """Say whether a Content-Type is of `kind`, whatever its parameters."""
+    return media.partition(";")[0].strip().lower() == kind
+
+
+def _is_json(media: str) -> bool:
+    kind = media.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def parse(body: bytes | bytearray) -> Any:
+    """Return the body's JSON value. Raises Problem (400) for what is not JSON, or names a field twice."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}" if body.strip() else "the body is empty"
+        ) from error
+    if body.count(b":") != _members(value):  # a colon in a text, or a name that came twice
+        _refuse_repeated_names(body)
+    return value
+
+
+def _members(value: Any) -> int:
+    if type(value) is dict:
+        return len(value)
+    return sum(len(v) for v in value if type(v) is dict) if type(value) is list else 0
+
+
+def _refuse_repeated_names(body: bytes | bytearray) -> None:
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(n for n in names if names.count(n) > 1)
+            raise Problem(HTTPStatus.BAD_REQUEST, f"the field {twice[:80]!r} stands twice in one object")
+        return members
+
+    try:
+        json.loads(body, object_pairs_hook=members)
+    except RecursionError as error:  # orjson allows 1,024 levels, Python what its stack still holds
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body is not a record: it is nested too deeply") from error
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {most:,} bytes at most")

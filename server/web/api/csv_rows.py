@@ -1,0 +1,67 @@
+"""A CSV body of /invocations to records, as MLflow's clients send a table: names first, cells as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from scorehouse.usecase import Feature
+from server.web.api.problems import Problem
+
+MEDIA = "text/csv"
+GAPS = frozenset(
+    {"", "NA", "N/A", "NaN", "nan", "null", "NULL"}
+)  # as pandas, which writes and reads such tables, has it
+
+
+def csv_records(body: bytes, features: Iterable[Feature]) -> list[dict[str, Any]]:
+    """Return one record a line below the first; cells become numbers where the feature of their column is one.
+
+    A cell that is no number where one belongs stays text: the schema refuses it in its place.
+
+    Raises:
+        Problem: 400 for what is not text; 422 when the first line names no feature, or a line is not whole.
+    """
+    by_name = {f.name: f for f in features}
+    try:
+        names, *lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True) if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not CSV: {error}") from error
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body is empty") from error
+    if not by_name.keys() & set(names):
+        raise _refused("the first line must hold the names of the columns")
+    if len(set(names)) != len(names):
+        raise _refused("a column stands twice")
+    kinds = [by_name.get(name) for name in names]
+    for number, line in enumerate(lines):
+        if len(line) != len(names):
+            raise _refused(f"row {number} has {len(line)} values, but there are {len(names)} columns")
+    return [dict(zip(names, map(_value, line, kinds), strict=True)) for line in lines]
+
+
+def _value(cell: str, feature: Feature | None) -> Any:
+    if feature is None:
+        return cell or None
+    if cell in feature.categories:
+        return cell
+    if cell in GAPS:
+        return None
+    if feature.kind == "date" or (feature.kind == "category" and not _coded(feature)):
+        return cell
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _coded(feature: Feature) -> bool:
+    return any(isinstance(c, int) for c in feature.categories)
+
+
+def _refused(why: str) -> Problem:
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, why)

@@ -1,0 +1,69 @@
+"""MLflow's scoring protocol: its input formats, and plain columns, to records."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from server.web.api.problems import Problem
+
+_FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+def to_records(value: Any, names: list[str]) -> list[Any]:
+    """Return the records of an /invocations body; rows without names take `names`, the features in order.
+
+    Raises:
+        Problem: 422 when the body has none of the formats.
+    """
+    if not isinstance(value, dict) or not value:
+        raise _unknown()
+    used = [key for key in _FORMATS if key in value]
+    if not used:
+        return _columns(value)
+    if len(used) > 1:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body has {' and '.join(used)}: send one of them")
+    given = value[used[0]]
+    if used[0] == "dataframe_split":
+        return _split(given, names)
+    return _columns(given) if used[0] == "inputs" and isinstance(given, dict) else _rows(given, names)
+
+
+def _split(split: Any, names: list[str]) -> list[Any]:
+    if not isinstance(split, dict) or not isinstance(split.get("data"), list):
+        raise _unknown()
+    columns = split.get("columns", names)
+    if not isinstance(columns, list) or not all(isinstance(c, str) for c in columns):
+        raise _unknown()
+    if len(set(columns)) != len(columns):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "a column stands twice")
+    return _rows(split["data"], columns)
+
+
+def _rows(rows: Any, names: list[str]) -> list[Any]:
+    if not isinstance(rows, list):
+        raise _unknown()
+    return [_named(row, names) if isinstance(row, list) else row for row in rows]
+
+
+def _named(row: list[Any], names: list[str]) -> dict[str, Any]:
+    if len(row) != len(names):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"a row has {len(row)} values, but there are {len(names)} columns"
+        )
+    return dict(zip(names, row, strict=True))
+
+
+def _columns(columns: dict[str, Any]) -> list[Any]:
+    """One list per column; a value that is no list makes a single record."""
+    lists = [isinstance(v, list) for v in columns.values()]
+    if not any(lists):
+        return [columns]
+    lengths = {len(v) for v in columns.values() if isinstance(v, list)}
+    if not all(lists) or len(lengths) != 1:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "all columns must be lists of the same length")
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _unknown() -> Problem:
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body must hold {', '.join(_FORMATS)}, or plain columns")

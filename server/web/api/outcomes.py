@@ -1,0 +1,49 @@
+"""What really happened, as it is posted: checked before it is written down."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+from scorehouse.usecase import Task
+from server.web.api.problems import Problem
+
+_WORDS = {"binary": "0 or 1 (or false or true)", "amount": "a finite number", "ordinal": "a whole number"}
+
+
+def to_outcomes(value: Any, task: Task, most: int) -> list[dict[str, Any]]:
+    """Return outcomes (prediction_id, outcome as a float). Raises Problem: 413, or 422 naming what is wrong."""
+    given = value if isinstance(value, list) else [value]
+    if len(given) > most:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list may hold {most:,} outcomes at most")
+    faults = [{"index": i, "problem": fault} for i, one in enumerate(given) if (fault := _fault(one, task))]
+    if faults:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{len(faults)} of {len(given)} outcomes cannot be accepted, so none was",
+            errors=faults,
+        )
+    return [{"prediction_id": one["prediction_id"], "outcome": float(one["outcome"])} for one in given]
+
+
+def _fault(one: Any, task: Task) -> str | None:
+    if not isinstance(one, dict) or set(one) != {"prediction_id", "outcome"}:
+        return 'an outcome is {"prediction_id": "…", "outcome": …}, with no other field'
+    id_ = one["prediction_id"]
+    if not isinstance(id_, str) or not 1 <= len(id_) <= 128 or not all("!" <= c <= "~" for c in id_):
+        return "prediction_id must be the text that came with the answer"
+    return None if _is_outcome(one["outcome"], task) else f"outcome must be {_WORDS[task]}"
+
+
+def _is_outcome(outcome: Any, task: Task) -> bool:
+    if task == "binary":
+        return outcome in (0, 1)
+    if (
+        isinstance(outcome, bool)
+        or not isinstance(outcome, int | float)
+        or not math.isfinite(outcome)
+        or abs(outcome) > 1e15
+    ):
+        return False
+    return task == "amount" or float(outcome).is_integer()

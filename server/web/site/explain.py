@@ -1,0 +1,83 @@
+"""What pushed one answer up or down: XGBoost's own contributions (TreeSHAP), from the bundle's native file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.errors import BundleError
+from scorehouse.scoring.encoding import Matrix
+from scorehouse.scoring.schema import Rejected
+from scorehouse.serving.serving import Model
+from server.web.api.problems import Problem, refusal
+from server.web.site.trees import Trees
+
+NATIVE = "model.ubj"
+_SCALES = {"binary:logistic": "log-odds", "reg:gamma": "logarithm", "reg:tweedie": "logarithm"}
+AS_ANSWERED = "as answered"  # the scale of objectives that predict the answer itself
+
+
+def load_trees(bundle: Bundle) -> Trees:
+    """Return the bundle's trees. Raises Problem: 404 where it holds none that explain one answer, 503 where broken."""
+    if NATIVE not in bundle.manifest.files:
+        raise _unexplained(bundle, "only XGBoost's trees say what moved an answer")
+    try:
+        trees = Trees(bundle.folder / NATIVE)
+    except BundleError as error:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
+    if trees.objective.startswith("multi:"):
+        raise _unexplained(bundle, "it adds up each class on its own")
+    return trees
+
+
+class Explainer:
+    """Explains answers of whatever model it is given; keeps the trees of the last one, loaded on first use."""
+
+    def __init__(self) -> None:
+        """Load nothing yet."""
+        self._lock = Lock()
+        self._loaded: tuple[str, Trees] | None = None
+
+    def explain(self, model: Model, record: Any) -> dict[str, Any]:
+        """Return the answer to one record, the base, and each column's contribution, largest first.
+
+        On the answer's scale, base and contributions add up to it.
+
+        Raises:
+            Problem: 422 for a record that cannot be scored, 404 for a model that cannot be explained.
+        """
+        checked = model.scorer.schema.check(record)
+        if isinstance(checked, Rejected):
+            raise refusal(checked)
+        [answer] = model.scorer.score([record])
+        if isinstance(answer, Rejected):
+            raise refusal(answer)
+        rows = model.scorer.rows([checked])
+        scale, (*parts, base) = self._contributions(model, rows)
+        given: Mapping[str, Any] = {**model.scorer.derive(checked), **record}
+        explained = [
+            {"feature": name, "value": given.get(name), "contribution": round(part, 6)}
+            for name, part in zip(model.scorer.encoder.names, parts, strict=True)
+        ]
+        return {
+            model.bundle.manifest.answer: answer,
+            "model_run_id": model.run_id,
+            "scale": scale,
+            "base": round(base, 6),
+            "contributions": sorted(explained, key=lambda e: -abs(e["contribution"])),
+        }
+
+    def _contributions(self, model: Model, rows: Matrix) -> tuple[str, list[float]]:
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != model.run_id:
+                self._loaded = (model.run_id, load_trees(model.bundle))
+            trees = self._loaded[1]
+            parts: list[float] = trees.contributions(rows)[0, 0].tolist()
+            return _SCALES.get(trees.objective, AS_ANSWERED), parts
+
+
+def _unexplained(bundle: Bundle, why: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"the answers of this {bundle.manifest.family} cannot be explained: {why}")

@@ -1,0 +1,87 @@
+"""The fields of the form and of the docs, as a person reads them, made from the model's features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import orjson
+
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.usecase import Feature, Value
+from server.web.site.examples import declared_value
+
+USUAL = (0.05, 0.95)  # the quantiles of the reference between which a value is usual
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: `choices` are (JSON value, label); `value` is what stands in it at first, `""` for nothing."""
+
+    name: str
+    label: str
+    hint: str
+    allowed: str
+    unit: str
+    usual: str  # `26 to 65`; empty where the reference does not say
+    required: bool
+    nullable: bool
+    control: Literal["choice", "integer", "number", "date"]
+    choices: list[tuple[str, str]]
+    meanings: str  # of codes that do not speak for themselves: `0 Uneducated, 1 High School`
+    value: str
+    placeholder: str
+
+
+def fields(bundle: Bundle) -> list[Field]:
+    """Return the fields of the bundle's records, in order."""
+    places = {c.name: i for i, c in enumerate(bundle.encoder.columns)}
+    return [
+        field(f, _usual(f, bundle.reference.rows[:, places[f.name]]) if f.name in places else "")
+        for f in bundle.features
+    ]
+
+
+def field(feature: Feature, usual: str = "") -> Field:
+    """Return the field of `feature`; an optional one starts empty, so that the answer is to what one sees."""
+    coded = feature.categories or (tuple(feature.labels) if feature.labels else ())
+    example = declared_value(feature)
+    shown = f"{example:.15g}" if isinstance(example, float) else f"{example}"
+    return Field(
+        name=feature.name,
+        label=feature.help,
+        hint="" if coded else _hint(feature, usual),
+        allowed=feature.allowed,
+        unit=feature.unit,
+        usual="" if coded else usual,
+        required=feature.required,
+        nullable=feature.nullable,
+        control="choice" if coded or feature.kind == "category" else feature.kind,
+        choices=[(_json(c), _label(feature, c)) for c in coded],
+        meanings=", ".join(f"{c} {label}" for c, label in feature.labels.items() if str(c).lower() != label.lower()),
+        value="" if not feature.required else _json(example) if coded else shown,
+        placeholder="" if coded or feature.required else f"such as {shown}",
+    )
+
+
+def _usual(feature: Feature, seen: np.ndarray[tuple[int], np.dtype[np.float32]]) -> str:
+    known = seen[~np.isnan(seen)]
+    if feature.kind == "category" or not len(known):
+        return ""
+    low, high = np.quantile(known, USUAL, method="nearest").tolist()
+    return f"{low:,.4g} to {high:,.4g}" if max(abs(low), abs(high)) < 1e4 else f"{low:,.0f} to {high:,.0f}"
+
+
+def _hint(feature: Feature, usual: str) -> str:
+    """The unit and what is usual; what is allowed is said when it matters."""
+    return ", ".join(filter(None, [feature.unit, f"mostly {usual}" if usual else ""]))
+
+
+def _label(feature: Feature, choice: Value) -> str:
+    label = str(feature.labels.get(choice, choice))
+    return label[:1].upper() + label[1:]
+
+
+def _json(value: Value) -> str:
+    return orjson.dumps(value).decode()

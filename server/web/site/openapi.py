@@ -1,0 +1,138 @@
+"""GET /openapi.json: every route of the door as OpenAPI 3.1, made from the model that serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scorehouse.serving.serving import Model
+from scorehouse.settings import Settings
+from server.web.api.problems import PROBLEM_TYPE
+from server.web.site.examples import declared
+from server.web.site.schemas import ref, schemas
+
+Json = dict[str, Any]
+_WHY = {
+    "400": "The body is not JSON, or names a field twice",
+    "404": "This model's answers cannot be explained",
+    "405": "Another method is wanted: see Allow",
+    "413": "The body has too many bytes, or the list too many records",
+    "415": "The body is not sent as application/json",
+    "422": "Nothing in the body can be taken: every bad field is named, with what is allowed",
+    "503": "No model serves yet, or the journal cannot be written: try again after Retry-After",
+}
+_BODY = ("400", "405", "413", "415", "422", "503")
+_HEADERS = {
+    "405": {"Allow": {"required": True, "schema": {"type": "string"}}},
+    "503": {"Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}},
+}
+
+
+def openapi(model: Model, settings: Settings) -> Json:
+    """Return the document for `model` and the limits of `settings`."""
+    made = model.bundle.manifest
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": made.title,
+            "version": f"{made.use_case}.{made.use_case_version}",
+            "description": f"{made.about} Answered by run {made.run_id}; /docs is the readable form of this.",
+        },
+        "paths": {**_scoring(model), **_pages(), **_operations()},
+        "components": {"schemas": schemas(model, settings)},
+    }
+
+
+def _scoring(model: Model) -> Json:
+    example = declared(model.bundle.features)
+    columns = {name: [value] for name, value in example.items()}
+    many = {"summary": "Several records", "value": [example, declared(model.bundle.features, optional=True)]}
+    outcome = {"prediction_id": "0" * 32, "outcome": {"binary": 1, "amount": 316.5, "ordinal": 6}[_task(model)]}
+    return {
+        "/predict": _post(
+            "predict",
+            "One record gets one answer; a list gets a list, in order, with each bad record's errors in its place.",
+            {"one": {"summary": "One record", "value": example}, "many": many},
+            "Records", ("200", "Answers"), _BODY,
+        ),
+        "/explain": _post(
+            "explain",
+            "One record's answer and what pushed it up or down. Nothing of it is written to the prediction log.",
+            {"one": {"value": example}},
+            "Record", ("200", "Explanation"), ("400", "404", *_BODY[1:]),
+        ),
+        "/invocations": _post(
+            "invocations",
+            "MLflow's scoring protocol, and plain columns; one bad record refuses all. text/csv with the names of its "
+            "columns in the first line is taken as well.",
+            {"records": {"value": {"dataframe_records": [example]}}, "columns": {"value": columns}},
+            "Invocation", ("200", "Predictions"), _BODY,
+        ),
+        "/outcomes": _post(
+            "outcomes",
+            "What really happened. A later outcome corrects an earlier one; one bad outcome refuses all.",
+            {"one": {"value": outcome}, "many": {"value": [outcome]}},
+            "Outcomes", ("202", "Accepted"), _BODY,
+        ),
+    }  # fmt: skip
+
+
+def _pages() -> Json:
+    html: Json = {"text/html": {"schema": {"type": "string"}}}
+    about: dict[str, tuple[str, Json, bool]] = {
+        "/": ("A form to try the model", html, True),
+        "/docs": ("The readable documentation", html, True),
+        "/openapi.json": ("This document", _json({"type": "object"}), False),
+        "/example": ("A random record, each field drawn from another reference row", _json(ref("Record")), False),
+    }
+    return {path: _get(path, *what) for path, what in about.items()}
+
+
+def _operations() -> Json:
+    ready = _json(ref("Readiness"))
+    metrics = {"text/plain": {"schema": {"type": "string"}}}
+    alive = _json({"type": "object", "properties": {"status": {"const": "alive"}}, "required": ["status"]})
+    paths: Json = {
+        "/healthz": _get("/healthz", "The process is alive", alive),
+        "/metrics": _get("/metrics", "Figures for Prometheus", metrics),
+    }
+    for path in ("/readyz", "/ping"):
+        paths[path] = _get(path, "A model serves and the journal can be written", ready)
+        not_ready = {"description": "Not ready: `problem` says why", "content": ready}
+        paths[path]["get"]["responses"]["503"] = not_ready
+    return paths
+
+
+def _post(name: str, about: str, examples: Json, body: str, answer: tuple[str, str], problems: tuple[str, ...]) -> Json:
+    status, schema = answer
+    content = {"application/json": {"schema": ref(body), "examples": examples}}
+    answered = {status: {"description": "Accepted" if status == "202" else "Answered", "content": _json(ref(schema))}}
+    return {
+        "post": {
+            "operationId": name,
+            "description": about,
+            "requestBody": {"required": True, "content": content},
+            "responses": answered | {code: _problem(code) for code in problems},
+        }
+    }
+
+
+def _get(path: str, about: str, content: Json, page: bool | None = None) -> Json:
+    """`page`: it needs a model, and without one answers a page (True) or a problem (False)."""
+    responses: Json = {"200": {"description": about, "content": content}, "405": _problem("405")}
+    if page is not None:
+        responses["503"] = {**_problem("503"), **({"content": content} if page else {})}
+    operation = path.strip("/").replace(".", "_") or "form"
+    return {"get": {"operationId": operation, "description": about, "responses": responses}}
+
+
+def _problem(status: str) -> Json:
+    content = {PROBLEM_TYPE: {"schema": ref("Problem")}}
+    return {"description": _WHY[status], "content": content, "headers": _HEADERS.get(status, {})}
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _task(model: Model) -> str:
+    return model.bundle.manifest.task

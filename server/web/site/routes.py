@@ -1,0 +1,125 @@
+"""What a person opens, and what the pages ask for: the form, the docs, the schema, examples and explanations."""
+
+from __future__ import annotations
+
+import shlex
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+import orjson
+from flask import Blueprint, Flask, Response, render_template, request
+
+from scorehouse.scoring.schema import Rejected
+from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.serving import Model, Serving
+from scorehouse.settings import Settings
+from scorehouse.usecase import load_use_case
+from server.web.api.answers import json_response, serving_model
+from server.web.api.bodies import parse, read_body
+from server.web.site.card import card, percent
+from server.web.site.examples import declared, drawn
+from server.web.site.explain import Explainer
+from server.web.site.fields import fields
+from server.web.site.openapi import openapi
+
+# No inline code or style, nothing from elsewhere: what a page shows is what this door sent.
+POLICY = "; ".join([
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
+    "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+])  # fmt: skip
+_HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+
+
+def add_pages(
+    app: Flask, serving: Serving, deployment: Deployment, settings: Settings, rng: np.random.Generator
+) -> None:
+    """Add `/`, `/docs`, `/openapi.json`, `/example` and `/explain`; `rng` draws the examples."""
+    # Its static files are the application's own, under /static.
+    site = Blueprint("site", __name__, template_folder="templates", static_folder="static")
+    explainer = Explainer()
+    derived = {f.name: [f.help, f.unit] for f in load_use_case(settings.use_case).derived}
+
+    @site.get("/")
+    def form() -> Response:
+        return _form(serving.model, derived) if serving.model else _waiting(deployment, settings)
+
+    @site.get("/docs")
+    def docs() -> Response:
+        return _docs(serving.model, settings) if serving.model else _waiting(deployment, settings)
+
+    @site.get("/openapi.json")
+    def schema() -> Response:
+        return json_response(openapi(serving_model(serving), settings))
+
+    @site.get("/example")
+    def example() -> Response:
+        answer = json_response(drawn(serving_model(serving).bundle, rng))
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @site.post("/explain")
+    def explain() -> Response:
+        model = serving_model(serving)
+        return json_response(explainer.explain(model, parse(read_body(request.environ, settings.max_body_bytes))))
+
+    app.register_blueprint(site)
+
+
+def _form(model: Model, derived: dict[str, list[str]]) -> Response:
+    made, all_fields = model.bundle.manifest, fields(model.bundle)
+    optional = [f for f in all_fields if not f.required]
+    return _page(
+        "form.html",
+        made=made,
+        required=[f for f in all_fields if f.required],
+        optional=optional,
+        card=card(made, len(optional)),
+        derived=derived,
+        usual=made.quality.get("test_mean_true"),
+        percent=percent,
+    )
+
+
+def _docs(model: Model, settings: Settings) -> Response:
+    features, made = model.bundle.features, model.bundle.manifest
+    example = declared(features)
+    wrong = {**example, features[0].name: "plenty", features[-1].name[:-1] + "?": 1}
+    refused = model.scorer.schema.check(wrong)
+    answered = {
+        made.answer: model.scorer.score([example])[0],
+        "model_run_id": made.run_id,
+        "prediction_id": "5f0c…",
+    }
+    return _page(
+        "docs.html",
+        made=made,
+        fields=fields(model.bundle),
+        settings=settings,
+        curl=_curl(example),
+        answer=_pretty(answered),
+        errors=_pretty({"status": 422, "errors": refused.to_json()}) if isinstance(refused, Rejected) else "",
+        outcome=orjson.dumps({"prediction_id": "5f0c…", "outcome": 1}).decode(),
+        address=request.host_url.rstrip("/"),
+    )
+
+
+def _curl(example: dict[str, Any]) -> str:
+    address = shlex.quote(f"{request.host_url}predict")
+    body = shlex.quote(_pretty(example))
+    return f"curl -s {address} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
+
+
+def _waiting(deployment: Deployment, settings: Settings) -> Response:
+    page = _page("waiting.html", status=deployment.status, run_id=settings.run_id)
+    page.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    page.headers["Retry-After"] = "2"
+    return page
+
+
+def _page(template: str, **values: Any) -> Response:
+    return Response(render_template(template, **values), mimetype="text/html", headers=_HEADERS)
+
+
+def _pretty(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -1,0 +1,137 @@
+"""The JSON documents that the door takes and gives, as JSON Schema: the components of /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scorehouse.serving.serving import Model
+from scorehouse.settings import Settings
+from scorehouse.usecase import Task
+from server.web.site.examples import declared
+from server.web.site.explain import AS_ANSWERED
+
+Json = dict[str, Any]
+RUN_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The run whose model answered"}
+ID: Json = {"type": "string", "minLength": 1, "maxLength": 128, "description": "Under which the prediction is kept"}
+_TEXT, _ANY_TEXT = {"type": "string"}, {"type": ["string", "null"]}
+_ANSWERS: dict[Task, Json] = {
+    "binary": {"type": "number", "minimum": 0, "maximum": 1, "description": "The chance, from 0 to 1"},
+    "amount": {"type": "number", "description": "The amount"},
+    "ordinal": {"type": "number", "multipleOf": 1, "description": "The class"},
+}
+_OUTCOMES: dict[Task, Json] = {
+    "binary": {"enum": [0, 1, False, True]},
+    "amount": {"type": "number", "minimum": -1e15, "maximum": 1e15},
+    "ordinal": {"type": "integer", "minimum": -(10**15), "maximum": 10**15},
+}
+
+
+def ref(name: str) -> Json:
+    """Return the reference to the component `name`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def schemas(model: Model, settings: Settings) -> Json:
+    """Return every component, for the model that serves and the door's limits."""
+    made, most = model.bundle.manifest, settings.max_records
+    record = {
+        **model.scorer.schema.json_schema(),
+        "description": made.about,
+        "examples": [declared(model.bundle.features), declared(model.bundle.features, optional=True)],
+    }
+    return {
+        "Record": record,
+        "Records": _records(most),
+        "Invocation": _invocation(),
+        **_answers(made.answer, made.task),
+        **_outcomes(made.task, most),
+        **_problems(),
+        "Readiness": _readiness(),
+    }
+
+
+def _records(most: int) -> Json:
+    """One record or a list; a list with at least one good record is answered, and so is an empty one."""
+    listed = {"type": "array", "maxItems": most, "contains": ref("Record"), "minItems": 1}
+    return {"anyOf": [ref("Record"), listed, {"type": "array", "maxItems": 0}]}
+
+
+def _answers(key: str, task: Task) -> Json:
+    bad = {"type": "object", "required": ["errors"], "properties": {"errors": _list(ref("FieldError"))}}
+    names = {"type": "string", "description": "A feature, or one derived from them"}
+    pushed = _closed({"feature": names, "value": {}, "contribution": {"type": "number"}})
+    scale = {
+        "enum": ["log-odds", "logarithm", AS_ANSWERED],
+        "description": "The scale on which base and contributions add up to the answer",
+    }
+    return {
+        "Answer": _closed({key: _ANSWERS[task], "model_run_id": RUN_ID, "prediction_id": ID}),
+        "Answers": {"anyOf": [ref("Answer"), _list({"anyOf": [ref("Answer"), bad]})]},
+        "Predictions": _closed({"predictions": _list(_ANSWERS[task])}),
+        "Explanation": _closed(
+            {
+                key: _ANSWERS[task],
+                "model_run_id": RUN_ID,
+                "scale": scale,
+                "base": {"type": "number", "description": "Where every answer starts from"},
+                "contributions": {**_list(pushed), "description": "Largest first"},
+            }
+        ),
+    }
+
+
+def _invocation() -> Json:
+    """One of MLflow's formats (`inputs` takes rows or columns), or plain columns under the features' names."""
+    columns = {"type": "array", "items": _TEXT, "uniqueItems": True}
+    split = {"type": "object", "required": ["data"], "properties": {"columns": columns, "data": _list(_list({}))}}
+    formats = {
+        "dataframe_split": split,
+        "dataframe_records": {"type": "array"},
+        "instances": {"type": "array"},
+        "inputs": {"type": ["array", "object"]},
+    }
+    return {"type": "object", "minProperties": 1, "properties": formats}
+
+
+def _outcomes(task: Task, most: int) -> Json:
+    id_ = {**ID, "pattern": "^[!-~]+$", "description": "The prediction_id that came with the answer"}
+    return {
+        "Outcome": _closed({"prediction_id": id_, "outcome": _OUTCOMES[task]}),
+        "Outcomes": {"anyOf": [ref("Outcome"), {**_list(ref("Outcome")), "maxItems": most}]},
+        "Accepted": _closed({"accepted": {"type": "integer", "minimum": 0}}),
+    }
+
+
+def _problems() -> Json:
+    error = {"field": _TEXT, "value": {}, "problem": _TEXT, "allowed": _TEXT, "nearest": _TEXT}
+    problem = {"type": {"const": "about:blank"}, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT}
+    more = {"errors": {"type": "array"}, "records": {"type": "array"}}
+    return {
+        "FieldError": {**_closed(error), "required": ["field", "value", "problem", "allowed"]},
+        "Problem": {"type": "object", "required": list(problem), "properties": {**problem, **more}},
+    }
+
+
+def _readiness() -> Json:
+    known = {
+        "status": {"enum": ["ready", "not ready"]},
+        "problem": _ANY_TEXT,
+        "use_case": _TEXT,
+        "model_run_id": {**RUN_ID, "type": ["string", "null"]},
+        "refused": _ANY_TEXT,
+        "registry": _TEXT,
+    }
+    return {"type": "object", "required": list(known), "properties": known}
+
+
+def _closed(properties: Json) -> Json:
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}

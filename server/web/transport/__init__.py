@@ -1,0 +1,1 @@
+"""From bytes to requests and back: connections, HTTP parsing, micro-batches, WSGI."""

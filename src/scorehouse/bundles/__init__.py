@@ -1,0 +1,1 @@
+"""Bundles: everything that a run carries for scoring, monitoring and reporting."""

@@ -1,0 +1,174 @@
+"""What a run carries for everything downstream: the only writer, verifier and loader of bundles."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scorehouse.bundles.reference import Reference
+from scorehouse.errors import BundleError, CacheUnavailable
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.scoring.onnx_model import OnnxModel, Output
+from scorehouse.scoring.schema import RecordSchema
+from scorehouse.scoring.scorer import Scorer
+from scorehouse.usecase import Feature, UseCase
+
+MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
+SMOKE_ROWS = 16  # reference rows that a door scores before it swaps a bundle in
+TOLERANCE = 1e-5  # relative, and absolute below 1: what float32 may differ by between machines
+
+
+class Manifest(BaseModel):
+    """A bundle's own description; `bundle.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal[1] = 1
+    run_id: str
+    use_case: str
+    use_case_version: int
+    title: str
+    about: str
+    source: str
+    task: Literal["binary", "amount", "ordinal"]
+    answer: str
+    answer_unit: str = ""
+    created_at: datetime
+    commit: str
+    family: str
+    parameters: dict[str, Any]
+    features: list[dict[str, Any]]
+    columns: list[dict[str, Any]]
+    output: Output
+    quality: dict[str, float]
+    rows: dict[str, int]  # of each side of the split
+    data: str  # where the table came from
+    data_hash: str
+    libraries: dict[str, str]
+    files: dict[str, str] = {}  # name -> sha256, written last
+
+
+class Bundle:
+    """A verified bundle in a folder."""
+
+    def __init__(self, folder: Path, manifest: Manifest, digest: str):
+        """Use `load` instead: it verifies first."""
+        self.folder, self.manifest, self.digest = folder, manifest, digest
+        self.features = tuple(_feature(f) for f in manifest.features)
+        self.encoder = Encoder.from_json(manifest.columns)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference rows, read on first use. Raises CacheUnavailable."""
+        return Reference.from_bytes(self._read(REFERENCE))
+
+    def scorer(self, use_case: UseCase) -> Scorer:
+        """Return the scorer of this bundle, after it gave the recorded predictions on a few reference rows.
+
+        Raises:
+            BundleError: another use case or version than the code's, or other predictions than at training.
+            CacheUnavailable: the folder is gone or cannot be read; worth another try.
+        """
+        self.check_version(use_case)
+        model = self._read(ONNX)
+        try:
+            predict = OnnxModel(model, self.manifest.output)
+            scorer = Scorer(RecordSchema(self.features), use_case.derive, self.encoder, predict, predict.one)
+            smoke = self.reference.smoke
+            rows, expected = self.reference.rows[: len(smoke)], np.append(smoke, smoke[:1])
+            alone = [predict.one(array("f", row)) for row in rows[:1]]  # a single record goes another way
+            differs = np.abs(np.append(scorer.score_rows(rows), alone) - expected)
+        except CacheUnavailable:
+            raise
+        except Exception as error:  # whatever ONNX Runtime raises: its errors share no base
+            raise BundleError(f"run {self.manifest.run_id}: its model cannot be run: {error}") from error
+        if not (differs <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():  # NaN is no answer either
+            raise BundleError(
+                f"run {self.manifest.run_id}: its model does not give the recorded predictions "
+                f"(differs by up to {differs.max():.3g}); train again on this machine's libraries"
+            )
+        return scorer
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except OSError as error:  # another door of this machine made room meanwhile
+            raise CacheUnavailable(f"run {self.manifest.run_id}: {name} cannot be read: {error.strerror}") from error
+
+    def check_version(self, use_case: UseCase) -> None:
+        """Raise BundleError where the run was made for another use case, or version, than `use_case`."""
+        made = self.manifest
+        if made.use_case != use_case.name:
+            raise BundleError(f"run {made.run_id} holds a model for {made.use_case}, not for {use_case.name}")
+        if made.use_case_version != use_case.version:
+            raise BundleError(
+                f"run {made.run_id} was made for version {made.use_case_version} of {made.use_case}, this code is "
+                f"version {use_case.version}: train a new run, or go back to commit {made.commit}"
+            )
+
+
+def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
+    """Write `files` and the manifest into `folder`; return the bundle's digest (the manifest's sha256)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    description = manifest.model_copy(update={"files": listed}).model_dump_json(indent=1).encode()
+    (folder / MANIFEST).write_bytes(description)
+    return hashlib.sha256(description).hexdigest()
+
+
+def load(folder: Path, digest: str | None = None) -> Bundle:
+    """Return the bundle in `folder` once every file has the content that was written.
+
+    Raises:
+        BundleError: a file is missing or damaged, or the manifest's digest is not `digest`.
+        CacheUnavailable: the folder cannot be read; worth another try.
+    """
+    try:
+        description = (folder / MANIFEST).read_bytes()
+        manifest = read_manifest(description)
+        contents = {name: (folder / name).read_bytes() for name in {*manifest.files, ONNX, REFERENCE}}
+    except FileNotFoundError as error:
+        raise BundleError(f"the bundle in {folder.name} lacks {Path(error.filename).name}") from error
+    except OSError as error:
+        raise CacheUnavailable(f"the bundle in {folder.name} cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(description).hexdigest()
+    if digest is not None and found != digest:
+        raise BundleError(f"run {manifest.run_id}: its {MANIFEST} is not the one that was registered")
+    for name, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
+            raise BundleError(f"run {manifest.run_id}: {name} is damaged (its sha256 is not the recorded one)")
+    try:
+        return Bundle(folder, manifest, found)
+    except (TypeError, KeyError) as error:
+        raise BundleError(f"run {manifest.run_id} was made by commit {manifest.commit}, other code: {error}") from error
+
+
+def read_manifest(description: bytes) -> Manifest:
+    """Return the manifest that `bundle.json` holds. Raises BundleError."""
+    try:
+        return Manifest.model_validate_json(description)
+    except ValidationError as error:
+        said = "{loc}: {msg}".format(**error.errors()[0])
+        raise BundleError(f"the {MANIFEST} is damaged, or made by other code: {said}") from error
+
+
+def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:
+    """Return features as JSON for a manifest."""
+    return [orjson.loads(orjson.dumps(asdict(f), option=orjson.OPT_NON_STR_KEYS)) for f in features]
+
+
+def _feature(stored: Mapping[str, Any]) -> Feature:
+    """A feature from JSON, which turned tuples to lists and integer keys to strings."""
+    labels = {(int(k) if k.lstrip("-").isdigit() else k): v for k, v in stored["labels"].items()}
+    return Feature(**{**stored, "categories": tuple(stored["categories"]), "labels": labels})

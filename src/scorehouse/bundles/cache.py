@@ -1,0 +1,155 @@
+"""Bundles on disk by run id, so that a door restarts while MLflow is down."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from scorehouse.bundles import bundle
+from scorehouse.bundles.bundle import MANIFEST, Bundle
+from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
+from scorehouse.registry.client import SERVING, Registry, Version
+
+log = logging.getLogger(__name__)
+KEPT = 8  # bundles that nothing serves; older ones are fetched again when they are wanted again
+
+
+class BundleCache:
+    """Fetches bundles once and verifies them at every load; remembers which version each alias served last."""
+
+    def __init__(self, folder: Path, registry: Registry):
+        """Keep bundles in `folder`, shared by all doors of a machine."""
+        self._folder, self._registry = folder, registry
+
+    def resolve(self, use_case: str, wanted: str) -> Version:
+        """Return the version that `wanted` (a run id or an alias) names; while MLflow is down, what served last.
+
+        Raises:
+            RunNotFound: MLflow knows no such run or alias.
+            RegistryUnavailable: MLflow is down and nothing was remembered.
+        """
+        try:
+            return self.ask(use_case, wanted)
+        except RegistryUnavailable:
+            if remembered := self.remembered(use_case, wanted):
+                return remembered
+            raise
+
+    def ask(self, use_case: str, wanted: str) -> Version:
+        """Return what MLflow itself says that `wanted` names. Raises RunNotFound, RegistryUnavailable."""
+        if wanted == SERVING:
+            return self._registry.served(use_case)
+        by_run = len(wanted) == 32
+        return (self._registry.version_of_run if by_run else self._registry.version_by_alias)(use_case, wanted)
+
+    def remember(self, use_case: str, wanted: str, version: Version) -> None:
+        """Note that `version` serves as `wanted`: call it once it does, never before it was checked."""
+        if self.remembered(use_case, wanted) == version:
+            return
+        try:
+            _replace(self._pointer(use_case, wanted), orjson.dumps(asdict(version)))
+        except OSError as error:  # it serves all the same, and is only not there for a restart without MLflow
+            log.warning("the bundle cache cannot be written: %s", error)
+
+    def remembered(self, use_case: str, wanted: str) -> Version | None:
+        """Return the version that served as `wanted` last; None where none did, or the note is damaged.
+
+        A run id is also known by whatever other name it serves under.
+        """
+        others = (v for path in self._folder.glob(f"{use_case}.*.json") if (v := _noted(path)))
+        return _noted(self._pointer(use_case, wanted)) or next((v for v in others if v.run_id == wanted), None)
+
+    def load(self, version: Version) -> Bundle:
+        """Return the verified bundle of `version`, fetched where the cache lacks it or holds a damaged one.
+
+        Raises:
+            BundleError: the bundle is missing or damaged where it was registered.
+            RegistryUnavailable: it is not cached, and MLflow is down.
+            CacheUnavailable: this machine's disk does not take it; worth another try.
+        """
+        folder = self._folder / version.run_id
+        if folder.exists():
+            try:
+                return _load(folder, version)
+            except BundleError as error:
+                log.warning("%s: fetched again", error)
+        try:
+            self._fetch(version, folder)
+            return _load(folder, version)
+        except OSError as error:
+            raise CacheUnavailable(f"the bundle of run {version.run_id} cannot be cached: {error}") from error
+
+    def _fetch(self, version: Version, folder: Path) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".fetching-", dir=self._folder))
+        try:
+            self._download(version.run_id, MANIFEST, partial)
+            for name in bundle.read_manifest((partial / MANIFEST).read_bytes()).files:
+                self._download(version.run_id, Path(name).name, partial)
+            _load(partial, version)
+            self._put(partial, folder, version)
+        except RunNotFound as error:
+            raise BundleError(f"run {version.run_id} has no whole bundle: {error}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        self._forget_old(folder)
+
+    def _put(self, partial: Path, folder: Path, version: Version) -> None:
+        """Move `partial` to `folder`, unless another process of this machine was faster."""
+        try:
+            partial.rename(folder)
+        except OSError:
+            try:
+                _load(folder, version)
+            except BundleError:
+                shutil.rmtree(folder)
+                partial.rename(folder)
+
+    def _download(self, run_id: str, name: str, folder: Path) -> None:
+        (folder / name).write_bytes(self._registry.artifact(run_id, f"bundle/{name}"))
+
+    def _forget_old(self, keep: Path) -> None:
+        """Delete the oldest bundles but those that serve somewhere, which a restart without MLflow would miss."""
+        served = {self._folder / v.run_id for path in self._folder.glob("*.json") if (v := _noted(path))}
+        spare = [path.parent for path in self._folder.glob(f"*/{MANIFEST}") if path.parent not in {keep, *served}]
+        for folder in sorted(spare, key=_age)[KEPT:]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _pointer(self, use_case: str, wanted: str) -> Path:
+        return self._folder / f"{use_case}.{wanted}.json"
+
+
+def _load(folder: Path, version: Version) -> Bundle:
+    found = bundle.load(folder, version.digest)
+    if found.manifest.run_id != version.run_id:
+        raise BundleError(f"run {version.run_id} carries the bundle of run {found.manifest.run_id}")
+    return found
+
+
+def _noted(path: Path) -> Version | None:
+    try:
+        return Version(**orjson.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):  # none yet, or damaged: as good as none
+        return None
+
+
+def _age(folder: Path) -> float:
+    """Larger is older; what another process has just deleted is oldest."""
+    try:
+        return -folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write `path` whole or not at all, whoever reads it meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,193 @@
+"""Moves finished journal lines into the store, in bulk and idempotently; deletes a segment only after it is stored."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from scorehouse import metrics
+from scorehouse.errors import AlreadyRunning, StoreUnavailable
+from scorehouse.journal.erasure import ERASED, unmoved
+from scorehouse.journal.journal import Segment, segments
+from scorehouse.stores.retention import Retention
+from scorehouse.stores.store import Document, Store
+
+log = logging.getLogger(__name__)
+STATE, LOCK = "shipper.json", "shipper.lock"  # beside the segments; the state says how far it is, for /readyz
+EVERY_SECONDS, LONGEST_WAIT = 0.5, 30.0
+# Of each kind of line: what is text, which of it is a time, and what is a number.
+_PREDICTION = ("kind", "prediction_id", "use_case", "model_run_id", "created_at", "door"), "created_at", "prediction"
+_OUTCOME = ("kind", "prediction_id", "outcome_at"), "outcome_at", "outcome"
+_REJECTED = ("id", "use_case", "model_run_id", "door")
+
+
+class Shipper:
+    """One per machine, which a lock in the folder sees to: follows every door's segments."""
+
+    def __init__(self, folder: Path, store: Store, retention: Retention | None = None):
+        """Start from the oldest segment; what was stored before is stored again, which changes nothing.
+
+        Raises:
+            AlreadyRunning: another shipper follows this folder.
+        """
+        self._folder, self._store = folder, store
+        self._retention = retention or Retention(0, time.time)
+        self._known: dict[Path, Segment] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / LOCK).open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise AlreadyRunning(f"another shipper follows {folder}: one is enough, and all that is allowed") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.close()
+
+    def ship(self) -> int:
+        """Store the lines that are finished now, delete finished segments, and return how many lines were stored.
+
+        Raises:
+            StoreUnavailable: nothing is lost; try again later.
+        """
+        found = list(segments(self._folder))
+        self._known = {path: self._known.get(path) or Segment(path) for path in found}
+        count = 0
+        for segment in list(self._known.values()):
+            try:
+                count += self._ship_segment(segment)
+            except FileNotFoundError:  # its writer ended it before the first line
+                del self._known[segment.path]
+        return count
+
+    def run(self, stop: Event) -> None:
+        """Ship until `stop` is set, then once more; while the store is down, wait longer and longer (30 s at most)."""
+        wait = EVERY_SECONDS
+        while not stop.wait(wait):
+            wait = EVERY_SECONDS if self._attempt() else min(wait * 2, LONGEST_WAIT)
+        self._attempt()
+
+    def _ship_segment(self, segment: Segment) -> int:
+        """Ship up to where the segment ends now, lest a busy door keeps the shipper from all others."""
+        end, count = segment.path.stat().st_size, 0
+        while segment.offset < end:
+            with unmoved(self._folder):
+                lines, offset = segment.read()
+                if not lines:
+                    break
+                store_lines(self._store, lines, self._retention.keeps)
+            segment.done(offset)
+            count += len(lines)
+        if segment.delete_if_finished():
+            del self._known[segment.path]
+        return count
+
+    def _attempt(self) -> bool:
+        try:
+            self.ship()
+            self._retention.apply(self._store)
+            problem = None
+        except StoreUnavailable as error:
+            problem = str(error)
+            log.warning("%s; the journal keeps what it should take", problem)
+        backlog = sum(_size(path) - s.offset for path, s in self._known.items())
+        metrics.STORE_UP.set(problem is None)
+        metrics.BACKLOG.set(backlog)
+        write_state(self._folder, {"store": problem or "takes what it is given", "backlog_bytes": backlog})
+        return problem is None
+
+
+def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document], bool] = bool) -> None:
+    """Store the journal `lines` that are `wanted`, in bulk; again, it changes nothing. Raises StoreUnavailable."""
+    parsed = [line for line in map(_parsed, lines) if line and wanted(line)]
+    predictions = [line for line in parsed if line["kind"] == "prediction"]
+    outcomes = [line for line in parsed if line["kind"] == "outcome"]
+    if predictions:
+        for id_ in store.add(predictions).conflicts:
+            metrics.CONFLICTS.inc()
+            log.warning(
+                "a prediction id came again with another record; the first is kept",
+                extra={"about": {"prediction_id": id_}},
+            )
+    if outcomes:
+        store.add_outcomes(outcomes)
+    counts = [line for line in parsed if line["kind"] == "rejected"]
+    if counts:  # each line repeats its minute's count so far
+        highest = {line["id"]: line for line in sorted(counts, key=lambda line: int(line["records"]))}
+        store.add_rejected(list(highest.values()))
+    metrics.SHIPPED.labels("prediction").inc(len(predictions))
+    metrics.SHIPPED.labels("outcome").inc(len(outcomes))
+
+
+def _parsed(line: bytes) -> Document | None:
+    """The line's document; None for an erased one and, counted, for what no door wrote: it must stop nobody."""
+    if line.startswith(ERASED):
+        return None
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        document = None
+    if isinstance(document, dict) and _whole(document):
+        return document
+    metrics.UNREADABLE.inc()
+    log.error("a journal line is no prediction and no outcome, and is left out (%d bytes)", len(line))
+    return None
+
+
+def _whole(line: Document) -> bool:
+    if line.get("kind") == "rejected":
+        numbers = (line.get("minute"), line.get("records"))
+        named = all(isinstance(line.get(name), str) for name in _REJECTED)
+        return named and all(type(n) is int for n in numbers) and isinstance(line.get("reasons"), list)
+    names, time, value = _PREDICTION if line.get("kind") == "prediction" else _OUTCOME
+    if not all(isinstance(line.get(name), str) for name in names) or not _number(line.get(value)):
+        return False
+    try:
+        datetime.fromisoformat(line[time])
+    except ValueError:
+        return False
+    return line["kind"] == "outcome" or (line["kind"] == "prediction" and isinstance(line.get("record"), dict))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write the shipper's state whole, for readers in other processes; a full disk must not stop what empties it."""
+    partial = folder / f".{STATE}.{os.getpid()}"
+    try:
+        partial.write_bytes(orjson.dumps(state))
+        partial.replace(folder / STATE)
+    except OSError as error:
+        log.warning("the shipper's state cannot be written: %s", error)
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return what the shipper of this machine said last; empty where none has run."""
+    try:
+        state: dict[str, Any] = orjson.loads((folder / STATE).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return state

@@ -1,0 +1,1 @@
+"""The model registry: which run serves, and what served before."""

@@ -1,0 +1,78 @@
+"""The one data plane: records in, predictions or per-record errors out. Pure: it opens nothing and keeps nothing."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scorehouse.scoring.encoding import Encoder, Matrix
+from scorehouse.scoring.schema import FieldError, RecordSchema, Rejected
+from scorehouse.usecase import Record
+
+Prediction = float | int
+NO_ANSWER = Rejected((FieldError("", None, "the model has no finite answer to it", "what it was trained on"),))
+Predict = Callable[[Matrix], NDArray[Any]]  # rows (n, columns) -> one number per row, shape (n,)
+FEW = 3  # records that are sooner scored one by one than as a batch
+PredictOne = Callable[["array[float]"], Prediction]  # one row of float32 values -> its number
+
+
+class Scorer:
+    """A model behind its schema, its derived features and its encoder."""
+
+    def __init__(
+        self,
+        schema: RecordSchema,
+        derive: Callable[[Record], Record],
+        encoder: Encoder,
+        predict: Predict,
+        predict_one: PredictOne | None = None,
+    ):
+        """Join the parts that a bundle names; `predict_one` gives what `predict` gives for one row, sooner."""
+        self.schema, self.derive, self.encoder, self.predict = schema, derive, encoder, predict
+        self._predict_one = predict_one
+
+    def rows(self, records: Sequence[Record]) -> Matrix:
+        """Return the rows that the model sees for records that were checked, shape (records, columns)."""
+        derive = self.derive
+        return self.encoder.rows([derive(r) for r in records])
+
+    def score(self, records: Sequence[object]) -> list[Prediction | Rejected]:
+        """Score each record; a bad one gets its reasons in its place and costs the others nothing."""
+        ready = [self._ready(record) for record in records]
+        good = [record for record in ready if not isinstance(record, Rejected)]
+        if not good:
+            return [r for r in ready if isinstance(r, Rejected)]
+        predictions = self._answers(good)
+        if len(good) == len(ready):
+            return predictions
+        following = iter(predictions)
+        return [r if isinstance(r, Rejected) else next(following) for r in ready]
+
+    def _ready(self, record: object) -> Record | Rejected:
+        """The record with its derived features; where `derive` fails it would fail again, so it is refused."""
+        checked = self.schema.check(record)
+        if isinstance(checked, Rejected):
+            return checked
+        try:
+            return self.derive(checked)
+        except Exception as error:  # a fault of the use case's page: it must cost one record, not a shard or a list
+            fault = f"its derived features cannot be computed ({type(error).__name__})"
+            return Rejected((FieldError("", None, fault, "a record that the use case can derive from"),))
+
+    def _answers(self, ready: Sequence[Record]) -> list[Prediction | Rejected]:
+        one, row = self._predict_one, self.encoder.row
+        predictions: list[Prediction]
+        if one is not None and len(ready) <= FEW:
+            predictions = [one(row(record)) for record in ready]
+        else:
+            predictions = self.predict(self.encoder.rows(ready)).tolist()
+        return [p if isfinite(p) else NO_ANSWER for p in predictions]
+
+    def score_rows(self, rows: Matrix) -> NDArray[np.float64]:
+        """Score encoded rows, as the smoke test and the monitor have them."""
+        return np.asarray(self.predict(rows), dtype=np.float64)

@@ -1,0 +1,100 @@
+"""How a door follows the registry: what it names is fetched, checked and swapped in, or refused, and told."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from scorehouse import metrics
+from scorehouse.bundles.cache import BundleCache
+from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
+from scorehouse.polling import keep_looking
+from scorehouse.registry.client import SERVING, Version
+from scorehouse.serving.serving import Model, Serving
+from scorehouse.usecase import UseCase
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What /readyz says of the registry and of what was wanted last."""
+
+    registry: str = "not asked yet"
+    refused: str | None = None
+
+
+class Deployment:
+    """Keeps one door's model at what `wanted` names: a run id (fixed) or an alias of the registry (followed)."""
+
+    def __init__(self, use_case: UseCase, serving: Serving, cache: BundleCache, wanted: str = SERVING):
+        """Load nothing yet: `look` does."""
+        self._use_case, self._serving, self._cache = use_case, serving, cache
+        self._wanted = wanted or SERVING
+        self._labels = (use_case.name, serving.door)
+        self._failed: tuple[Version, str] | None = None
+        self.status = Status()
+
+    def look(self) -> None:
+        """Ask once what is wanted, and serve it if it differs and passes every check; else serve what served last."""
+        try:
+            self._swap_to(self._cache.ask(self._use_case.name, self._wanted))
+            self._say("answers", None)
+        except RegistryUnavailable as error:
+            self._say(str(error), self._serve_last() or self.status.refused, up=False)
+        except (BundleError, CacheUnavailable, RunNotFound) as error:
+            self._serve_last()
+            self._say("answers", str(error))
+
+    def follow(self, stop: Event) -> Thread:
+        """Look now and every two seconds in a thread of its own until `stop` is set."""
+        return keep_looking(self.look, "the model that is wanted", stop)
+
+    def _serve_last(self) -> str | None:
+        """Where nothing serves yet, serve what did before the restart, or return why not: no outage for a refusal."""
+        last = self._cache.remembered(self._use_case.name, self._wanted)
+        if self._serving.model is not None or last is None or last == (self._failed and self._failed[0]):
+            return None
+        try:
+            found = self._cache.load(last)
+            self._swap(Model(found, found.scorer(self._use_case)))
+        except (BundleError, CacheUnavailable, RegistryUnavailable) as error:
+            return str(error)
+        return None
+
+    def _swap_to(self, version: Version) -> None:
+        model = self._serving.model
+        if model is None or model.run_id != version.run_id:
+            if self._failed is not None and self._failed[0] == version:  # refused before: not fetched again and again
+                raise BundleError(self._failed[1])
+            try:
+                found = self._cache.load(version)
+                self._swap(Model(found, found.scorer(self._use_case)))
+            except BundleError as error:
+                self._failed = (version, str(error))
+                raise
+        self._failed = None
+        self._cache.remember(self._use_case.name, self._wanted, version)
+
+    def _swap(self, new: Model) -> None:
+        old, self._serving.model = self._serving.model, new
+        self._record_swap(old, new)
+
+    def _record_swap(self, old: Model | None, new: Model) -> None:
+        if old is not None:
+            metrics.MODEL_INFO.labels(*self._labels, old.run_id).set(0)
+        metrics.MODEL_INFO.labels(*self._labels, new.run_id).set(1)
+        metrics.MODEL_CREATED.labels(*self._labels).set(new.bundle.manifest.created_at.timestamp())
+        metrics.MODEL_SWAPS.labels(*self._labels).inc()
+        log.info(
+            "serving run %s", new.run_id, extra={"about": {"model_run_id": new.run_id, "use_case": self._use_case.name}}
+        )
+
+    def _say(self, registry: str, refused: str | None, up: bool = True) -> None:
+        metrics.REGISTRY_UP.labels(self._serving.door).set(up)
+        metrics.MODEL_REFUSED.labels(*self._labels).set(refused is not None and self._serving.model is not None)
+        for before, now in ((self.status.registry, registry), (self.status.refused, refused)):
+            if now is not None and now != before:
+                log.log(logging.INFO if now == "answers" else logging.WARNING, "registry: %s", now)
+        self.status = Status(registry, refused)

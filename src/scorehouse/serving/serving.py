@@ -1,0 +1,182 @@
+"""What every door does between parsing and answering: score, give ids, journal, and only then answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from threading import Lock
+from typing import Any
+
+import orjson
+
+from scorehouse import metrics
+from scorehouse.bundles.bundle import Bundle
+from scorehouse.errors import JournalError, ScorehouseError
+from scorehouse.journal.journal import PredictionLog
+from scorehouse.scoring.schema import ENVELOPE, Rejected
+from scorehouse.scoring.scorer import Prediction, Scorer
+from scorehouse.serving.rejections import Rejections
+
+Answer = dict[str, Any]
+_TICK = timedelta(microseconds=1)
+
+
+class NotServing(ScorehouseError):
+    """No model is loaded yet."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A verified bundle and its scorer: what a swap replaces, in one assignment."""
+
+    bundle: Bundle
+    scorer: Scorer
+
+    @cached_property
+    def run_id(self) -> str:
+        """The run that made it."""
+        return self.bundle.manifest.run_id
+
+    @cached_property
+    def answer(self) -> str:
+        """The name under which an answer holds its value."""
+        return self.bundle.manifest.answer
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
+
+
+_now = partial(datetime.now, UTC)
+
+
+class Serving:
+    """One door's model and journal. `model` is replaced whole while requests run; each request uses the one it took."""
+
+    def __init__(
+        self,
+        use_case: str,
+        door: str,
+        journal: PredictionLog,
+        new_id: Callable[[], str] = _new_id,
+        now: Callable[[], datetime] = _now,
+    ):
+        """Serve nothing until `model` is set."""
+        self.use_case, self.door, self.journal = use_case, door, journal
+        self.model: Model | None = None
+        self._new_id, self._now = new_id, now
+        self._lock, self._last_outcome = Lock(), datetime.min.replace(tzinfo=UTC)
+        self._predicted = metrics.PREDICTIONS.labels(use_case, door)
+        self._rejected = metrics.REJECTED.labels(use_case, door)
+        self._rejections = Rejections(use_case, door)
+
+    def answer(
+        self, records: Sequence[Mapping[str, Any]], ids: Sequence[str] | None = None, all_or_none: bool = False
+    ) -> list[Answer | Rejected]:
+        """Return each record's answer, journalled, or its reasons; in order.
+
+        `ids` are used where a record brings no prediction_id of its own; without them new ones are made. With
+        `all_or_none` one record that cannot be scored leaves none answered: no prediction is journalled or counted.
+
+        Raises:
+            NotServing: no model is loaded yet.
+            JournalError: the predictions are not on disk, so none may be answered.
+        """
+        model, now = self._serving(), self._now()
+        answers, lines = self._scored(model, now, records, ids)
+        if all_or_none and len(lines) != len(answers):
+            lines = []
+        predicted = len(lines)
+        if predicted != len(answers):
+            rejected = [answer for answer in answers if isinstance(answer, Rejected)]
+            lines.append(self._rejections.line(model.run_id, now, rejected))
+            self._rejected.inc(len(rejected))
+        self._write(b"".join(lines))
+        self._predicted.inc(predicted)
+        return answers
+
+    def answer_good(self, records: Sequence[Any]) -> list[Answer | None]:
+        """Return each record's answer, journalled; None for what cannot be scored: `answer` says why, and counts it.
+
+        Raises:
+            NotServing, JournalError: as `answer`.
+        """
+        answers, lines = self._scored(self._serving(), self._now(), records)
+        self._write(b"".join(lines))
+        self._predicted.inc(len(lines))
+        return [None if isinstance(answer, Rejected) else answer for answer in answers]
+
+    def _scored(
+        self, model: Model, now: datetime, records: Sequence[Any], ids: Sequence[str] | None = None
+    ) -> tuple[list[Answer | Rejected], list[bytes]]:
+        """The answers, and the lines of the journal without which none of them may leave."""
+        run_id, key = model.run_id, model.answer
+        answers: list[Answer | Rejected] = []
+        lines = []
+        for place, (record, prediction) in enumerate(zip(records, model.scorer.score(records), strict=True)):
+            if isinstance(prediction, Rejected):
+                answers.append(prediction)
+                continue
+            id_ = record.get("prediction_id") or (ids[place] if ids else self._new_id())
+            lines.append(self._line(id_, run_id, now, record, prediction))
+            answers.append({key: prediction, "model_run_id": run_id, "prediction_id": id_})
+        return answers, lines
+
+    def _serving(self) -> Model:
+        model = self.model
+        if model is None:
+            raise NotServing("no model is loaded yet: set RUN_ID and run `make start-serve`")
+        return model
+
+    def reject(self, rejected: Sequence[Rejected]) -> None:
+        """Count what a door rejected itself, before it could be a record. Raises JournalError."""
+        self._rejected.inc(len(rejected))
+        if rejected and self.model is not None:
+            self._write(self._rejections.line(self.model.run_id, self._now(), rejected))
+
+    def accept_outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """Journal outcomes (prediction_id, outcome) that were checked. Raises JournalError."""
+        timed = zip(outcomes, self._outcome_times(len(outcomes)), strict=True)
+        lines = [{"kind": "outcome", **outcome, "outcome_at": at} for outcome, at in timed]
+        self._write(b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
+        metrics.OUTCOMES.labels(self.use_case).inc(len(outcomes))
+
+    def _outcome_times(self, count: int) -> list[datetime]:
+        """Times that grow from one to the next, though the clock step back: the latest outcome counts."""
+        with self._lock:
+            first = max(self._now(), self._last_outcome + _TICK)
+            times = [first + i * _TICK for i in range(count)]
+            self._last_outcome = times[-1] if times else self._last_outcome
+        return times
+
+    def _line(self, id_: str, run_id: str, now: datetime, record: Mapping[str, Any], prediction: Prediction) -> bytes:
+        """One prediction's line of the journal: a document as the store keeps it."""
+        customer_id = None
+        if not record.keys().isdisjoint(ENVELOPE):
+            customer_id = record.get("customer_id")
+            record = {k: v for k, v in record.items() if k not in ENVELOPE}
+        return orjson.dumps(
+            {
+                "kind": "prediction",
+                "prediction_id": id_,
+                "use_case": self.use_case,
+                "model_run_id": run_id,
+                "created_at": now,
+                "door": self.door,
+                "record": record,
+                "prediction": prediction,
+                "customer_id": customer_id,
+            },
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+
+    def _write(self, lines: bytes) -> None:
+        try:
+            if lines:
+                self.journal.append(lines)
+        except JournalError:
+            metrics.JOURNAL_FAILURES.inc()
+            raise

@@ -1,0 +1,1 @@
+"""The prediction store: what it does, in SQLite and in MongoDB."""

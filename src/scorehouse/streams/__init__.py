@@ -1,0 +1,1 @@
+"""Kinesis streams: publishing, decoding records, and reading from a moment on."""

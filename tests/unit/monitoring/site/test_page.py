@@ -1,0 +1,83 @@
+"""What the page draws and says."""
+
+import numpy as np
+
+from monitoring.evidently_service.drift.statistics import Sample
+from monitoring.evidently_service.site.histogram import Bar, bars, svg
+from monitoring.evidently_service.site.page import columns, figures, headline, notices
+from monitoring.evidently_service.windows.watch import Watch
+from tests.unit.monitoring.house import USE_CASE, bundle, documents, records
+
+
+def test_a_category_has_a_bar_for_each_value_of_either_side_by_its_name() -> None:
+    reference, window = Sample("category", np.array([0.0, 0.0, 1.0]), 4), Sample("category", np.array([1.0, 2.0]), 2)
+    assert bars(reference, window, {0: "blue", 1: "silver", 2: "gold"}) == [
+        Bar("blue", 0.5, 0.0),
+        Bar("silver", 0.25, 0.5),
+        Bar("gold", 0.0, 0.5),
+        Bar("missing", 0.25, 0.0),
+    ]
+
+
+def test_a_number_is_binned_and_what_lies_far_out_is_counted_at_the_ends() -> None:
+    reference = Sample("number", np.sort(np.r_[np.linspace(0, 1, 999), 1e9]), 1000)
+    found = bars(reference, Sample("number", np.linspace(0.5, 1.5, 100), 100), {})
+    assert len(found) == 18
+    assert abs(sum(b.reference for b in found) - 1) < 1e-9
+    assert abs(sum(b.window for b in found) - 1) < 1e-9
+    assert found[0].window == 0
+
+
+def test_an_empty_side_and_a_constant_are_drawn_all_the_same() -> None:
+    empty, constant = Sample("number", np.array([]), 0), Sample("number", np.full(20, 3.0), 20)
+    assert svg("x", bars(constant, empty, {})).count("<g>") == 1
+    assert svg("x", bars(empty, empty, {})).count("<g>") == 0
+
+
+def test_names_are_escaped_in_the_drawing() -> None:
+    assert "<script>" not in svg("<script>", [Bar("<script>", 1, 1)])
+
+
+def test_the_headline_says_none_early_quiet_and_how_many_drift() -> None:
+    assert headline(None) == "No predictions yet"
+    watch = Watch(bundle(), USE_CASE)
+    assert headline(watch) == "Too early to say"
+    watch.take(documents(records(300, seed=2)))
+    watch.evaluate()
+    assert headline(watch) == "Nothing drifts"
+    watch.take(documents(records(500, seed=3, drift=1), 301))
+    watch.evaluate()
+    assert headline(watch) == "1 of 5 columns drifts"
+
+
+def test_what_drifts_comes_first_with_its_time_and_how_far_it_moved() -> None:
+    watch = Watch(bundle(), USE_CASE)
+    shifted = [{**r, "months": r["months"] + 9} for r in records(500, seed=3)]
+    watch.take(documents(shifted))
+    watch.evaluate()
+    assert watch.evaluation is not None
+    first = columns(watch, watch.evaluation, USE_CASE)[0]
+    assert (first.name, first.drifts, first.since) == ("months", True, "21 Nov 12:08:19 UTC")
+    assert first.moved.startswith("0.4")
+    assert first.level == 1
+
+
+def test_the_quality_table_has_what_outcomes_estimate_and_training_know() -> None:
+    watch = Watch(bundle(), USE_CASE)
+    watch.take(documents(records(300, seed=2)))
+    watch.evaluate()
+    auc = figures(watch)[0]
+    assert (auc.name, auc.outcomes, auc.training) == ("AUC", None, 0.8)
+    assert auc.estimate is not None and 0.5 < auc.estimate < 1
+
+
+def test_a_reader_is_told_what_was_not_compared() -> None:
+    watch = Watch(bundle(), USE_CASE)
+    watch.take(documents([{k: v for k, v in r.items() if k != "spent"} for r in records(150, seed=2)]))
+    watch.evaluate()
+    assert watch.evaluation is not None
+    said = notices(watch, watch.evaluation)
+    assert said == [
+        "150 records so far: no alarm before there are 200.",
+        "Not compared, for no record carries it: spent.",
+    ]

@@ -1,0 +1,122 @@
+"""A run's window: when it is evaluated, what it forgets, and what a restart keeps."""
+
+import json
+from typing import Any
+
+import pytest
+
+from monitoring.evidently_service.windows.watch import Watch
+from scorehouse.errors import BundleError
+from tests.unit.monitoring.house import NOON, USE_CASE, bundle, documents, records
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch(bundle(), USE_CASE)
+
+
+def feed(watch: Watch, of: list[dict[str, Any]], step: int = 125) -> int:
+    """Give records in steps, evaluating when due; return how many evaluations there were."""
+    first = int(watch.window.numbers[-1]) + 1 if len(watch.window) else 1
+    count = 0
+    for start in range(0, len(of), step):
+        watch.take(documents(of[start : start + step], first + start, at=NOON + first + start))
+        if watch.due:
+            watch.evaluate()
+            count += 1
+    return count
+
+
+def test_a_window_is_due_after_125_new_records_and_when_it_first_holds_200(watch: Watch) -> None:
+    looked = []
+    for number, record in enumerate(records(500), 1):
+        watch.take(documents([record], number))
+        if watch.due:
+            watch.evaluate()
+            looked.append(number)
+    assert looked == [125, 200, 325, 450]
+
+
+def test_a_window_keeps_the_500_newest_records(watch: Watch) -> None:
+    watch.take(documents(records(1200)))
+    assert len(watch.window) == 500
+    assert watch.window.numbers.tolist() == list(range(701, 1201))
+
+
+def test_records_that_come_twice_change_nothing(watch: Watch) -> None:
+    watch.take(documents(records(300)))
+    before = watch.to_json()
+    watch.take(documents(records(300)))
+    assert watch.to_json() == before
+
+
+def test_usual_traffic_is_quiet_and_a_halved_limit_is_named_with_its_time(watch: Watch) -> None:
+    feed(watch, records(1000, seed=2))
+    assert watch.drifting == {}
+    feed(watch, records(500, seed=3, drift=1))
+    assert "limit" in watch.drifting
+    assert NOON + 1000 < watch.drifting["limit"].since <= NOON + 1500
+    assert "months" not in watch.drifting
+
+
+def test_notification_waits_for_a_second_evaluation_and_the_alarm_clears_with_usual_traffic(watch: Watch) -> None:
+    feed(watch, records(500, seed=2))
+    drifted = records(500, seed=3, drift=1)
+    watch.take(documents(drifted, 501))
+    watch.evaluate()
+    assert watch.evaluation is not None and watch.evaluation.verdict.alarm
+    assert not watch.confirmed
+    feed(watch, records(125, seed=4, drift=1))
+    assert watch.confirmed == ("limit",)
+    feed(watch, records(600, seed=5))
+    assert not watch.drifting
+    assert not watch.confirmed
+
+
+def test_a_column_that_drifts_in_a_window_under_the_minimum_is_not_named(watch: Watch) -> None:
+    feed(watch, records(150, seed=3, drift=1))
+    assert watch.evaluation is not None
+    assert watch.evaluation.verdict.drifted == ("limit",)
+    assert watch.evaluation.named == ()
+    assert watch.drifting == {}
+
+
+def test_a_restart_continues_with_the_same_window_and_counts_no_evaluation_twice(watch: Watch) -> None:
+    feed(watch, records(500, seed=2) + records(375, seed=3, drift=1))
+    watch.take_outcomes([{**d, "outcome": 1.0, "outcome_at": d["created_at"]} for d in documents(records(10), 400)])
+    again = Watch(bundle(), USE_CASE)
+    again.restore(json.loads(json.dumps(watch.to_json())))
+    assert again.to_json() == watch.to_json()
+    assert again.drifting == watch.drifting != {}
+    assert again.quality == watch.quality != {}
+    assert again.evaluation is not None and watch.evaluation is not None
+    assert again.evaluation.verdict == watch.evaluation.verdict
+
+
+def test_an_optional_field_that_nobody_sends_is_left_out_and_no_drift(watch: Watch) -> None:
+    bare = [{k: v for k, v in r.items() if k != "spent"} for r in records(500, seed=6)]
+    feed(watch, bare)
+    assert watch.evaluation is not None
+    assert watch.evaluation.left_out == ("spent",)
+    assert [c.name for c in watch.evaluation.verdict.columns] == ["limit", "months", "card", "prediction"]
+    assert watch.at_training == {"auc": 0.6}
+    assert watch.drifting == {}
+
+
+def test_predictions_are_compared_with_those_of_reference_rows_that_lack_the_same(watch: Watch) -> None:
+    mixed = [r if i % 2 else {k: v for k, v in r.items() if k != "spent"} for i, r in enumerate(records(500, seed=7))]
+    feed(watch, mixed)
+    assert watch.evaluation is not None
+    assert watch.evaluation.unsent == {"spent": 0.5}
+    assert watch.evaluation.predictions_compared == 500
+    assert watch.drifting == {}
+
+
+def test_a_null_is_a_value_that_went_missing(watch: Watch) -> None:
+    feed(watch, [{**r, "spent": None} if i % 3 == 0 else r for i, r in enumerate(records(500, seed=8))])
+    assert "spent" in watch.drifting
+
+
+def test_a_run_of_another_version_of_the_use_case_cannot_be_watched() -> None:
+    with pytest.raises(BundleError, match="version 2"):
+        Watch(bundle(version=2), USE_CASE)

@@ -1,0 +1,186 @@
+"""A bundle is loaded as it was written, or refused with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scorehouse.bundles import bundle
+from scorehouse.bundles.bundle import MANIFEST, ONNX, REFERENCE, TOLERANCE
+from scorehouse.bundles.reference import Reference
+from scorehouse.errors import BundleError, CacheUnavailable
+from scorehouse.scoring.encoding import Encoder
+from scorehouse.usecase import load_use_case
+from tests.unit.toy import RUN_ID, Toy
+
+
+@pytest.fixture
+def folder(toy: Toy, tmp_path: Path) -> Path:
+    """A copy of the toy's bundle that may be damaged."""
+    return Path(shutil.copytree(toy.folder, tmp_path / RUN_ID))
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], files: dict[str, bytes] | None = None) -> None:
+    """Change the manifest, and files with their sums: a bundle that is whole, and wrong."""
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    change(manifest)
+    for name, content in (files or {}).items():
+        (folder / name).write_bytes(content)
+        manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_features_and_codes_come_back_as_they_were_declared(toy: Toy) -> None:
+    found = toy.bundle()
+    assert found.features == toy.use_case.features
+    assert found.encoder.columns == Encoder.of(toy.use_case.columns).columns
+    assert found.manifest.run_id == RUN_ID
+
+
+def test_the_same_training_writes_the_same_files(toy: Toy, tmp_path: Path) -> None:
+    assert toy.reference.to_bytes() == toy.reference.to_bytes()
+    listed = toy.bundle().manifest.files
+    assert {ONNX, REFERENCE, "model.ubj"} == set(listed)
+    assert all(len(digest) == 64 for digest in listed.values())
+
+
+def test_the_reference_comes_back_with_missing_values_missing(toy: Toy) -> None:
+    written, read = toy.reference, Reference.from_bytes(toy.reference.to_bytes())
+    assert np.isnan(written.rows).any()
+    assert read.rows.dtype == np.float32
+    for name in ("rows", "predictions", "truth", "smoke", "required_only"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+
+
+@pytest.mark.parametrize("name", [ONNX, REFERENCE, "model.ubj"])
+def test_one_flipped_bit_in_any_file_is_found_and_the_file_named(toy: Toy, folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(BundleError, match=rf"run {RUN_ID}: {name} is damaged"):
+        bundle.load(folder, toy.digest)
+
+
+@pytest.mark.parametrize("name", [MANIFEST, ONNX, REFERENCE, "model.ubj"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=f"lacks {name}"):
+        bundle.load(folder)
+
+
+def test_a_truncated_file_is_found(folder: Path) -> None:
+    (folder / ONNX).write_bytes((folder / ONNX).read_bytes()[:-1])
+    with pytest.raises(BundleError, match="damaged"):
+        bundle.load(folder)
+
+
+def test_a_changed_manifest_is_not_the_one_that_was_registered(toy: Toy, folder: Path) -> None:
+    rewrite(folder, lambda m: m["quality"].update(test_auc=1.0))
+    with pytest.raises(BundleError, match="not the one that was registered"):
+        bundle.load(folder, toy.digest)
+    assert bundle.load(folder).manifest.quality["test_auc"] == 1.0  # without a digest nobody can tell
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "JSON"), (b"{}", "Field required"), (b"[]", "object"), (b'{"format": 2}', "format"), (b"\xff\xfe", "JSON")],
+)
+def test_a_manifest_that_is_none_is_refused(folder: Path, content: bytes, said: str) -> None:
+    (folder / MANIFEST).write_bytes(content)
+    with pytest.raises(BundleError, match=said):
+        bundle.load(folder)
+
+
+def test_a_manifest_that_lists_no_model_is_refused(folder: Path) -> None:
+    rewrite(folder, lambda m: m["files"].pop(ONNX))
+    with pytest.raises(BundleError, match=ONNX):
+        bundle.load(folder)
+
+
+def test_a_bundle_of_newer_code_is_refused_with_the_commit_that_made_it(folder: Path) -> None:
+    rewrite(folder, lambda m: m["features"][0].update(colour="red"))
+    with pytest.raises(BundleError, match=rf"commit {'0' * 40}.*colour"):
+        bundle.load(folder)
+
+
+def test_another_use_cases_bundle_is_refused(toy: Toy) -> None:
+    other = replace(load_use_case("churn"), name="wine")
+    with pytest.raises(BundleError, match=f"run {RUN_ID} holds a model for churn, not for wine"):
+        toy.bundle().scorer(other)
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_another_version_is_refused_and_the_commit_to_go_back_to_is_named(toy: Toy, version: int) -> None:
+    with pytest.raises(BundleError, match=rf"made for version 1 of churn, this code is version {version}.*{'0' * 40}"):
+        toy.bundle().scorer(replace(toy.use_case, version=version))
+
+
+def test_other_predictions_than_at_training_are_refused(toy: Toy, folder: Path) -> None:
+    reference = toy.reference
+    for wrong in (reference.smoke + 3 * TOLERANCE, np.full_like(reference.smoke, np.nan)):
+        rewrite(folder, lambda m: None, {REFERENCE: replace(reference, smoke=wrong).to_bytes()})
+        with pytest.raises(BundleError, match="does not give the recorded predictions"):
+            bundle.load(folder).scorer(toy.use_case)
+
+
+def test_predictions_within_the_rounding_of_float32_are_accepted(toy: Toy, folder: Path) -> None:
+    reference = toy.reference
+    close = replace(reference, smoke=reference.smoke + TOLERANCE / 3)
+    rewrite(folder, lambda m: None, {REFERENCE: close.to_bytes()})
+    assert bundle.load(folder).scorer(toy.use_case)
+
+
+def test_a_reference_of_other_columns_is_refused(toy: Toy, folder: Path) -> None:
+    reference = toy.reference
+    rewrite(folder, lambda m: None, {REFERENCE: replace(reference, rows=reference.rows[:, 1:]).to_bytes()})
+    with pytest.raises(BundleError, match=f"run {RUN_ID}: its model cannot be run"):
+        bundle.load(folder).scorer(toy.use_case)
+
+
+@pytest.mark.parametrize("model", [b"", b"no onnx at all", b"\x08\x0a" * 500])
+def test_a_model_that_onnx_runtime_cannot_read_is_refused(toy: Toy, folder: Path, model: bytes) -> None:
+    rewrite(folder, lambda m: None, {ONNX: model})
+    with pytest.raises(BundleError, match="its model cannot be run"):
+        bundle.load(folder).scorer(toy.use_case)
+
+
+def test_a_reference_that_is_none_is_refused(toy: Toy, folder: Path) -> None:
+    rewrite(folder, lambda m: None, {REFERENCE: b"not gzip"})
+    with pytest.raises(BundleError, match="cannot be run"):
+        bundle.load(folder).scorer(toy.use_case)
+
+
+def test_a_folder_that_vanishes_while_it_is_read_is_worth_another_try(toy: Toy, folder: Path) -> None:
+    found = bundle.load(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(CacheUnavailable):
+        found.scorer(toy.use_case)
+
+
+def test_a_file_that_cannot_be_read_is_worth_another_try(folder: Path) -> None:
+    (folder / ONNX).unlink()
+    (folder / ONNX).mkdir()
+    with pytest.raises(CacheUnavailable, match="cannot be read"):
+        bundle.load(folder)
+
+
+def test_an_answer_does_not_depend_on_the_batch_it_came_in(toy: Toy, toy_records: list[dict[str, Any]]) -> None:
+    scorer = toy.bundle().scorer(toy.use_case)
+    together = scorer.score(toy_records)
+    assert [scorer.score([r])[0] for r in toy_records] == together
+    assert [answer for i in range(0, 99, 3) for answer in scorer.score(toy_records[i : i + 3])] == together[:99]
+
+
+def test_no_bundle_holds_a_pickle(toy: Toy) -> None:
+    for path in toy.folder.iterdir():
+        head = path.read_bytes()[:2]
+        assert path.suffix not in {".pkl", ".pickle", ".joblib"}
+        assert head not in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}

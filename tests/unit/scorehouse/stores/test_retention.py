@@ -1,0 +1,109 @@
+"""What is older than KEEP_PREDICTIONS_DAYS goes, step by step, and never comes back from the journal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from scorehouse.journal.journal import Journal
+from scorehouse.journal.shipper import Shipper
+from scorehouse.stores.retention import AT_ONCE, EVERY_SECONDS, Retention
+from scorehouse.stores.sqlite_store import SqliteStore
+from tests.unit.scorehouse.journal.test_shipper import line, outcome_line
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def at(days: float) -> str:
+    return (NOW - timedelta(days=days)).isoformat()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = NOW.timestamp()
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(tmp_path / "predictions.db")
+
+
+def fill(folder: Path, store: SqliteStore, *lines: bytes, retention: Retention | None = None) -> None:
+    Journal(folder, "http").append(b"".join(lines))
+    with Shipper(folder, store, retention) as shipper:
+        shipper.ship()
+
+
+def stored(store: SqliteStore) -> list[str]:
+    return [p["prediction_id"] for p in store.predictions_after("churn", 0, 10_000)]
+
+
+def test_what_is_too_old_goes_and_what_is_not_stays(tmp_path: Path, store: SqliteStore, clock: Clock) -> None:
+    fill(tmp_path, store, line("old", created_at=at(31)), line("new", created_at=at(29)), outcome_line("x", 1, at(31)))
+    Retention(30, clock).apply(store)
+    assert stored(store) == ["new"] and store.waiting_outcomes() == 0
+
+
+def test_without_a_limit_everything_stays(tmp_path: Path, store: SqliteStore, clock: Clock) -> None:
+    fill(tmp_path, store, line("old", created_at=at(4000)))
+    Retention(0, clock).apply(store)
+    assert stored(store) == ["old"]
+
+
+def test_it_looks_once_an_hour(tmp_path: Path, store: SqliteStore, clock: Clock) -> None:
+    retention = Retention(30, clock)
+    retention.apply(store)
+    fill(tmp_path, store, line("old", created_at=at(31)))
+    clock.seconds += EVERY_SECONDS - 1
+    retention.apply(store)
+    assert stored(store) == ["old"]
+    clock.seconds += 1
+    retention.apply(store)
+    assert stored(store) == []
+
+
+def test_many_go_in_steps_so_that_what_is_new_never_waits_long(
+    tmp_path: Path, store: SqliteStore, clock: Clock
+) -> None:
+    fill(tmp_path, store, *(line(f"old-{n}", created_at=at(31)) for n in range(AT_ONCE + 5)))
+    retention = Retention(30, clock)
+    retention.apply(store)
+    assert len(stored(store)) == 5
+    retention.apply(store)
+    assert stored(store) == []
+
+
+def test_a_shipper_that_starts_anew_does_not_bring_back_what_was_forgotten(
+    tmp_path: Path, store: SqliteStore, clock: Clock
+) -> None:
+    old = (line("old", created_at=at(31)), outcome_line("old", 1.0, at(31)), line("new", created_at=at(1)))
+    fill(tmp_path, store, *old, retention=Retention(30, clock))
+    assert stored(store) == ["new"] and store.waiting_outcomes() == 0
+
+
+def test_counts_of_rejected_records_go_as_well(tmp_path: Path, store: SqliteStore, clock: Clock) -> None:
+    minute = int(NOW.timestamp() // 60)
+    count = {"use_case": "churn", "model_run_id": "a" * 32, "door": "http", "records": 1, "reasons": []}
+    store.add_rejected([{**count, "id": "new", "minute": minute}, {**count, "id": "old", "minute": minute - 31 * 1440}])
+    Retention(30, clock).apply(store)
+    assert [c["id"] for c in store.rejected_since("churn", 0)] == ["new"]
+
+
+def test_the_number_of_an_outcome_is_never_given_twice(tmp_path: Path, store: SqliteStore, clock: Clock) -> None:
+    fill(tmp_path, store, line("old", created_at=at(31)), outcome_line("old", 1.0, at(30.5)))
+    ((_, number),) = [(p["prediction_id"], p["outcome_seq"]) for p in store.outcomes_after("churn", 0, 10)]
+    Retention(30, clock).apply(store)
+    fill(
+        tmp_path, store, line("new", created_at=at(1)), outcome_line("new", 1.0, at(0)), retention=Retention(30, clock)
+    )
+    assert [p["prediction_id"] for p in store.outcomes_after("churn", number, 10)] == ["new"]

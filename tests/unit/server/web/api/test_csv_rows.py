@@ -1,0 +1,61 @@
+"""CSV bodies: the same records as JSON's, and what is torn is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from scorehouse.usecase import Feature
+from server.web.api.csv_rows import csv_records
+from server.web.api.problems import Problem
+
+FEATURES = (
+    Feature(name="age", kind="integer", help="Age"),
+    Feature(name="limit", kind="number", help="Limit"),
+    Feature(name="kind", kind="category", categories=("a", "NA"), help="Kind"),
+    Feature(name="code", kind="category", categories=(0, 1), help="Code"),
+    Feature(name="day", kind="date", help="Day"),
+)
+
+
+def test_cells_become_what_their_features_are() -> None:
+    body = b"\xef\xbb\xbfage,limit,kind,code,day,other\r\n50,1.5,a,1,2020-01-02,7\r\n,NaN,NA,,,\r\n"
+    assert csv_records(body, FEATURES) == [
+        {"age": 50, "limit": 1.5, "kind": "a", "code": 1, "day": "2020-01-02", "other": "7"},
+        {"age": None, "limit": None, "kind": "NA", "code": None, "day": None, "other": None},
+    ]
+
+
+def test_what_is_no_number_stays_for_the_schema_to_refuse() -> None:
+    assert csv_records(b"age,limit\nold,inf\n", FEATURES)[0]["age"] == "old"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "empty"),
+        (b"\xff\xfe", 400, "not CSV"),
+        (b'age,limit\n"50,1', 400, "not CSV"),
+        (b"50,1.5\n51,2\n", 422, "first line must hold the names"),
+        (b"age,age\n1,2\n", 422, "twice"),
+        (b"age,limit\n1,2\n3\n", 422, "row 1 has 1 values, but there are 2 columns"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_the_reason(body: bytes, status: int, said: str) -> None:
+    with pytest.raises(Problem, match=said) as refused:
+        csv_records(body, FEATURES)
+    assert refused.value.status == status
+
+
+def test_the_route_takes_what_pandas_writes(door: Any, toy_records: list[dict[str, Any]]) -> None:
+    expected = door.post("/invocations", {"dataframe_records": toy_records[:20]}).json
+    text = pd.DataFrame(toy_records[:20]).to_csv(index=False)
+    answer = door.client.post("/invocations", data=text, content_type="text/csv; charset=utf-8")
+    assert answer.status_code == 200
+    assert answer.json == expected
+
+
+def test_a_csv_that_is_too_large_is_refused(door: Any) -> None:
+    assert door.client.post("/invocations", data="a" * 300_000, content_type="text/csv").status_code == 413

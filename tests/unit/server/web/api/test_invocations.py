@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.web.api.invocations import to_records
+from server.web.api.problems import Problem
+
+NAMES = ["a", "b"]
+TWO = [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2], [3, 4]]}},
+        {"dataframe_split": {"columns": ["b", "a"], "data": [[2, 1], [4, 3]], "index": [0, 1]}},
+        {"dataframe_split": {"data": [[1, 2], [3, 4]]}},
+        {"dataframe_records": TWO},
+        {"instances": TWO},
+        {"instances": [[1, 2], [3, 4]]},
+        {"inputs": TWO},
+        {"inputs": {"a": [1, 3], "b": [2, 4]}},
+        {"a": [1, 3], "b": [2, 4]},
+    ],
+)
+def test_every_format_gives_the_same_records(body: dict[str, Any]) -> None:
+    assert to_records(body, NAMES) == TWO
+
+
+def test_a_single_record_may_come_as_plain_values() -> None:
+    assert to_records({"a": 1, "b": 2}, NAMES) == [{"a": 1, "b": 2}]
+
+
+@pytest.mark.parametrize("key", ["dataframe_records", "instances", "inputs"])
+def test_no_rows_are_no_records(key: str) -> None:
+    assert to_records({key: []}, NAMES) == []
+
+
+def test_what_is_no_record_is_left_for_the_schema_to_refuse_in_its_place() -> None:
+    assert to_records({"instances": [TWO[0], 7, None]}, NAMES) == [TWO[0], 7, None]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ([], "must hold"),
+        ({}, "must hold"),
+        ("text", "must hold"),
+        (None, "must hold"),
+        ({"dataframe_split": 5}, "must hold"),
+        ({"dataframe_split": {"data": 5}}, "must hold"),
+        ({"dataframe_split": {"columns": "ab", "data": []}}, "must hold"),
+        ({"dataframe_split": {"columns": [1, 2], "data": []}}, "must hold"),
+        ({"instances": {"a": 1}}, "must hold"),
+        ({"dataframe_split": {"columns": ["a", "a"], "data": [[1, 2]]}}, "twice"),
+        ({"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}, "2 values, but there are 1 columns"),
+        ({"instances": [[1]]}, "1 values, but there are 2 columns"),
+        ({"a": [1], "b": [1, 2]}, "same length"),
+        ({"a": [1], "b": 2}, "same length"),
+        ({"instances": TWO, "inputs": TWO}, "instances and inputs: send one"),
+    ],
+)
+def test_what_has_none_of_the_formats_is_refused_with_the_reason(body: Any, reason: str) -> None:
+    with pytest.raises(Problem, match=reason) as caught:
+        to_records(body, NAMES)
+    assert caught.value.status == 422
+
+
+def test_the_route_answers_as_predict_does_and_journals_each_row(door: Any, toy_records: list[dict[str, Any]]) -> None:
+    one_by_one = [door.post("/predict", r).json["churn chance"] for r in toy_records[:5]]
+    together = door.post("/invocations", {"dataframe_records": toy_records[:5]}).json
+    assert together["predictions"] == pytest.approx(one_by_one, abs=1e-7)
+    assert len(door.journalled()) == 10
+
+
+def test_one_bad_row_refuses_all_and_is_named_by_its_place(door: Any, toy_records: list[dict[str, Any]]) -> None:
+    answer = door.post("/invocations", {"instances": [*toy_records[:2], {**toy_records[2], "gender": "X"}]})
+    assert answer.status_code == 422
+    assert answer.json["detail"] == "1 of 3 records cannot be scored"
+    assert [(r["index"], r["errors"][0]["field"]) for r in answer.json["records"]] == [(2, "gender")]
+
+
+def test_more_rows_than_a_request_may_hold_are_refused(door: Any) -> None:
+    assert door.post("/invocations", {"instances": [{}] * 101}).status_code == 413

@@ -1,0 +1,1 @@
+"""The pages and everything that they need: forms, limits, visitors, texts."""
