@@ -26,7 +26,7 @@ from scorehouse.streams.publisher import MOST_ENTRIES, Publisher
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints
 from server.stream.heap import keep_heap
-from server.stream.heartbeat import Pulse
+from server.stream.heartbeat import Heartbeat
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
 from server.stream.source import MOST_RECORDS, Page, Source
@@ -97,7 +97,7 @@ def single(given: Setting) -> None:
 class CountedSource(Source):
     """Stops the pulse once so many records were read and scored."""
 
-    def count_down(self, left: int, pulse: Pulse) -> CountedSource:
+    def count_down(self, left: int, pulse: Heartbeat) -> CountedSource:
         """Stop `pulse` after `left` records."""
         self._left, self._pulse = left, pulse
         return self
@@ -112,7 +112,7 @@ class CountedSource(Source):
 
 def scorer(given: Setting) -> None:
     """The stream scorer as it is, until its last checkpoint."""
-    client, clock, pulse = given.client, time.monotonic, Pulse(given.folder / "alive")
+    client, clock, pulse = given.client, time.monotonic, Heartbeat(given.folder / "alive")
     checkpoints = Checkpoints(given.folder / "predictions.db")
     shards = Shards(client, INPUT, checkpoints, clock, lambda: 0.0)
     source = CountedSource(client, INPUT, shards, clock, lambda: 0.0).count_down(given.count, pulse)

@@ -28,7 +28,7 @@ class Episode:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class Comparison:
     """A window of at least one record. `episodes` has the columns that some slice named.
 
     `unsent` has the share of records (0..1) that left an optional field out, `unseen` how many records carried a
@@ -60,7 +60,7 @@ class Compared:
 
 def compare(
     documents: Sequence[Document], bundle: Bundle, use_case: UseCase, rule: DriftRule = DEFAULT_RULE
-) -> Compared | None:
+) -> Comparison | None:
     """Compare stored predictions, oldest first; None where the run's schema takes none of them.
 
     Raises:
@@ -74,7 +74,7 @@ def compare(
         return None
     known, seen = reference.tables(observed)
     unsent = 1 - observed.sent.mean(axis=0)
-    return Compared(
+    return Comparison(
         observed=observed,
         reference=known,
         window=seen,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule
-from reporting.compared import Compared
+from reporting.compared import Comparison
 from reporting.evidently_report import comparable
 from scorehouse.stores.store import Answered
 
@@ -31,7 +31,7 @@ class Span:
         return f"{self.until:%Y%m%dT%H%MZ}-{self.minutes}min"
 
 
-def headline(compared: Compared, rule: DriftRule = DEFAULT_RULE) -> tuple[str, str]:
+def headline(compared: Comparison, rule: DriftRule = DEFAULT_RULE) -> tuple[str, str]:
     """Return the verdict as a state and in the monitor's words."""
     count, ended, of = len(compared.drifting), len(compared.drifted), len(compared.verdict.columns)
     if len(compared.observed) < rule.minimum_window:
@@ -70,7 +70,7 @@ def refused(run: Answered, span: Span, made_at: datetime, why: str) -> dict[str,
 
 
 def document(
-    run: Answered, span: Span, made_at: datetime, compared: Compared, quality: Mapping[str, Any]
+    run: Answered, span: Span, made_at: datetime, compared: Comparison, quality: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the document of a run's window; `quality` has `records`, `figures` and `at_training`."""
     state, verdict = headline(compared)
@@ -91,7 +91,7 @@ def document(
     }
 
 
-def notices(run: Answered, compared: Compared, rule: DriftRule = DEFAULT_RULE) -> list[str]:
+def notices(run: Answered, compared: Comparison, rule: DriftRule = DEFAULT_RULE) -> list[str]:
     """Return what a reader must know before trusting the figures."""
     rows, said = len(compared.observed), []
     if rows < rule.minimum_window:
@@ -115,7 +115,7 @@ def notices(run: Answered, compared: Compared, rule: DriftRule = DEFAULT_RULE) -
     return said
 
 
-def _column(compared: Compared, place: int) -> dict[str, Any]:
+def _column(compared: Comparison, place: int) -> dict[str, Any]:
     verdict = compared.verdict.columns[place]
     episode = compared.episodes.get(verdict.name)
     reference, window = (t.columns[verdict.name] for t in (compared.reference, compared.window))

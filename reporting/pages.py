@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from monitoring.evidently_service.site.histogram import bars, svg
 from monitoring.evidently_service.site.page import SHOWN_FIGURES, ends, words
-from reporting.compared import Compared
+from reporting.compared import Comparison
 from reporting.evidently_report import Labels
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.settings import Settings
@@ -49,7 +49,7 @@ def index(reports: Iterable[Report], other_pages: Mapping[str, str]) -> str:
 
 def report(
     made: Report,
-    compared: Compared,
+    compared: Comparison,
     bundle: Bundle,
     use_case: UseCase,
     labels: Labels,

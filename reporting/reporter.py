@@ -14,7 +14,7 @@ from monitoring.evidently_service.site.page import labels
 from monitoring.evidently_service.windows.watch import quality_at_training
 from reporting import document, evidently_report, pages
 from reporting.challenger import beside
-from reporting.compared import Compared, compare
+from reporting.compared import Comparison, compare
 from reporting.document import Span
 from reporting.folder import ReportFolder
 from scorehouse.bundles.bundle import Bundle
@@ -93,7 +93,7 @@ class Reporter:
         self,
         run: Answered,
         span: Span,
-        compared: Compared,
+        compared: Comparison,
         documents: Sequence[Document],
         bundle: Bundle,
         use_case: UseCase,

@@ -12,7 +12,7 @@ from scorehouse.registry.client import PRODUCTION, SERVING, Registry, Version
 from scorehouse.registry.history import History
 from scorehouse.settings import Settings, settings_or_exit
 from scorehouse.usecase import load_use_case
-from server.rollout import NotFollowed, Refused, addresses, look, wait_for
+from server.rollout import NotFollowed, Refused, addresses, ask, wait_for
 
 
 class Deploy:
@@ -41,7 +41,7 @@ class Deploy:
         name = self._use_case.name
         self._cache.load(version).scorer(self._use_case)
         doors = addresses(self._settings)
-        refused_before = {door: look(door).get("refused") for door in doors}
+        refused_before = {door: ask(door).get("refused") for door in doors}
         before = self._now_served()
         self._point(alias, version)
         if before is None or before[0] != version:

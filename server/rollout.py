@@ -31,7 +31,7 @@ def addresses(settings: Settings) -> list[str]:
     return [f"http://{settings.serve_address}:{port}" for port in ports]
 
 
-def look(door: str) -> dict[str, str | None]:
+def ask(door: str) -> dict[str, str | None]:
     """Return what the door at address `door` says: `model_run_id`, `refused`; empty where it does not answer."""
     try:
         told = requests.get(f"{door}/readyz", timeout=2).json()
@@ -66,7 +66,7 @@ def wait_for(
     began = clock()
     refused: dict[tuple[str, str], float] = {}  # what which door says, and since when
     while True:
-        told = {door: look(door) for door in doors}
+        told = {door: ask(door) for door in doors}
         late = {door: about for door, about in told.items() if about.get("model_run_id") != run_id}
         if not late:
             return clock() - began

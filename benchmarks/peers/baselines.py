@@ -44,7 +44,8 @@ class OwnDoor:
 if __name__ == "__main__":
     target = f"benchmarks.peers.baselines:{sys.argv[1]}"
     if sys.argv[1] == "OwnDoor":
-        uvicorn.run(target, factory=True, interface="asgi3", http="server.web.transport.connection:Connection", ws="none",
+        uvicorn.run(target, factory=True, interface="asgi3", ws="none",
+                    http="server.web.transport.connection:Connection",
                     loop="uvloop", lifespan="off", proxy_headers=False, log_level="error", **WHERE)  # fmt: skip
     else:
         Granian(target, interface=Interfaces.WSGI, address="127.0.0.1", blocking_threads=1, log_enabled=False,

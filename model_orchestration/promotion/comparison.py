@@ -21,7 +21,7 @@ RESAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Candidate:
     """A version, its predictions (n,) of the held-out rows and its figures; without them, why it gives none."""
 
     version: Version
@@ -36,8 +36,8 @@ class Verdict:
 
     metric: str
     rows: int
-    challenger: Judged
-    holders: Mapping[str, Judged | None]  # by alias, best first
+    challenger: Candidate
+    holders: Mapping[str, Candidate | None]  # by alias, best first
     alias: str | None
     sure: float  # share of resampled sets of rows on which the challenger is better than who holds the best alias
 
@@ -103,20 +103,20 @@ class Promotion:
             if self._registry.followed(name) == alias:
                 History(self._registry, name).note(version, who, why)
 
-    def _holder(self, alias: str) -> Judged | None:
+    def _holder(self, alias: str) -> Candidate | None:
         try:
             return self._judged(self._registry.version_by_alias(self._use_case.name, alias))
         except RunNotFound:
             return None
 
-    def _judged(self, version: Version) -> Judged:
+    def _judged(self, version: Version) -> Candidate:
         try:
             answers = self._cache.load(version).scorer(self._use_case).score(self._records)
         except BundleError as error:
-            return Judged(version, problem=str(error))
+            return Candidate(version, problem=str(error))
         refused = [answer for answer in answers if isinstance(answer, Rejected)]
         if refused:
-            return Judged(
+            return Candidate(
                 version, problem=f"run {version.run_id} cannot score {len(refused)} rows: {refused[0].reason}"
             )
         predictions = np.array(answers, dtype=np.float64)
@@ -124,9 +124,9 @@ class Promotion:
         undefined = (
             "" if self.metric in figures else f"run {version.run_id}: its {self.metric} is undefined on these rows"
         )
-        return Judged(version, predictions, figures, undefined)
+        return Candidate(version, predictions, figures, undefined)
 
-    def _sure(self, challenger: Judged, holder: Judged | None) -> float:
+    def _sure(self, challenger: Candidate, holder: Candidate | None) -> float:
         if holder is None or holder.problem:
             return 1.0
         rng, n = np.random.default_rng(0), len(self._truth)
@@ -141,7 +141,7 @@ class Promotion:
         return wins / RESAMPLES
 
 
-def decide(metric: str, challenger: Judged, holders: Mapping[str, Judged | None]) -> str | None:
+def decide(metric: str, challenger: Candidate, holders: Mapping[str, Candidate | None]) -> str | None:
     """Return the best alias that `challenger` wins by `metric`; None where it wins none, or has it already."""
     for alias, holder in holders.items():
         if holder is not None and holder.version == challenger.version:

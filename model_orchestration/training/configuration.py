@@ -40,7 +40,7 @@ class Configuration(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
+class TunedRun:
     """A configuration, where it was found, and the use case and settings that it makes of the given ones."""
 
     configuration: Configuration
@@ -54,7 +54,7 @@ class Tuned:
         return f"{self.source}: {json.dumps(given)}" if given else self.source
 
 
-def tuned(use_case: UseCase, settings: Settings) -> Tuned:
+def tuned(use_case: UseCase, settings: Settings) -> TunedRun:
     """Return `use_case` and `settings` as config.json tunes them: TRAINING_CONFIG, or the one beside DATA.
 
     Where neither is set it is the bucket's <use case>/config.json. Without a file everything stays as it is.
@@ -66,10 +66,10 @@ def tuned(use_case: UseCase, settings: Settings) -> Tuned:
     content = _content(address, settings) if address else None
     if content is None:
         nothing = f"the use case's own configuration ({f'no {address}' if address else f'no {FILE}'})"
-        return Tuned(Configuration(), nothing, use_case, settings)
+        return TunedRun(Configuration(), nothing, use_case, settings)
     configuration = parse(content, address)
     changes = {"trials": configuration.training_rounds, "split_seed": configuration.split_seed}
-    return Tuned(
+    return TunedRun(
         configuration,
         address,
         tune(use_case, configuration, address),

@@ -72,7 +72,7 @@ class Retraining:
         self._drifting, self._now = drifting, now
         self._started = datetime.min.replace(tzinfo=UTC)
 
-    def look(self) -> str | None:
+    def poll(self) -> str | None:
         """Start a training if one is due; return its id. Raises requests.RequestException."""
         columns, since = self._drifting(), self._now() - self._cooldown
         if not columns or self._started > since:
@@ -91,7 +91,7 @@ class Retraining:
         def loop() -> None:
             while not stop.wait(EVERY_SECONDS):
                 try:
-                    self.look()
+                    self.poll()
                 except requests.RequestException as error:
                     log.warning("no training could be started for drift: Prefect says %s", error)
                 except Exception:  # what nobody foresaw must not end the looking for good

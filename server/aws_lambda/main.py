@@ -79,11 +79,11 @@ def _followed(
     deployment = Deployment(use_case, serving, cached, settings.run_id)
     due = clock()
 
-    def look() -> str | None:
+    def poll() -> str | None:
         nonlocal due
         if serving.model is None or clock() >= due:
-            deployment.look()
+            deployment.poll()
             due = clock() + LOOK_SECONDS
         return None if serving.model else deployment.status.refused or deployment.status.registry
 
-    return look
+    return poll

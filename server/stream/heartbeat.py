@@ -14,7 +14,7 @@ from threading import Event
 MOST_SILENCE = 120.0  # seconds: longer than the slowest call with its retries
 
 
-class Pulse:
+class Heartbeat:
     """A heartbeat file, touched by each pause; `stopped` is set once the process should stop."""
 
     def __init__(self, heartbeat: Path, clock: Callable[[], float] = time.monotonic):

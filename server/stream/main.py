@@ -20,7 +20,7 @@ from scorehouse.usecase import load_use_case
 from server.stream.checkpoints import Checkpoints
 from server.stream.client import kinesis_client
 from server.stream.health import Health
-from server.stream.heartbeat import MOST_SILENCE, Pulse, silence
+from server.stream.heartbeat import MOST_SILENCE, Heartbeat, silence
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
 from server.stream.source import Source
@@ -29,20 +29,20 @@ DOOR = "stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class StreamProcess:
     """The parts that the process starts: the loop, its pulse, what follows the registry, what its port answers."""
 
     scorer: StreamScorer
-    pulse: Pulse
+    pulse: Heartbeat
     deployment: Deployment
     health: Health
 
 
-def build(settings: Settings) -> Door:
+def build(settings: Settings) -> StreamProcess:
     """Return the parts. Raises CheckpointsHeld before anything else, where another process holds the stream."""
     folder, name = settings.stream_folder, settings.predictions_stream_name
     checkpoints = Checkpoints(folder / f"{name}.db")
-    pulse = Pulse(folder / f"{name}.alive")
+    pulse = Heartbeat(folder / f"{name}.alive")
     use_case = load_use_case(settings.use_case)
     serving = Serving(use_case.name, DOOR, Journal(settings.journal_folder, DOOR))
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
@@ -62,7 +62,7 @@ def build(settings: Settings) -> Door:
         about = readiness(serving, deployment, source, publisher)
         return about["problem"] is None, {**about, **read_state(settings.journal_folder)}
 
-    return Door(scorer, pulse, deployment, Health(alive, ready))
+    return StreamProcess(scorer, pulse, deployment, Health(alive, ready))
 
 
 def readiness(serving: Serving, deployment: Deployment, source: Source, publisher: Publisher) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from scorehouse.streams.publisher import Publisher
 from scorehouse.streams.records import Scored, error_entry, score
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints
-from server.stream.heartbeat import Pulse
-from server.stream.source import Page, Source
+from server.stream.heartbeat import Heartbeat
+from server.stream.source import ShardBatch, Source
 
 log = logging.getLogger(__name__)
 MODEL_SECONDS = 0.25  # between two looks whether a model serves
@@ -25,7 +25,7 @@ MODEL_SECONDS = 0.25  # between two looks whether a model serves
 class Batch:
     """A page whose answers are in the journal, to be published."""
 
-    page: Page
+    page: ShardBatch
     scored: Scored
     began: float
 
@@ -41,7 +41,7 @@ class StreamScorer:
         publisher: Publisher,
         checkpoints: Checkpoints,
         streams: tuple[str, str, str],
-        pulse: Pulse,
+        pulse: Heartbeat,
         clock: Callable[[], float],
     ):
         """`streams` are input, results and errors."""
@@ -75,7 +75,7 @@ class StreamScorer:
     def _idle(self) -> float:
         return self._source.wait() if self._serving.model else MODEL_SECONDS
 
-    def _score(self, page: Page) -> Batch | None:
+    def _score(self, page: ShardBatch) -> Batch | None:
         began = self._clock()
         try:
             scored = score(self._serving, self._use_case.envelope, page.shard.id, page.records)

@@ -25,7 +25,7 @@ _GONE = {MISSING, EXPIRED, "InvalidArgumentException", "ResourceInUseException"}
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ShardBatch:
     """The records that one GetRecords returned, how to read on, and where the shard stands once they are done."""
 
     shard: Shard
@@ -51,7 +51,7 @@ class Source:
         due = self._list_at if shard is None else min(shard.due, self._list_at)
         return min(max(due - self._clock(), 0.0), 1.0)
 
-    def read(self) -> Page | None:
+    def read(self) -> ShardBatch | None:
         """Return the next page; None where nothing is due, nothing new came, or a call must be made again later.
 
         Raises:
@@ -76,7 +76,7 @@ class Source:
         self.done(page)
         return None
 
-    def done(self, page: Page) -> None:
+    def done(self, page: ShardBatch) -> None:
         """Read on behind `page`: its answers are in the journal."""
         shard = page.shard
         shard.backoff.reset()
@@ -88,17 +88,19 @@ class Source:
         shard.position, shard.iterator = page.position, page.following
         shard.due = self._clock() + (0 if more else IDLE_SECONDS)
 
-    def again(self, page: Page) -> None:
+    def again(self, page: ShardBatch) -> None:
         """Read `page` once more, later."""
         page.shard.due = self._clock() + page.shard.backoff.next()
 
-    def _page(self, shard: Shard) -> Page:
+    def _page(self, shard: Shard) -> ShardBatch:
         if shard.iterator is None:
             shard.iterator = self._iterator(shard)
         answer = self._client.get_records(ShardIterator=shard.iterator, Limit=MOST_RECORDS)
         records, following = answer["Records"], answer.get("NextShardIterator")
         last = records[-1]["SequenceNumber"] if records else shard.position.sequence
-        return Page(shard, records, following, answer.get("MillisBehindLatest") or 0, Position(last, not following))
+        return ShardBatch(
+            shard, records, following, answer.get("MillisBehindLatest") or 0, Position(last, not following)
+        )
 
     def _iterator(self, shard: Shard) -> str:
         where = {"StreamName": self._name, "ShardId": shard.id}

@@ -17,13 +17,13 @@ from scorehouse.settings import Settings, settings_or_exit
 from scorehouse.usecase import load_use_case
 from server.web.api.app import create_api
 from server.web.site.routes import add_pages
-from server.web.transport.dispatch import Door
-from server.web.transport.microbatch import Singles
+from server.web.transport.dispatch import Dispatcher
+from server.web.transport.microbatch import MicroBatcher
 
 DOOR = "http"
 
 
-def build() -> Door:
+def build() -> Dispatcher:
     """Return the door of one worker; its model is loaded, and followed, by a thread of its own."""
     settings = settings_or_exit()
     start_logging(settings.log_level)
@@ -33,7 +33,7 @@ def build() -> Door:
     deployment = Deployment(use_case, serving, cache, settings.run_id)
     deployment.follow(Event())
     app = create_app(serving, deployment, settings)
-    return Door(app.wsgi_app, Singles(serving), settings.max_body_bytes, settings.scorer_threads)
+    return Dispatcher(app.wsgi_app, MicroBatcher(serving), settings.max_body_bytes, settings.scorer_threads)
 
 
 def create_app(serving: Serving, deployment: Deployment, settings: Settings) -> Flask:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from prometheus_client import Counter, Gauge, Histogram
 
 
-class LotHistogram(Histogram):
+class BatchHistogram(Histogram):
     """A histogram that takes many values at once, for the locks of one."""
 
     def observe_all(self, amounts: Iterable[float]) -> None:
@@ -25,7 +25,7 @@ PREDICTIONS = Counter("scorehouse_predictions", "Predictions that were journalle
 REJECTED = Counter("scorehouse_rejected_records", "Records that could not be scored", ["use_case", "door"])
 OUTCOMES = Counter("scorehouse_outcomes", "Outcomes that were accepted", ["use_case"])
 HTTP_REQUESTS = Counter("scorehouse_http_requests", "HTTP requests by route and status", ["route", "status"])
-HTTP_SECONDS = LotHistogram(
+HTTP_SECONDS = BatchHistogram(
     "scorehouse_http_request_seconds",
     "Seconds from a request's arrival to its answer",
     ["route"],

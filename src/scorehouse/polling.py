@@ -1,4 +1,4 @@
-"""A thread that looks again and again, and that no error ends."""
+"""Background polling that survives every error."""
 
 from __future__ import annotations
 
@@ -7,21 +7,32 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 log = logging.getLogger(__name__)
-EVERY_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
 
-def keep_looking(look: Callable[[], None], what: str, stop: Event) -> Thread:
-    """Call `look` now and every two seconds in a thread named `what`, until `stop` is set."""
+def poll_forever(
+    step: Callable[[], object], name: str, stop: Event, seconds: float = POLL_SECONDS, longest: float | None = None
+) -> None:
+    """Call `step` now and again, `seconds` after it has ended, until `stop` is set.
 
-    def loop() -> None:
-        while True:
-            try:
-                look()
-            except Exception:  # what nobody foresaw must not end the looking for good
-                log.exception("looking for %s failed; the next look is in two seconds", what)
-            if stop.wait(EVERY_SECONDS):
-                return
+    A step that returns True has more to do and is called again at once. An exception is logged and ends nothing: the
+    wait after it doubles, up to `longest` seconds (`seconds` if not given).
+    """
+    wait = seconds
+    while True:
+        try:
+            wait = 0.0 if step() is True else seconds
+        except Exception:  # an error that nobody foresaw must not end the polling
+            wait = min(max(wait, seconds) * 2, longest or seconds)
+            log.exception("%s failed; trying again in %g s", name, wait)
+        if stop.wait(wait):
+            return
 
-    thread = Thread(target=loop, name=what, daemon=True)
+
+def poll_in_thread(
+    step: Callable[[], object], name: str, stop: Event, seconds: float = POLL_SECONDS, longest: float | None = None
+) -> Thread:
+    """Start `poll_forever` in a daemon thread called `name`, and return the thread."""
+    thread = Thread(target=poll_forever, args=(step, name, stop, seconds, longest), name=name, daemon=True)
     thread.start()
     return thread

@@ -24,10 +24,10 @@ def test_drift_starts_the_training_deployment_once_per_cool_down(training_enviro
     def retraining(cooldown: timedelta) -> Retraining:
         return Retraining("churn", Prefect(address), cooldown, lambda: ("card_category",))
 
-    started = retraining(timedelta(hours=1)).look()
+    started = retraining(timedelta(hours=1)).poll()
     flow_run = requests.get(f"{address}/flow_runs/{started}", timeout=30).json()
     assert flow_run["state"]["type"] == "SCHEDULED" and TAG in flow_run["tags"]
     assert flow_run["state"]["message"] == "drift in card_category"
-    assert retraining(timedelta(hours=1)).look() is None
+    assert retraining(timedelta(hours=1)).poll() is None
     assert Prefect(address).started_since(DEPLOYMENT, datetime.now(UTC) - timedelta(hours=1))
-    assert retraining(timedelta(microseconds=1)).look() not in {None, started}
+    assert retraining(timedelta(microseconds=1)).poll() not in {None, started}

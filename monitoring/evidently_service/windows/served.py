@@ -8,7 +8,7 @@ from threading import Event, Thread
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
-from scorehouse.polling import keep_looking
+from scorehouse.polling import poll_in_thread
 from scorehouse.registry.client import SERVING, Version
 from scorehouse.registry.history import History
 from scorehouse.usecase import UseCase
@@ -29,7 +29,7 @@ class Served:
         self.run_id: str | None = None
         self.refused: str | None = None
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Ask once which run is to serve, and try whether it can be watched."""
         try:
             version = self._cache.ask(self._use_case.name, SERVING)
@@ -53,7 +53,7 @@ class Served:
 
     def follow(self, stop: Event) -> Thread:
         """Look now and every two seconds in a thread of its own until `stop` is set."""
-        return keep_looking(self.look, "the run that is to serve", stop)
+        return poll_in_thread(self.poll, "the run that is to serve", stop)
 
     def _write_down(self, version: Version) -> None:
         """Note a change that was made in MLflow itself, once it is clear that nobody else writes it down."""

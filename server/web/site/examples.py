@@ -11,7 +11,7 @@ from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Feature, Value
 
 
-def declared_value(feature: Feature) -> Value:
+def example_value(feature: Feature) -> Value:
     """Return the feature's own example or, where it has none, a value that is allowed."""
     if feature.example is not None:
         return feature.example
@@ -23,36 +23,36 @@ def declared_value(feature: Feature) -> Value:
     return _number(feature, low)
 
 
-def declared(features: tuple[Feature, ...], optional: bool = False) -> dict[str, Value]:
-    """Return the record of declared examples: of the required features or, if `optional`, of all."""
-    return {f.name: declared_value(f) for f in features if optional or f.required}
+def example_record(features: tuple[Feature, ...], optional: bool = False) -> dict[str, Value]:
+    """Return the record of the declared examples: of the required features or, if `optional`, of all."""
+    return {f.name: example_value(f) for f in features if optional or f.required}
 
 
-def drawn(bundle: Bundle, rng: np.random.Generator) -> dict[str, Value]:
-    """Return a record whose fields come each from another reference row, drawn independently.
+def random_record(bundle: Bundle, rng: np.random.Generator) -> dict[str, Value]:
+    """Return a record whose fields are drawn independently, each from another reference row.
 
-    A field that the model sees only through derived ones is not in the reference: a category is drawn from the
-    declared ones, a number is the declared example.
+    A field that the model sees only through derived ones is not in the reference: a category is drawn from the declared
+    ones, a number is the declared example.
     """
     columns = {c.name: (i, c) for i, c in enumerate(bundle.encoder.columns)}
     record: dict[str, Value] = {}
     for feature in bundle.features:
         if feature.name in columns:
             place, column = columns[feature.name]
-            record[feature.name] = _drawn_value(feature, column, bundle.reference.rows[:, place], rng)
+            record[feature.name] = _random_value(feature, column, bundle.reference.rows[:, place], rng)
         elif feature.kind == "category":
             record[feature.name] = feature.categories[int(rng.integers(len(feature.categories)))]
         else:
-            record[feature.name] = declared_value(feature)
+            record[feature.name] = example_value(feature)
     return {f.name: record[f.name] for f in bundle.features if f.required or record[f.name] is not None}
 
 
-def _drawn_value(
+def _random_value(
     feature: Feature, column: Column, seen: np.ndarray[Any, np.dtype[np.float32]], rng: np.random.Generator
 ) -> Value:
     values = seen if feature.nullable else seen[~np.isnan(seen)]
     if not len(values):
-        return declared_value(feature)
+        return example_value(feature)
     value = values[int(rng.integers(len(values)))]
     if np.isnan(value):
         return None

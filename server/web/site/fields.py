@@ -10,7 +10,7 @@ import orjson
 
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.usecase import Feature, Value
-from server.web.site.examples import declared_value
+from server.web.site.examples import example_value
 
 USUAL = (0.05, 0.95)  # the quantiles of the reference between which a value is usual
 
@@ -46,7 +46,7 @@ def fields(bundle: Bundle) -> list[Field]:
 def field(feature: Feature, usual: str = "") -> Field:
     """Return the field of `feature`; an optional one starts empty, so that the answer is to what one sees."""
     coded = feature.categories or (tuple(feature.labels) if feature.labels else ())
-    example = declared_value(feature)
+    example = example_value(feature)
     shown = f"{example:.15g}" if isinstance(example, float) else f"{example}"
     return Field(
         name=feature.name,

@@ -7,7 +7,7 @@ from typing import Any
 from scorehouse.serving.serving import Model
 from scorehouse.settings import Settings
 from server.web.api.problems import PROBLEM_TYPE
-from server.web.site.examples import declared
+from server.web.site.examples import example_record
 from server.web.site.schemas import ref, schemas
 
 Json = dict[str, Any]
@@ -43,9 +43,9 @@ def openapi(model: Model, settings: Settings) -> Json:
 
 
 def _scoring(model: Model) -> Json:
-    example = declared(model.bundle.features)
+    example = example_record(model.bundle.features)
     columns = {name: [value] for name, value in example.items()}
-    many = {"summary": "Several records", "value": [example, declared(model.bundle.features, optional=True)]}
+    many = {"summary": "Several records", "value": [example, example_record(model.bundle.features, optional=True)]}
     outcome = {"prediction_id": "0" * 32, "outcome": {"binary": 1, "amount": 316.5, "ordinal": 6}[_task(model)]}
     return {
         "/predict": _post(
@@ -82,7 +82,11 @@ def _pages() -> Json:
         "/": ("A form to try the model", html, True),
         "/docs": ("The readable documentation", html, True),
         "/openapi.json": ("This document", _json({"type": "object"}), False),
-        "/example": ("A random record, each field drawn from another reference row", _json(ref("Record")), False),
+        "/example": (
+            "A random record, each field drawn from another reference row",
+            _json(ref("Record")),
+            False,
+        ),
     }
     return {path: _get(path, *what) for path, what in about.items()}
 

@@ -18,7 +18,7 @@ from scorehouse.usecase import load_use_case
 from server.web.api.answers import json_response, serving_model
 from server.web.api.bodies import parse, read_body
 from server.web.site.card import card, percent
-from server.web.site.examples import declared, drawn
+from server.web.site.examples import example_record, random_record
 from server.web.site.explain import Explainer
 from server.web.site.fields import fields
 from server.web.site.openapi import openapi
@@ -54,7 +54,7 @@ def add_pages(
 
     @site.get("/example")
     def example() -> Response:
-        answer = json_response(drawn(serving_model(serving).bundle, rng))
+        answer = json_response(random_record(serving_model(serving).bundle, rng))
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -83,7 +83,7 @@ def _form(model: Model, derived: dict[str, list[str]]) -> Response:
 
 def _docs(model: Model, settings: Settings) -> Response:
     features, made = model.bundle.features, model.bundle.manifest
-    example = declared(features)
+    example = example_record(features)
     wrong = {**example, features[0].name: "plenty", features[-1].name[:-1] + "?": 1}
     refused = model.scorer.schema.check(wrong)
     answered = {

@@ -7,7 +7,7 @@ from typing import Any
 from scorehouse.serving.serving import Model
 from scorehouse.settings import Settings
 from scorehouse.usecase import Task
-from server.web.site.examples import declared
+from server.web.site.examples import example_record
 from server.web.site.explain import AS_ANSWERED
 
 Json = dict[str, Any]
@@ -37,7 +37,7 @@ def schemas(model: Model, settings: Settings) -> Json:
     record = {
         **model.scorer.schema.json_schema(),
         "description": made.about,
-        "examples": [declared(model.bundle.features), declared(model.bundle.features, optional=True)],
+        "examples": [example_record(model.bundle.features), example_record(model.bundle.features, optional=True)],
     }
     return {
         "Record": record,

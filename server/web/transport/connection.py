@@ -24,7 +24,7 @@ SECONDS_IDLE = 75.0  # between requests: longer than proxies keep a connection, 
 LOOK = 15.0  # seconds from one look at a connection's times to the next
 
 
-class Door(Protocol):
+class Handler(Protocol):
     """Whoever answers the requests."""
 
     max_body_bytes: int
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         _loop: object = None,
     ):
         """Begin with nothing read."""
-        self._door: Door = config.loaded_app
+        self._door: Handler = config.loaded_app
         self._loop, self._open = asyncio.get_running_loop(), server_state.connections
         self._answering: Request | None = None
         self._waiting: deque[Request] = deque()  # a client may send the next before it has the answer

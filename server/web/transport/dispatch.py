@@ -13,7 +13,7 @@ import httptools
 from server.web.api.problems import PROBLEM_TYPE, Problem
 from server.web.transport import wsgi
 from server.web.transport.connection import Connection
-from server.web.transport.microbatch import Singles
+from server.web.transport.microbatch import MicroBatcher
 from server.web.transport.wsgi import Request, head
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ _JSON = b"application/json"
 LONG = 16 * 1024  # bytes of a body that takes milliseconds to answer: others are not kept waiting for it
 
 
-class Door:
+class Dispatcher:
     """Answers what the connections of one process bring.
 
     Every connection that has a request ready is read before the loop turns to what `take` has put off. So under load
     the single records of many clients are answered together, for much less than one by one; alone, at once.
     """
 
-    def __init__(self, app: WSGIApplication, singles: Singles, max_body_bytes: int, threads: int):
+    def __init__(self, app: WSGIApplication, singles: MicroBatcher, max_body_bytes: int, threads: int):
         """Answer single records by `singles`, and everything else by `app`."""
         self._app, self._singles, self.max_body_bytes = app, singles, max_body_bytes
         self._threads = ThreadPoolExecutor(threads, "long-body")
-        self._lot: list[tuple[Connection, Request]] = []
+        self._batch: list[tuple[Connection, Request]] = []
 
     def take(self, connection: Connection, request: Request) -> None:
         """Answer `request`, now or later, by `connection.send`."""
@@ -44,17 +44,17 @@ class Door:
             answer = self._threads.submit(self._answer, request)
             answer.add_done_callback(lambda done: loop.call_soon_threadsafe(connection.send, done.result()))
         elif request.target == b"/predict" and request.method == b"POST" and _is_plain(request):
-            if not self._lot:
-                asyncio.get_running_loop().call_soon(self._answer_lot)
-            self._lot.append((connection, request))
+            if not self._batch:
+                asyncio.get_running_loop().call_soon(self._answer_batch)
+            self._batch.append((connection, request))
         else:
             self._answer_now(connection, request)
 
     def _answer_now(self, connection: Connection, request: Request) -> None:
         connection.send(self._answer(request))
 
-    def _answer_lot(self) -> None:
-        lot, self._lot = self._lot, []
+    def _answer_batch(self) -> None:
+        lot, self._batch = self._batch, []
         answers = self._singles.answers([request for _, request in lot])
         start = head(HTTPStatus.OK, [("Content-Type", "application/json")], keep_alive=True)[:-2]
         for (connection, request), answer in zip(lot, answers, strict=True):

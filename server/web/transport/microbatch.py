@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 ROUTE = "/predict"
 
 
-class Singles:
+class MicroBatcher:
     """Answers what can be answered; what cannot is neither counted nor written down, and left to the route in Flask."""
 
     def __init__(self, serving: Serving):
@@ -33,7 +33,7 @@ class Singles:
         """Return the answer to each request, journalled, or None where it cannot be scored."""
         records = [_record(request) for request in requests]
         try:
-            answers = self._serving.answer_good(records)
+            answers = self._serving.answer_valid(records)
         except (NotServing, JournalError):
             return [None] * len(requests)
         except Exception:

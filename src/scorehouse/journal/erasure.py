@@ -31,7 +31,7 @@ def erase(folder: Path, store: Store, customer_id: str) -> Erased:
     Raises:
         StoreUnavailable: do it again later; until then part of it may still be stored.
     """
-    with unmoved(folder):
+    with hold_journal(folder):
         found = {path: _lines(path) for path in segments(folder)}
         known = set(store.ids_of_customer(customer_id))
         ids = known | {
@@ -46,7 +46,7 @@ def erase(folder: Path, store: Store, customer_id: str) -> Erased:
 
 
 @contextmanager
-def unmoved(folder: Path) -> Iterator[None]:
+def hold_journal(folder: Path) -> Iterator[None]:
     """Hold the journal's lines where they are: what is in the journal is not on its way to the store meanwhile."""
     with (folder / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

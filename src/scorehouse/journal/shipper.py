@@ -18,7 +18,7 @@ import orjson
 
 from scorehouse import metrics
 from scorehouse.errors import AlreadyRunning, StoreUnavailable
-from scorehouse.journal.erasure import ERASED, unmoved
+from scorehouse.journal.erasure import ERASED, hold_journal
 from scorehouse.journal.journal import Segment, segments
 from scorehouse.stores.retention import Retention
 from scorehouse.stores.store import Document, Store
@@ -85,7 +85,7 @@ class Shipper:
         """Ship up to where the segment ends now, lest a busy door keeps the shipper from all others."""
         end, count = segment.path.stat().st_size, 0
         while segment.offset < end:
-            with unmoved(self._folder):
+            with hold_journal(self._folder):
                 lines, offset = segment.read()
                 if not lines:
                     break

@@ -14,7 +14,7 @@ from scorehouse.scoring.field_schema import annotation, envelope
 from scorehouse.scoring.nearest import KnownNames
 from scorehouse.usecase import Feature
 
-ENVELOPE = tuple(envelope())
+ID_FIELDS = tuple(envelope())
 MOST_UNKNOWN = 20  # unknown fields that one record's errors name: a body full of them must not cost seconds
 
 
@@ -53,7 +53,7 @@ class RecordSchema:
         self.features = {f.name: f for f in features}
         self._adapter = _adapter(tuple(self.features.values()))
         self._validate = self._adapter.validator.validate_python
-        self._known = KnownNames([*self.features, *ENVELOPE])
+        self._known = KnownNames([*self.features, *ID_FIELDS])
 
     def check(self, record: object) -> dict[str, Any] | Rejected:
         """Return the record with its numbers as floats, or every reason why it cannot be scored."""

@@ -9,7 +9,7 @@ from threading import Event, Thread
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
-from scorehouse.polling import keep_looking
+from scorehouse.polling import POLL_SECONDS, poll_in_thread
 from scorehouse.registry.client import SERVING, Version
 from scorehouse.serving.serving import Model, Serving
 from scorehouse.usecase import UseCase
@@ -29,14 +29,14 @@ class Deployment:
     """Keeps one door's model at what `wanted` names: a run id (fixed) or an alias of the registry (followed)."""
 
     def __init__(self, use_case: UseCase, serving: Serving, cache: BundleCache, wanted: str = SERVING):
-        """Load nothing yet: `look` does."""
+        """Load nothing yet: `poll` does."""
         self._use_case, self._serving, self._cache = use_case, serving, cache
         self._wanted = wanted or SERVING
         self._labels = (use_case.name, serving.door)
         self._failed: tuple[Version, str] | None = None
         self.status = Status()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Ask once what is wanted, and serve it if it differs and passes every check; else serve what served last."""
         try:
             self._swap_to(self._cache.ask(self._use_case.name, self._wanted))
@@ -47,9 +47,9 @@ class Deployment:
             self._serve_last()
             self._say("answers", str(error))
 
-    def follow(self, stop: Event) -> Thread:
-        """Look now and every two seconds in a thread of its own until `stop` is set."""
-        return keep_looking(self.look, "the model that is wanted", stop)
+    def follow(self, stop: Event, seconds: float = POLL_SECONDS) -> Thread:
+        """Poll now, and every `seconds`, in a thread of its own until `stop` is set."""
+        return poll_in_thread(self.poll, "following the registry", stop, seconds)
 
     def _serve_last(self) -> str | None:
         """Where nothing serves yet, serve what did before the restart, or return why not: no outage for a refusal."""

@@ -16,7 +16,7 @@ from scorehouse import metrics
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.errors import JournalError, ScorehouseError
 from scorehouse.journal.journal import PredictionLog
-from scorehouse.scoring.schema import ENVELOPE, Rejected
+from scorehouse.scoring.schema import ID_FIELDS, Rejected
 from scorehouse.scoring.scorer import Prediction, Scorer
 from scorehouse.serving.rejections import Rejections
 
@@ -98,7 +98,7 @@ class Serving:
         self._predicted.inc(predicted)
         return answers
 
-    def answer_good(self, records: Sequence[Any]) -> list[Answer | None]:
+    def answer_valid(self, records: Sequence[Any]) -> list[Answer | None]:
         """Return each record's answer, journalled; None for what cannot be scored: `answer` says why, and counts it.
 
         Raises:
@@ -155,9 +155,9 @@ class Serving:
     def _line(self, id_: str, run_id: str, now: datetime, record: Mapping[str, Any], prediction: Prediction) -> bytes:
         """One prediction's line of the journal: a document as the store keeps it."""
         customer_id = None
-        if not record.keys().isdisjoint(ENVELOPE):
+        if not record.keys().isdisjoint(ID_FIELDS):
             customer_id = record.get("customer_id")
-            record = {k: v for k, v in record.items() if k not in ENVELOPE}
+            record = {k: v for k, v in record.items() if k not in ID_FIELDS}
         return orjson.dumps(
             {
                 "kind": "prediction",

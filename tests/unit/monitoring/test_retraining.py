@@ -52,20 +52,20 @@ def house() -> House:
 
 
 def test_drift_starts_a_training_and_says_why(house: House) -> None:
-    assert house.retraining.look() == "id"
+    assert house.retraining.poll() == "id"
     assert house.prefect.started == [(NOON, "drift in card, limit")]
 
 
 def test_without_drift_nothing_is_started(house: House) -> None:
     house.columns = ()
-    assert house.retraining.look() is None
+    assert house.retraining.poll() is None
     assert house.prefect.started == []
 
 
 def test_drift_that_lasts_starts_one_training_per_cool_down_even_across_restarts(house: House) -> None:
     for hours in range(49):
         retraining = house.restarted() if hours % 5 == 0 else house.retraining
-        retraining.look()
+        retraining.poll()
         house.later(timedelta(hours=1))
     assert [at for at, _ in house.prefect.started] == [NOON, NOON + DAY, NOON + 2 * DAY]
 
@@ -73,6 +73,6 @@ def test_drift_that_lasts_starts_one_training_per_cool_down_even_across_restarts
 def test_while_prefect_is_away_nothing_is_lost(house: House) -> None:
     house.prefect.away = True
     with pytest.raises(requests.ConnectionError):
-        house.retraining.look()
+        house.retraining.poll()
     house.prefect.away = False
-    assert house.retraining.look() == "id"
+    assert house.retraining.poll() == "id"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
-from reporting.compared import Compared, compare, slices
+from reporting.compared import Comparison, compare, slices
 from reporting.document import headline, notices
 from scorehouse.stores.store import Answered, Document
 from tests.unit.monitoring.house import NOON, RUN, USE_CASE, bundle, documents, records
@@ -14,7 +14,7 @@ from tests.unit.monitoring.house import NOON, RUN, USE_CASE, bundle, documents, 
 BUNDLE = bundle()
 
 
-def compared(documents: Sequence[Document]) -> Compared:
+def compared(documents: Sequence[Document]) -> Comparison:
     found = compare(documents, BUNDLE, USE_CASE)
     assert found is not None
     return found

@@ -7,7 +7,7 @@ import random
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from scorehouse.metrics import LotHistogram
+from scorehouse.metrics import BatchHistogram
 
 BOUNDS = (0.001, 0.01, 0.1, 1.0)
 
@@ -17,11 +17,11 @@ BOUNDS = (0.001, 0.01, 0.1, 1.0)
 )
 def test_a_lot_is_counted_as_its_values_one_by_one(amounts: list[float]) -> None:
     told = []
-    for kind in (LotHistogram, Histogram):
+    for kind in (BatchHistogram, Histogram):
         registry = CollectorRegistry()
         seconds = kind("seconds", "How long it took", ["route"], buckets=BOUNDS, registry=registry).labels("/predict")
         seconds.observe(0.02)
-        if isinstance(seconds, LotHistogram):
+        if isinstance(seconds, BatchHistogram):
             seconds.observe_all(amounts)
         else:
             for amount in sorted(amounts):

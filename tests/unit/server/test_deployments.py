@@ -54,9 +54,9 @@ class Doors:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **said: list[dict[str, Any]]):
         self.said, self.now = said, 0.0
-        monkeypatch.setattr(doors, "look", self.look)
+        monkeypatch.setattr(doors, "ask", self.ask)
 
-    def look(self, door: str) -> dict[str, Any]:
+    def ask(self, door: str) -> dict[str, Any]:
         return self.said[door].pop(0) if len(self.said[door]) > 1 else self.said[door][0]
 
     def sleep(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_orchestration.promotion.comparison import Judged, Promotion, Verdict, decide
+from model_orchestration.promotion.comparison import Candidate, Promotion, Verdict, decide
 from model_orchestration.promotion.report import reason, report
 from model_orchestration.tables.training_table import TEST, sides
 from scorehouse.bundles.cache import BundleCache
@@ -21,11 +21,11 @@ from tests.unit.toy import Toy
 A, B, C = (Version(str(i + 1), letter * 32, None) for i, letter in enumerate("abc"))
 
 
-def judged(version: Version, kappa: float) -> Judged:
-    return Judged(version, np.empty(0), {"kappa": kappa})
+def judged(version: Version, kappa: float) -> Candidate:
+    return Candidate(version, np.empty(0), {"kappa": kappa})
 
 
-def verdict(challenger: Judged, **holders: Judged | None) -> Verdict:
+def verdict(challenger: Candidate, **holders: Candidate | None) -> Verdict:
     return Verdict("kappa", 100, challenger, holders, decide("kappa", challenger, holders), 0.9)
 
 
@@ -50,12 +50,12 @@ def test_who_is_not_better_gets_nothing_and_equal_is_not_better() -> None:
 
 def test_the_first_model_takes_the_best_alias_and_so_does_one_whose_champion_cannot_answer() -> None:
     assert verdict(judged(C, 0.1), production=None, staging=None).moves == [("production", C)]
-    broken = Judged(A, problem="it is damaged")
+    broken = Candidate(A, problem="it is damaged")
     assert verdict(judged(C, 0.1), production=broken).moves == [("production", C)]
 
 
 def test_lower_is_better_where_the_metric_is_a_loss() -> None:
-    loss = [Judged(v, np.empty(0), {"log_loss": x}) for v, x in ((C, 0.2), (A, 0.3))]
+    loss = [Candidate(v, np.empty(0), {"log_loss": x}) for v, x in ((C, 0.2), (A, 0.3))]
     assert decide("log_loss", loss[0], {"production": loss[1]}) == "production"
 
 
@@ -160,6 +160,6 @@ def test_the_report_says_first_what_to_do_and_then_every_figure_side_by_side() -
 
 def test_the_reason_is_one_line_whoever_holds_the_alias() -> None:
     assert reason(verdict(judged(C, 0.8), production=None)) == "kappa 0.8 on 100 held-out rows, the first production"
-    broken = Judged(A, problem="it is damaged")
+    broken = Candidate(A, problem="it is damaged")
     assert reason(verdict(judged(C, 0.8), production=broken)).endswith("production cannot be compared: it is damaged")
     assert reason(verdict(judged(A, 0.8), production=judged(A, 0.8))).startswith("it is production already")

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from scorehouse import metrics
-from scorehouse.journal.erasure import Erased, erase, unmoved
+from scorehouse.journal.erasure import Erased, erase, hold_journal
 from scorehouse.journal.journal import Journal, segments
 from scorehouse.journal.shipper import Shipper
 from scorehouse.stores.sqlite_store import SqliteStore
@@ -119,7 +119,7 @@ def test_an_erasure_waits_until_what_the_shipper_has_read_is_stored(
     folder: Path, journal: Journal, store: SqliteStore
 ) -> None:
     thread = Thread(target=erase, args=(folder, SqliteStore(store._path), "7"))
-    with unmoved(folder):  # as the shipper does from its reading to its storing
+    with hold_journal(folder):  # as the shipper does from its reading to its storing
         thread.start()
         thread.join(0.05)
         assert thread.is_alive()

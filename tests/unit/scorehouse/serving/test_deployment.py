@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from scorehouse import metrics
-from scorehouse import polling as looking
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
 from scorehouse.journal.journal import Journal
@@ -60,12 +59,12 @@ def served(serving: Serving) -> str | None:
 
 def test_what_the_registry_names_is_served_and_a_move_is_followed(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
-    deployment.look()
+    deployment.poll()
     assert served(serving) == RUN_ID
-    deployment.look()
+    deployment.poll()
     assert cache.loads == 1
     cache.says = OTHER
-    deployment.look()
+    deployment.poll()
     assert served(serving) == OTHER_RUN_ID
     labels = ("churn", "http")
     assert metrics.MODEL_INFO.labels(*labels, RUN_ID)._value.get() == 0
@@ -74,69 +73,69 @@ def test_what_the_registry_names_is_served_and_a_move_is_followed(cache: FakeCac
 
 def test_a_refused_bundle_is_told_and_fetched_once_while_the_old_one_serves(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
-    deployment.look()
+    deployment.poll()
     cache.says, cache.faults = OTHER, {OTHER: BundleError("it is damaged")}
     for _ in range(5):
-        deployment.look()
+        deployment.poll()
     assert served(serving) == RUN_ID
     assert (deployment.status.registry, deployment.status.refused) == ("answers", "it is damaged")
     assert cache.loads == 2
     assert metrics.MODEL_REFUSED.labels("churn", "http")._value.get() == 1
     cache.says = ONE
-    deployment.look()
+    deployment.poll()
     assert deployment.status.refused is None
     assert metrics.MODEL_REFUSED.labels("churn", "http")._value.get() == 0
 
 
 def test_a_refused_deployment_is_no_outage_after_a_restart(cache: FakeCache, tmp_path: Path) -> None:
-    door(cache, tmp_path)[0].look()
+    door(cache, tmp_path)[0].poll()
     cache.says, cache.faults = OTHER, {OTHER: BundleError("it is damaged")}
     deployment, serving = door(cache, tmp_path)
-    deployment.look()
+    deployment.poll()
     assert served(serving) == RUN_ID
     assert deployment.status.refused == "it is damaged"
 
 
 def test_a_refused_version_is_never_what_a_restart_without_mlflow_serves(cache: FakeCache, tmp_path: Path) -> None:
     first, _ = door(cache, tmp_path)
-    first.look()
+    first.poll()
     cache.says, cache.faults = OTHER, {OTHER: BundleError("it is damaged")}
-    first.look()
+    first.poll()
     cache.fault = RegistryUnavailable("MLflow is down")
     deployment, serving = door(cache, tmp_path)
-    deployment.look()
+    deployment.poll()
     assert served(serving) == RUN_ID
 
 
 def test_while_the_registry_is_down_the_model_serves_on(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
-    deployment.look()
+    deployment.poll()
     cache.fault = RegistryUnavailable("MLflow is down")
-    deployment.look()
+    deployment.poll()
     assert served(serving) == RUN_ID
     assert deployment.status.registry == "MLflow is down"
     assert metrics.REGISTRY_UP.labels("http")._value.get() == 0
     cache.fault = None
-    deployment.look()
+    deployment.poll()
     assert deployment.status.registry == "answers"
 
 
 def test_a_door_restarts_from_its_cache_while_the_registry_is_down_and_says_so(
     cache: FakeCache, tmp_path: Path
 ) -> None:
-    door(cache, tmp_path)[0].look()
+    door(cache, tmp_path)[0].poll()
     cache.fault = RegistryUnavailable("MLflow is down")
     deployment, serving = door(cache, tmp_path)
-    deployment.look()
+    deployment.poll()
     assert served(serving) == RUN_ID
     assert (deployment.status.registry, deployment.status.refused) == ("MLflow is down", None)
 
 
 def test_a_cache_that_is_damaged_while_the_registry_is_down_is_told(cache: FakeCache, tmp_path: Path) -> None:
-    door(cache, tmp_path)[0].look()
+    door(cache, tmp_path)[0].poll()
     cache.fault, cache.faults = RegistryUnavailable("MLflow is down"), {ONE: BundleError("it is damaged")}
     deployment, serving = door(cache, tmp_path)
-    deployment.look()
+    deployment.poll()
     assert serving.model is None
     assert (deployment.status.registry, deployment.status.refused) == ("MLflow is down", "it is damaged")
 
@@ -144,12 +143,12 @@ def test_a_cache_that_is_damaged_while_the_registry_is_down_is_told(cache: FakeC
 def test_a_registry_that_was_never_there_leaves_the_door_waiting(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
     cache.fault = RegistryUnavailable("MLflow is down")
-    deployment.look()
+    deployment.poll()
     assert serving.model is None
     assert deployment.status.registry == "MLflow is down"
     assert metrics.REGISTRY_UP.labels("http")._value.get() == 0
     cache.fault = None
-    deployment.look()
+    deployment.poll()
     assert served(serving) == RUN_ID
     assert metrics.REGISTRY_UP.labels("http")._value.get() == 1
 
@@ -157,7 +156,7 @@ def test_a_registry_that_was_never_there_leaves_the_door_waiting(cache: FakeCach
 def test_an_alias_that_is_not_set_yet_is_told(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
     cache.fault = RunNotFound("no alias serving")
-    deployment.look()
+    deployment.poll()
     assert serving.model is None and deployment.status.refused == "no alias serving"
     assert metrics.MODEL_REFUSED.labels("churn", "http")._value.get() == 0  # a stack that is new calls nobody at night
 
@@ -165,10 +164,10 @@ def test_an_alias_that_is_not_set_yet_is_told(cache: FakeCache, tmp_path: Path) 
 def test_a_disk_that_is_full_for_a_while_refuses_nothing_for_good(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
     cache.faults = {ONE: CacheUnavailable("the disk is full")}
-    deployment.look()
+    deployment.poll()
     assert serving.model is None
     cache.faults = {}
-    deployment.look()
+    deployment.poll()
     assert served(serving) == RUN_ID
 
 
@@ -177,21 +176,18 @@ def test_another_version_of_the_code_refuses_the_bundle(cache: FakeCache, tmp_pa
 
     serving = Serving("churn", "http", Journal(tmp_path / "journal", "http"))
     deployment = Deployment(replace(cache.toy.use_case, version=2), serving, cache)
-    deployment.look()
+    deployment.poll()
     assert serving.model is None
     assert deployment.status.refused and "version 1 of churn, this code is version 2" in deployment.status.refused
 
 
-def test_following_looks_at_once_and_what_nobody_foresaw_does_not_end_it(
-    cache: FakeCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(looking, "EVERY_SECONDS", 0.001)
+def test_following_polls_at_once_and_an_unforeseen_error_does_not_end_it(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
     cache.fault = ValueError("nobody foresaw this")
     stop, failed = Event(), Event()
-    real = deployment.look
+    real = deployment.poll
 
-    def look() -> None:
+    def poll() -> None:
         try:
             real()
         except ValueError:
@@ -201,8 +197,8 @@ def test_following_looks_at_once_and_what_nobody_foresaw_does_not_end_it(
         if serving.model is not None:
             stop.set()
 
-    deployment.look = look  # type: ignore[method-assign]
-    thread = deployment.follow(stop)
+    deployment.poll = poll  # type: ignore[method-assign]
+    thread = deployment.follow(stop, seconds=0.001)
     thread.join(10)
     assert failed.is_set() and not thread.is_alive()
     assert served(serving) == RUN_ID

@@ -81,14 +81,14 @@ def test_all_or_none_journals_no_prediction_that_nobody_was_told(serving: Servin
 
 
 def test_what_can_be_answered_is_and_the_rest_leaves_no_trace(serving: Serving, tmp_path: Path) -> None:
-    answers = serving.answer_good([{"x": 1}, {"y": 1}, None, {"x": 2, "prediction_id": "mine"}])
+    answers = serving.answer_valid([{"x": 1}, {"y": 1}, None, {"x": 2, "prediction_id": "mine"}])
     assert answers == [
         {"chance": 2.0, "model_run_id": "run-1", "prediction_id": "id-0"}, None, None,
         {"chance": 4.0, "model_run_id": "run-1", "prediction_id": "mine"},
     ]  # fmt: skip
     assert [p["prediction_id"] for p in journalled(tmp_path)] == ["id-0", "mine"]
     assert journalled(tmp_path, "rejected") == []
-    assert serving.answer_good([{"y": 1}]) == [None]
+    assert serving.answer_valid([{"y": 1}]) == [None]
 
 
 def test_without_a_model_nothing_is_answered(serving: Serving, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scorehouse.errors import StoreUnavailable
-from scorehouse.stores import sqlite_store as sqlite_store
+from scorehouse.stores import sqlite_store
 from scorehouse.stores.sqlite_store import SqliteStore
 
 

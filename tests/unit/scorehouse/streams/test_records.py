@@ -20,7 +20,7 @@ from scorehouse.streams.records import MOST_ORIGINAL_BYTES, MOST_REASON, Scored,
 from scorehouse.usecase import Envelope
 from tests.unit.server.stream.fakes import FEATURES, model
 
-ENVELOPE = Envelope(features="wine_features", answer="wine_quality")
+ID_FIELDS = Envelope(features="wine_features", answer="wine_quality")
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_without_model_or_journal_nothing_is_published(serving: Serving, monkeyp
 
 
 def test_a_wrapped_record_is_answered_wrapped_under_its_customer(serving: Serving) -> None:
-    found = scored(serving, {"wine_features": {"x": 3}, "customer_id": 123}, envelope=ENVELOPE)
+    found = scored(serving, {"wine_features": {"x": 3}, "customer_id": 123}, envelope=ID_FIELDS)
     assert values(found.results) == [
         {"model": "wine", "version": "run-1", "prediction": {"wine_quality": 6.0, "customer_id": 123}}
     ]
@@ -137,7 +137,7 @@ def test_a_wrapped_record_is_answered_wrapped_under_its_customer(serving: Servin
 
 
 def test_a_wrapped_record_that_brings_an_id_gets_it_back(serving: Serving) -> None:
-    found = scored(serving, {"wine_features": {"x": 3}, "prediction_id": "mine"}, envelope=ENVELOPE)
+    found = scored(serving, {"wine_features": {"x": 3}, "prediction_id": "mine"}, envelope=ID_FIELDS)
     (answer,) = values(found.results)
     assert answer["prediction_id"] == "mine"
     assert answer["prediction"] == {"wine_quality": 6.0, "customer_id": None}
@@ -145,7 +145,7 @@ def test_a_wrapped_record_that_brings_an_id_gets_it_back(serving: Serving) -> No
 
 
 def test_plain_records_are_taken_beside_wrapped_ones(serving: Serving) -> None:
-    found = scored(serving, {"x": 3}, {"wine_features": {"x": 3}, "customer_id": "c"}, envelope=ENVELOPE)
+    found = scored(serving, {"x": 3}, {"wine_features": {"x": 3}, "customer_id": "c"}, envelope=ID_FIELDS)
     assert [sorted(a) for a in values(found.results)] == [
         ["chance", "model_run_id", "prediction_id"],
         ["model", "prediction", "version"],
@@ -161,7 +161,7 @@ def test_plain_records_are_taken_beside_wrapped_ones(serving: Serving) -> None:
     ],
 )
 def test_a_wrapped_record_is_checked_like_any_other(serving: Serving, wrapped: Any, reason: str) -> None:
-    found = scored(serving, wrapped, envelope=ENVELOPE)
+    found = scored(serving, wrapped, envelope=ID_FIELDS)
     assert values(found.errors)[0]["reason"] == reason
 
 

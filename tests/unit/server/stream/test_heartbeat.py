@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from server.stream import heartbeat as pulse
-from server.stream.heartbeat import MOST_SILENCE, Pulse, silence
+from server.stream.heartbeat import MOST_SILENCE, Heartbeat, silence
 from tests.unit.server.stream.fakes import Clock
 
 
 def test_a_pause_beats_the_heart_at_most_once_a_second(tmp_path: Path) -> None:
     clock, heartbeat = Clock(), tmp_path / "predictions.alive"
-    one = Pulse(heartbeat, clock)
+    one = Heartbeat(heartbeat, clock)
     assert not one.pause(0)
     heartbeat.unlink()
     clock.now += 0.9
@@ -25,7 +25,7 @@ def test_a_pause_beats_the_heart_at_most_once_a_second(tmp_path: Path) -> None:
 
 
 def test_a_stop_ends_every_pause(tmp_path: Path) -> None:
-    one = Pulse(tmp_path / "predictions.alive")
+    one = Heartbeat(tmp_path / "predictions.alive")
     one.stop()
     assert one.pause(60)
 
@@ -33,7 +33,7 @@ def test_a_stop_ends_every_pause(tmp_path: Path) -> None:
 def test_silence_is_counted_from_the_last_beat(tmp_path: Path) -> None:
     heartbeat = tmp_path / "predictions.alive"
     assert silence(heartbeat) == float("inf")
-    Pulse(heartbeat).pause(0)
+    Heartbeat(heartbeat).pause(0)
     beaten = heartbeat.stat().st_mtime
     assert silence(heartbeat, lambda: beaten + 30) == 30
 
@@ -46,7 +46,7 @@ def test_the_health_check_of_a_container_fails_once_there_is_no_heartbeat(
     (tmp_path / "stream").mkdir()
     with pytest.raises(SystemExit, match=r"wines\.alive: no heartbeat"):
         pulse.main()
-    Pulse(tmp_path / "stream" / "wines.alive").pause(0)
+    Heartbeat(tmp_path / "stream" / "wines.alive").pause(0)
     pulse.main()
     monkeypatch.setattr(pulse, "MOST_SILENCE", -MOST_SILENCE)
     with pytest.raises(SystemExit, match="no heartbeat for 0 s"):

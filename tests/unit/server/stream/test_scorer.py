@@ -17,7 +17,7 @@ from scorehouse.serving.serving import Serving
 from scorehouse.streams.publisher import GaveUp, Publisher
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints, Position, StreamId
-from server.stream.heartbeat import Pulse
+from server.stream.heartbeat import Heartbeat
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
 from server.stream.source import Source
@@ -26,7 +26,7 @@ from tests.unit.server.stream.fakes import Clock, FakeKinesis, FakeShard, model,
 STREAM = StreamId("predictions", "1.000")
 
 
-class Turns(Pulse):
+class Turns(Heartbeat):
     """A pulse that never waits: each pause moves the clock, and after so many of them says stop."""
 
     def __init__(self, folder: Path, clock: Clock, turns: int = 60):

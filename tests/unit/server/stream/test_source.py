@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from server.stream.checkpoints import Checkpoints, Position, StreamId
 from server.stream.shards import Shards
-from server.stream.source import IDLE_SECONDS, LIST_SECONDS, Page, Source
+from server.stream.source import IDLE_SECONDS, LIST_SECONDS, ShardBatch, Source
 from tests.unit.server.stream.fakes import Clock, FakeKinesis, FakeShard, refused
 
 
@@ -42,7 +42,7 @@ def made(kinesis: FakeKinesis, checkpoints: Checkpoints, clock: Clock) -> Source
     return Source(kinesis, "predictions", shards, clock, lambda: 0.0)
 
 
-def pages(source: Source, clock: Clock, turns: int = 20) -> list[Page]:
+def pages(source: Source, clock: Clock, turns: int = 20) -> list[ShardBatch]:
     """Read and finish pages for so many turns, a second apart."""
     found = []
     for _ in range(turns):
@@ -53,7 +53,7 @@ def pages(source: Source, clock: Clock, turns: int = 20) -> list[Page]:
     return found
 
 
-def values(found: list[Page]) -> list[tuple[str, bytes]]:
+def values(found: list[ShardBatch]) -> list[tuple[str, bytes]]:
     return [(page.shard.id, record["Data"]) for page in found for record in page.records]
 
 

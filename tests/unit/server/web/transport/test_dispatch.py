@@ -12,8 +12,8 @@ from prometheus_client import REGISTRY
 from werkzeug.wrappers import Request as Asked
 from werkzeug.wrappers import Response
 
-from server.web.transport.dispatch import LONG, Door
-from server.web.transport.microbatch import Singles
+from server.web.transport.dispatch import LONG, Dispatcher
+from server.web.transport.microbatch import MicroBatcher
 from server.web.transport.wsgi import Request
 
 Records = list[dict[str, Any]]
@@ -55,7 +55,7 @@ def told(asked: Asked) -> Response:
     return Response(f'["{asked.path}", {len(asked.get_data())}, {threading.get_ident()}]', 207)
 
 
-def ask(door: Door, *requests: Request, turns: int = 4) -> list[Caller]:
+def ask(door: Dispatcher, *requests: Request, turns: int = 4) -> list[Caller]:
     """Have the door take all requests in one turn of the loop; return who asked."""
 
     async def run() -> list[Caller]:
@@ -83,12 +83,12 @@ def counted() -> list[float]:
 
 
 @pytest.fixture
-def house(door: Any) -> Door:
-    return Door(told, Singles(door.serving), 2**20, 1)
+def house(door: Any) -> Dispatcher:
+    return Dispatcher(told, MicroBatcher(door.serving), 2**20, 1)
 
 
 def test_single_records_that_are_there_together_are_scored_together(
-    house: Door, door: Any, toy_records: Records, monkeypatch: pytest.MonkeyPatch
+    house: Dispatcher, door: Any, toy_records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lots, score = [], door.serving.model.scorer.score
     monkeypatch.setattr(
@@ -105,7 +105,7 @@ def test_single_records_that_are_there_together_are_scored_together(
 
 
 def test_what_is_no_good_record_is_left_to_the_application_and_costs_the_others_nothing(
-    house: Door, door: Any, toy_records: Records
+    house: Dispatcher, door: Any, toy_records: Records
 ) -> None:
     good, bad = toy_records[0], {**toy_records[1], "gender": "X"}
     bodies = [good, bad, toy_records[:3], b"{", b"7", b"null", b"", b'{"a":1,"a":1}', good]
@@ -119,7 +119,7 @@ def test_what_is_no_good_record_is_left_to_the_application_and_costs_the_others_
 
 @pytest.mark.parametrize("broken", ["model", "journal", "scorer"])
 def test_while_nothing_can_be_scored_or_written_the_application_says_why(
-    house: Door, door: Any, toy_records: Records, broken: str, monkeypatch: pytest.MonkeyPatch
+    house: Dispatcher, door: Any, toy_records: Records, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if broken == "model":
         door.serving.model = None
@@ -133,17 +133,17 @@ def test_while_nothing_can_be_scored_or_written_the_application_says_why(
 
 
 @pytest.mark.parametrize("media", [b"application/json; charset=utf-8", b"Application/JSON"])
-def test_every_usual_spelling_of_json_is_scored(house: Door, toy_records: Records, media: bytes) -> None:
+def test_every_usual_spelling_of_json_is_scored(house: Dispatcher, toy_records: Records, media: bytes) -> None:
     assert ask(house, request(toy_records[0], media=media))[0].status == 200
 
 
 @pytest.mark.parametrize("media", [b"", b"text/csv", b"application/jsonp"])
-def test_another_media_type_is_left_to_the_application(house: Door, toy_records: Records, media: bytes) -> None:
+def test_another_media_type_is_left_to_the_application(house: Dispatcher, toy_records: Records, media: bytes) -> None:
     assert ask(house, request(toy_records[0], media=media))[0].status == 207
 
 
 def test_a_long_body_is_answered_by_a_thread_and_the_others_do_not_wait_for_it(
-    house: Door, toy_records: Records
+    house: Dispatcher, toy_records: Records
 ) -> None:
     async def run() -> None:
         long, short, single = Caller(), Caller(), Caller()
@@ -162,7 +162,7 @@ def test_a_long_body_is_answered_by_a_thread_and_the_others_do_not_wait_for_it(
 
 
 @pytest.mark.parametrize("size", [2, LONG + 1])
-def test_a_fault_of_the_application_is_a_problem_without_its_innards(house: Door, size: int) -> None:
+def test_a_fault_of_the_application_is_a_problem_without_its_innards(house: Dispatcher, size: int) -> None:
     async def run() -> Caller:
         caller = Caller()
         house.take(caller, request(b"x" * size, b"/fault"))  # type: ignore[arg-type]
@@ -178,5 +178,5 @@ def test_a_fault_of_the_application_is_a_problem_without_its_innards(house: Door
 
 
 @pytest.mark.parametrize("target", [b"nowhere", b"http:///", b"//"])
-def test_a_target_that_is_no_url_is_a_problem(house: Door, target: bytes) -> None:
+def test_a_target_that_is_no_url_is_a_problem(house: Dispatcher, target: bytes) -> None:
     assert ask(house, request(b"{}", target))[0].status in {400, 207}
