@@ -20,8 +20,8 @@ from model_orchestration.training.bundling import write_bundle
 from scorehouse.bundles.bundle import MANIFEST, ONNX
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RegistryUnavailable, RunNotFound
+from scorehouse.registry import client as registries
 from scorehouse.registry.client import Registry
-from scorehouse.registry.client import client as registries
 from tests import servers
 from tests import toy as toys
 from tests.registered import USE_CASE, Mlflow

@@ -12,10 +12,10 @@ from pymongo import MongoClient
 
 from scorehouse.errors import StoreUnavailable
 from tests.toy import HOST
+from web_service.offers import mongo_store
 from web_service.offers.mongo_store import MongoStore
 from web_service.offers.sqlite_store import SqliteStore
 from web_service.offers.store import FREE_TRIES, Offer, Store, Tries, take_try
-from web_service.offers.store import mongo as mongo_store
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
