@@ -118,10 +118,10 @@ erase: .venv/.ready  ## remove a customer's predictions and outcomes for good: C
 reset_all: .venv/.ready  ## remove containers, volumes, images and secrets of the stack; asks first unless yes=1
 	@$(STACK) --yes "$(yes)" reset
 
-dashboards: .venv/.ready  ## make Grafana's dashboards anew from monitoring/grafana/pages
-	@$(BIN)/python -m monitoring.grafana.make
+dashboards: .venv/.ready  ## check the dashboards exported from Grafana against its types, and format them
+	@$(BIN)/python -m monitoring.grafana.format
 
-check-dashboards: .venv/.ready  ## whether every query of dashboards and rules finds data in PROMETHEUS (http://127.0.0.1:9091)
+check-dashboards: .venv/.ready  ## check that every query of dashboards and rules finds data in PROMETHEUS (http://127.0.0.1:9091)
 	@$(BIN)/python -m monitoring.check_dashboards $(PROMETHEUS)
 
 # --- tests -----------------------------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""Grafana's dashboards: pages/*.yml, of which `python -m monitoring.grafana.make` makes the JSON that Grafana reads."""
+"""Grafana's dashboards: exported JSON in dashboards/, and what checks and formats it."""
