@@ -1,12 +1,13 @@
 #!/bin/sh
-# Writes Alertmanager's configuration from the environment, which it cannot read itself, and starts it with the arguments
-# given: in Compose as the container's entrypoint, without Docker by hand. Receivers that are not named are left out.
+# Alertmanager cannot read its configuration from the environment: this script writes it, then starts Alertmanager with
+# the script's own arguments. Compose uses it as the container's entrypoint; without Docker, call it yourself.
+# A receiver without its variable is left out.
 #
-#   ALERT_WEBHOOK_URL    gets a POST for each group of alerts, firing and resolved
-#   ALERT_EMAIL_TO       gets a mail for the same; with it ALERT_SMTP_ADDRESS (host:port) and ALERT_EMAIL_FROM
-#   ALERT_SMTP_USER, ALERT_SMTP_PASSWORD    where the mail server asks for them; ALERT_SMTP_TLS=false where it has no TLS
-#   ALERT_GROUP_WAIT, ALERT_GROUP_INTERVAL, ALERT_REPEAT_INTERVAL    10s, 30s and 4h if not set
-#   ALERTMANAGER, ALERTMANAGER_CONFIG       the program, and where the configuration is written
+#   ALERT_WEBHOOK_URL    receives a POST for each group of alerts, firing and resolved
+#   ALERT_EMAIL_TO       receives a mail for the same; needs ALERT_SMTP_ADDRESS (host:port) and ALERT_EMAIL_FROM
+#   ALERT_SMTP_USER, ALERT_SMTP_PASSWORD    if the mail server asks for them; ALERT_SMTP_TLS=false if it has no TLS
+#   ALERT_GROUP_WAIT, ALERT_GROUP_INTERVAL, ALERT_REPEAT_INTERVAL    10s, 30s and 4h unless set
+#   ALERTMANAGER, ALERTMANAGER_CONFIG       the program to start, and the path of the configuration
 set -eu
 umask 077
 config=${ALERTMANAGER_CONFIG:-/tmp/alertmanager.yml}
@@ -32,7 +33,7 @@ YAML
     echo "      - {url: $(quoted "$ALERT_WEBHOOK_URL"), send_resolved: true}"
   fi
   if [ -n "${ALERT_EMAIL_TO:-}" ]; then
-    : "${ALERT_SMTP_ADDRESS:?ALERT_EMAIL_TO needs the mail server as host:port}" "${ALERT_EMAIL_FROM:?ALERT_EMAIL_TO needs a sender}"
+    : "${ALERT_SMTP_ADDRESS:?ALERT_EMAIL_TO needs the mail server as host:port: set ALERT_SMTP_ADDRESS}" "${ALERT_EMAIL_FROM:?ALERT_EMAIL_TO needs a sender: set ALERT_EMAIL_FROM}"
     echo "    email_configs:"
     echo "      - to: $(quoted "$ALERT_EMAIL_TO")"
     echo "        from: $(quoted "$ALERT_EMAIL_FROM")"

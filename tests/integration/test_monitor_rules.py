@@ -1,4 +1,4 @@
-"""Prometheus's configuration and rules, held by its own tools; and that no rule asks for what nobody exports."""
+"""Prometheus' own tools check its configuration and rules; rules ask only for metrics that the product exports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALERTS = ("alerts.yml", "flights.yml")
 
 
 def promtool(*arguments: str) -> str:
-    """What promtool says; fails where it finds a fault."""
+    """Return the output of promtool; fail if it finds a fault."""
     program = shutil.which("promtool")
     assert program, "promtool is missing: install Debian's package prometheus"
     done = subprocess.run([program, *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=120, check=False)
@@ -39,7 +39,7 @@ def test_the_configuration_is_valid(name: str) -> None:
     assert "valid prometheus config" in promtool("check", "config", name)
 
 
-def test_with_docker_and_without_the_same_is_scraped_by_other_addresses() -> None:
+def test_both_configurations_scrape_the_same_jobs_at_different_addresses() -> None:
     def without_targets(name: str) -> str:
         return re.sub(r'targets: \["[^:]+:', 'targets: ["host:', (FOLDER / name).read_text().partition("global:")[2])
 
@@ -51,14 +51,14 @@ def test_every_alert_goes_from_inactive_to_firing_and_back(name: str) -> None:
     promtool("test", "rules", f"tests/{name}")
     text = (FOLDER / "tests" / name).read_text()
     for rule in (rule for rule in rules(name) if "alert" in rule):
-        asked = re.findall(rf'alertname="{rule["alert"]}".*exp_samples: (\[.*\])\}}  # (\w+)', text)
-        said = {what for _, what in asked}
-        assert {"inactive", "firing", "cleared"} <= said, f"{rule['alert']} is only tested {said}"
-        assert all((samples == "[]") == (what != "firing") for samples, what in asked)
+        samples_and_states = re.findall(rf'alertname="{rule["alert"]}".*exp_samples: (\[.*\])\}}  # (\w+)', text)
+        states = {state for _, state in samples_and_states}
+        assert {"inactive", "firing", "cleared"} <= states, f"{rule['alert']} is only tested {states}"
+        assert all((samples == "[]") == (state != "firing") for samples, state in samples_and_states)
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_every_alert_says_what_is_wrong_and_how_bad_it_is(name: str) -> None:
+def test_every_alert_has_a_text_and_a_severity(name: str) -> None:
     for rule in (rule for rule in rules(name) if "alert" in rule):
         assert {"summary", "description"} <= rule["annotations"].keys(), rule["alert"]
         assert rule["labels"]["severity"] in {"info", "warning", "critical"}, rule["alert"]
@@ -92,14 +92,14 @@ def test_rules_ask_only_for_declared_metrics_and_recorded_series() -> None:
         ),
     ],
 )
-def test_alertmanagers_configuration_is_made_of_the_environment(
+def test_alertmanagers_configuration_is_written_from_the_environment(
     environ: dict[str, str], expected: list[str], tmp_path: Path
 ) -> None:
     amtool = shutil.which("amtool")
     assert amtool, "amtool is missing: install Debian's package prometheus-alertmanager"
     path = tmp_path / "alertmanager.yml"
-    given = {"PATH": "/usr/bin:/bin", "ALERTMANAGER": "true", "ALERTMANAGER_CONFIG": str(path), **environ}
-    subprocess.run([START], env=given, check=True, timeout=20)
+    variables = {"PATH": "/usr/bin:/bin", "ALERTMANAGER": "true", "ALERTMANAGER_CONFIG": str(path), **environ}
+    subprocess.run([START], env=variables, check=True, timeout=20)
     subprocess.run([amtool, "check-config", str(path)], check=True, capture_output=True, timeout=20)
     receiver = yaml.safe_load(path.read_text())["receivers"][0]
     assert sorted(receiver.keys() - {"name"}) == expected
@@ -107,8 +107,9 @@ def test_alertmanagers_configuration_is_made_of_the_environment(
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_an_address_for_mail_without_a_mail_server_ends_with_a_clear_line(tmp_path: Path) -> None:
-    given = {"PATH": "/usr/bin:/bin", "ALERT_EMAIL_TO": "a@example.org", "ALERTMANAGER_CONFIG": str(tmp_path / "a.yml")}
-    done = subprocess.run([START], env=given, capture_output=True, text=True, timeout=20, check=False)
+def test_a_mail_address_without_a_mail_server_is_refused_with_one_line(tmp_path: Path) -> None:
+    config = str(tmp_path / "a.yml")
+    variables = {"PATH": "/usr/bin:/bin", "ALERT_EMAIL_TO": "a@example.org", "ALERTMANAGER_CONFIG": config}
+    done = subprocess.run([START], env=variables, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode != 0
-    assert "ALERT_EMAIL_TO needs the mail server as host:port" in done.stderr
+    assert "ALERT_EMAIL_TO needs the mail server as host:port: set ALERT_SMTP_ADDRESS" in done.stderr

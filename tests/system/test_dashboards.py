@@ -1,4 +1,4 @@
-"""Every query of every dashboard and rule finds data in a real Prometheus beside the real house and its traffic."""
+"""Every query of every dashboard and rule finds data in a real Prometheus beside the real product under traffic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.toy import HOST, ROOT, Scorer, Service, Toy
 
 
 def send(scorer: Scorer, toy: Toy) -> None:
-    """Drifting records enough for a verdict, single ones, bad ones, and what really happened."""
+    """Send enough drifting records for a verdict, their outcomes, single records and invalid ones."""
     records = toys.records(toy.use_case, 600, seed=5, drift=1.0)
     answered = requests.post(f"{scorer.url}/predict", json=records, timeout=30).json()
     outcomes = [{"prediction_id": a["prediction_id"], "outcome": i % 5 == 0} for i, a in enumerate(answered)]
@@ -26,7 +26,7 @@ def send(scorer: Scorer, toy: Toy) -> None:
         assert requests.post(f"{scorer.url}/predict", json={**record, "gender": "X"}, timeout=5).status_code == 422
 
 
-def checked(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_check(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "monitoring.check_dashboards", address, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
 
@@ -45,23 +45,23 @@ def test_every_query_of_dashboards_and_rules_finds_data_after_traffic(
     }
     with (
         toys.running(web, scorer, shipper, monitor),
-        prometheus(tmp_path, {usual: int(here) for usual, here in ports.items()}) as asked,
+        prometheus(tmp_path, {usual: int(here) for usual, here in ports.items()}) as server,
     ):
         toys.until(lambda: answers(f"http://{HOST}:{port}/readyz"), 60, "the monitor is ready")
-        toys.until(lambda: asked.value("sum(up) == 4"), 20, "Prometheus reads all four")
-        before = checked(asked.address)
+        toys.until(lambda: server.value("sum(up) == 4"), 20, "Prometheus scrapes all four")
+        before = run_check(server.address)
         assert before.returncode == 1, "without traffic much is missing"
         assert "scorehouse_quality" in before.stdout
         send(web, toy)
         traffic.put(engine.client(), 150)
-        toys.until(lambda: asked.value("scorehouse_stream_batch_seconds_count > 0"), 20, "the first batch is seen")
+        toys.until(lambda: server.value("scorehouse_stream_batch_seconds_count > 0"), 20, "the first batch is seen")
         traffic.put(engine.client(), 150)
         Outcome(engine.client()).wait(traffic, 30)
-        after = checked(asked.address, "--wait", "30")
+        after = run_check(server.address, "--wait", "30")
         assert after.returncode == 0, after.stdout + after.stderr
 
 
-def test_a_prometheus_that_is_not_there_is_told_in_one_line() -> None:
-    told = checked(f"http://{HOST}:9")
-    assert told.returncode == 1
-    assert told.stderr.strip() == f"check_dashboards: Prometheus at http://{HOST}:9 does not answer (ConnectionError)"
+def test_a_prometheus_that_does_not_answer_is_reported_in_one_line() -> None:
+    done = run_check(f"http://{HOST}:9")
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"check_dashboards: Prometheus at http://{HOST}:9 does not answer (ConnectionError)"

@@ -1,4 +1,4 @@
-"""Real Prometheus and Alertmanager beside the real house: drifting traffic fires, usual clears, both are told."""
+"""With real Prometheus and Alertmanager, drifting traffic fires the alert and usual traffic resolves it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ ALERTMANAGER = ROOT / "monitoring" / "alertmanager" / "start.sh"
 
 
 class Webhook(ThreadingHTTPServer):
-    """Keeps the alerts that it is told, as (name, status)."""
+    """Keeps the alerts that it receives, as (name, status)."""
 
     def __init__(self) -> None:
-        told: list[tuple[str, str]] = []
+        received: list[tuple[str, str]] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                told.extend((alert["labels"]["alertname"], alert["status"]) for alert in body["alerts"])
+                received.extend((alert["labels"]["alertname"], alert["status"]) for alert in body["alerts"])
                 self.send_response(200)
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
+                """Keep the output of the tests quiet."""
 
         super().__init__((HOST, 0), Handler)
-        self.told = told
+        self.received = received
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def webhook() -> Iterator[Webhook]:
 
 
 @dataclass
-class House:
-    """Scorer, shipper and monitor, and their ports by the usual ones."""
+class Services:
+    """Scorer, shipper and monitor; `ports` maps the usual ports to those in use."""
 
     scorer: Scorer
     ports: dict[str, int]
     sent: int = 0
 
     def post(self, seed: int, drift: float) -> None:
-        """Two windows of traffic; each part is read before the next comes, so that several evaluations see it."""
+        """Send two windows of traffic in parts; the monitor reads each part before the next, so it evaluates often."""
         records = toys.records(CHURN, 1000, seed=seed, drift=drift)
         for start in range(0, len(records), 250):
             part = records[start : start + 250]
@@ -74,15 +74,15 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, toy: Toy) -> Iterator[House]:
-    """Start the house, and stop it."""
+def services(folder: Path, toy: Toy) -> Iterator[Services]:
+    """Start scorer, shipper and monitor; stop them at the end."""
     scorer = toys.scorer(folder, toys.cache_in(folder, toy))
     shipper, port = toys.shipper(folder), toys.free_port()
     monitor = Service("monitoring.evidently_service", {**scorer.environ, "MONITOR_PORT": str(port)}, folder / "m.log")
     ports = {"9696": scorer.environ["SCORER_PORT"], "9698": shipper.environ["SHIPPER_METRICS_PORT"], "8085": str(port)}
     with toys.running(scorer, shipper, monitor):
         toys.until(lambda: answers(f"http://{HOST}:{port}/readyz"), 60, f"the monitor is ready: {monitor.said()}")
-        yield House(scorer, {usual: int(here) for usual, here in ports.items()})
+        yield Services(scorer, {usual: int(here) for usual, here in ports.items()})
 
 
 @contextmanager
@@ -105,18 +105,18 @@ def alerting(folder: Path, ports: dict[str, int], webhook: Webhook) -> Iterator[
         yield asked
 
 
-def test_drift_is_told_to_the_webhook_and_so_is_its_end(toy: Toy, webhook: Webhook, tmp_path: Path) -> None:
-    with house(tmp_path, toy) as running, alerting(tmp_path, running.ports, webhook) as asked:
+def test_the_webhook_receives_drift_and_its_end(toy: Toy, webhook: Webhook, tmp_path: Path) -> None:
+    with services(tmp_path, toy) as running, alerting(tmp_path, running.ports, webhook) as server:
         running.post(seed=31, drift=0.0)
-        toys.until(lambda: asked.value("scorehouse_window_records == 500"), 40, "Prometheus has the monitor's window")
-        assert not asked.firing("DriftDetected")
+        toys.until(lambda: server.value("scorehouse_window_records == 500"), 40, "Prometheus has the monitor's window")
+        assert not server.firing("DriftDetected")
         running.post(seed=32, drift=1.0)
-        toys.until(lambda: asked.firing("DriftDetected"), 40, "drifting traffic fires")
-        toys.until(lambda: ("DriftDetected", "firing") in webhook.told, 20, "the webhook is told")
+        toys.until(lambda: server.firing("DriftDetected"), 40, "drifting traffic fires")
+        toys.until(lambda: ("DriftDetected", "firing") in webhook.received, 20, "the webhook receives the alert")
         running.post(seed=33, drift=0.0)
-        toys.until(lambda: not asked.firing("DriftDetected"), 40, "usual traffic clears it")
-        toys.until(lambda: ("DriftDetected", "resolved") in webhook.told, 30, "the webhook is told of the end")
+        toys.until(lambda: not server.firing("DriftDetected"), 40, "usual traffic resolves it")
+        toys.until(lambda: ("DriftDetected", "resolved") in webhook.received, 30, "the webhook receives its end")
         for job in ("scorer", "shipper", "monitor"):
-            assert asked.value(f'up{{job="{job}"}} == 1'), f"{job} is scraped"
-        assert asked.value('evidently:data_drift:p_value{feature="gender", feature_type="cat"}')
-        assert asked.value("scorehouse:http_seconds:p99_5m")
+            assert server.value(f'up{{job="{job}"}} == 1'), f"{job} is scraped"
+        assert server.value('evidently:data_drift:p_value{feature="gender", feature_type="cat"}')
+        assert server.value("scorehouse:http_seconds:p99_5m")
