@@ -18,8 +18,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 Json = dict[str, Any]
 DASHBOARDS = Path(__file__).parent / "dashboards"
-# Grafana 12.2 exports these fields, but the SDK's types lack them: an option of lines, settings of the query editor.
-NOT_IN_THE_TYPES = {"showValues", "disableTextWrap", "fullMetaSearch", "includeNullMetadata", "useBackend"}
+# Fields of lines, tables and the query editor that Grafana 12 exports and the SDK's types lack.
+NOT_IN_THE_TYPES = {"showValues", "footer", "disableTextWrap", "fullMetaSearch", "includeNullMetadata", "useBackend"}
 # These belong to the Grafana that exported the dashboard.
 LOCAL = ("id", "version", "iteration")
 

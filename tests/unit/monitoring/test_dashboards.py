@@ -156,6 +156,8 @@ def test_an_export_from_grafana_is_valid_and_loses_only_what_is_local() -> None:
     exported["annotations"]["list"].insert(0, BUILT_IN)
     exported["templating"]["list"][0]["current"] = {"text": "churn", "value": "churn"}
     first(exported, "timeseries").update(EXPORTED)
+    cells = {"align": "auto", "cellOptions": {"type": "auto"}, "footer": {"reducers": []}, "inspect": False}
+    first(exported, "table")["fieldConfig"]["defaults"]["custom"] = cells
     assert problems(exported) == []
     kept = json.loads(formatted(exported))
     assert kept.keys() == exported.keys() - {"id", "version"}
