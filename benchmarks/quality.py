@@ -20,9 +20,9 @@ from rich.table import Table
 
 from model_orchestration.tables.training_table import TEST, TrainingTable, prepare, read_table
 from model_orchestration.training.training import Training
+from scorehouse.environment import read_settings
 from scorehouse.errors import ScorehouseError
 from scorehouse.scoring.quality import quality
-from scorehouse.settings import read_settings
 from scorehouse.usecase import Task, UseCase, load_use_case
 
 

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from demo.processes import EMULATOR, PORTS, PROMETHEUS, ROOT, Stack, StackError, environment, prometheus
 from scorehouse.bundles.bundle import Manifest
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
-from scorehouse.settings import settings_or_exit
 from scorehouse.usecase import UseCase, load_use_case
 
 SCORER, MONITOR, REPORTS = "http://127.0.0.1:9696", "http://127.0.0.1:8085", "http://127.0.0.1:8888"

@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.deployments import run_deployment
 
 from model_orchestration.schedule import cron, training_times
-from scorehouse.settings import settings_or_exit
+from scorehouse.environment import settings_or_exit
 from scorehouse.usecase import UseCase, load_use_case
 
 ROOT = Path(__file__).parents[1]

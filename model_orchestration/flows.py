@@ -20,7 +20,8 @@ from model_orchestration.tracking.runs import Tracking
 from model_orchestration.training.configuration import tuned
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
-from scorehouse.settings import Settings, read_settings
+from scorehouse.environment import read_settings
+from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import requests
 from rich.progress import Progress
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import TableError
-from scorehouse.settings import settings_or_exit
 from scorehouse.usecase import UseCase, load_use_case
 
 FOLDER = Path("data")

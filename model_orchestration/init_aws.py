@@ -17,8 +17,9 @@ from rich.table import Table
 
 from model_orchestration.tables.training_table import read_table
 from scorehouse.aws import aws_client
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.streams.publisher import MISSING, code_of
 from scorehouse.usecase import UseCase, load_use_case
 

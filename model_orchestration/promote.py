@@ -10,9 +10,10 @@ from model_orchestration.tables.outcomes import training_table
 from model_orchestration.tables.training_table import TrainingTable
 from model_orchestration.training.configuration import tuned
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.registry.client import Registry
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 
 

@@ -13,10 +13,11 @@ from reporting.folder import ReportFolder
 from reporting.pages import links, span
 from reporting.reporter import Reporter
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
 from scorehouse.registry.client import Registry
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.stores.open import open_report_store
 
 

@@ -15,7 +15,7 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from prefect.schedules import Cron, Interval
 
-from scorehouse.settings import settings_or_exit
+from scorehouse.environment import settings_or_exit
 
 ROOT = Path(__file__).parents[1]
 NAME = "evidently_data_reporting"

@@ -9,7 +9,7 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
 from reporting.__main__ import reporter, told
-from scorehouse.settings import read_settings
+from scorehouse.environment import read_settings
 
 RETRIES, RETRY_SECONDS = 2, 60  # a store or registry that is being restarted
 

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 from reporting.folder import INDEX
-from scorehouse.settings import settings_or_exit
+from scorehouse.environment import settings_or_exit
 
 NONE = Path(__file__).parent / "nginx" / "none.html"
 

@@ -6,7 +6,7 @@ import sys
 
 import requests
 
-from scorehouse.settings import settings_or_exit
+from scorehouse.environment import settings_or_exit
 
 
 def main() -> None:

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound, ScorehouseError
 from scorehouse.registry.client import PRODUCTION, SERVING, Registry, Version
 from scorehouse.registry.history import History
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.usecase import load_use_case
 from server.rollout import NotFollowed, Refused, addresses, ask, wait_for
 

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound, ScorehouseError
 from scorehouse.registry.client import Registry, Version
 from scorehouse.registry.history import Change, History
-from scorehouse.settings import settings_or_exit
 
 HEAD = ("FROM (UTC)", "FOR", "VERSION", "RUN", "CHANGED BY", "WHY")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.journal.erasure import erase
-from scorehouse.settings import settings_or_exit
 from scorehouse.stores.open import open_store
 
 

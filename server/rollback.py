@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound
 from scorehouse.registry.history import way_back
-from scorehouse.settings import settings_or_exit
 from server.deploy import Deploy, ended
 
 

@@ -12,8 +12,8 @@ from itertools import islice
 
 from rich.console import Console
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
-from scorehouse.settings import settings_or_exit
 from simulation_business.clients.outcomes import Outcomes
 from simulation_business.clients.scorer import ScorerClient
 from simulation_business.options import parser, say, stop_on_signals, traffic

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from scorehouse.aws import aws_client
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
-from scorehouse.settings import settings_or_exit
 from simulation_business.clients.answers import Answers
 from simulation_business.clients.outcomes import Outcomes
 from simulation_business.clients.scorer import ScorerClient

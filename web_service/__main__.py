@@ -7,7 +7,7 @@ import sys
 from granian import Granian
 from granian.constants import Interfaces
 
-from scorehouse.settings import settings_or_exit
+from scorehouse.environment import settings_or_exit
 from use_cases.insurance import use_case
 
 THREADS = 8  # a stalled client holds one

@@ -10,9 +10,10 @@ from threading import Event, Thread
 from flask import Flask
 
 from scorehouse.aws import aws_client
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import StoreUnavailable, TableError
 from scorehouse.logs import start_logging
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.streams.publisher import FAULTS
 from use_cases.insurance import use_case
 from web_service.offers.customers import ensure_customers

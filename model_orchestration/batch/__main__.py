@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from prefect.futures import PrefectFuture
 from model_orchestration.batch.day import Report, Waiting
 from model_orchestration.batch.run import score
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
+from scorehouse.environment import read_settings
 from scorehouse.errors import SettingError
-from scorehouse.settings import read_settings
 
 NAME = "score_batch"
 CHUNKS_EACH = 2  # for a worker: one that it scores and one that waits for it

@@ -10,8 +10,8 @@ import pandas as pd
 
 from model_orchestration.batch.places import Place, day_of, inputs_of, place_of
 from model_orchestration.tables.training_table import prepare
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
-from scorehouse.settings import settings_or_exit
 from scorehouse.usecase import UseCase, load_use_case
 
 ROWS = 1_200  # claims' usual day

@@ -20,11 +20,12 @@ from monitoring.evidently_service.windows.cursor import MonitorFolder
 from monitoring.evidently_service.windows.follower import Follower
 from monitoring.evidently_service.windows.served import Served
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
 from scorehouse.registry.client import Registry
 from scorehouse.registry.history import History
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.stores.open import open_store
 from scorehouse.usecase import load_use_case
 

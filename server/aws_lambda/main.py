@@ -12,11 +12,12 @@ from typing import Any
 
 from scorehouse.bundles import bundle
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import read_settings
 from scorehouse.logs import start_logging
 from scorehouse.registry.client import Registry
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Model, Serving
-from scorehouse.settings import Settings, read_settings
+from scorehouse.settings import Settings
 from scorehouse.stores.open import open_store
 from scorehouse.streams.publisher import Publisher
 from scorehouse.usecase import UseCase, load_use_case

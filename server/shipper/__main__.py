@@ -10,10 +10,10 @@ from threading import Event
 
 from prometheus_client import start_http_server
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.journal.shipper import Shipper
 from scorehouse.logs import start_logging
-from scorehouse.settings import settings_or_exit
 from scorehouse.stores.open import open_store
 from scorehouse.stores.retention import Retention
 

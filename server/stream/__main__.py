@@ -6,9 +6,9 @@ import logging
 import signal
 import sys
 
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
-from scorehouse.settings import settings_or_exit
 from scorehouse.streams.publisher import GaveUp
 from server.stream.health import listen
 from server.stream.heap import keep_heap

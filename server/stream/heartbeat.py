@@ -46,7 +46,7 @@ def silence(heartbeat: Path, now: Callable[[], float] = time.time) -> float:
 
 def main() -> None:
     """Exit 0 while the scorer is alive, else 1 with the reason."""
-    from scorehouse.settings import settings_or_exit
+    from scorehouse.environment import settings_or_exit
 
     settings = settings_or_exit()
     heartbeat = settings.stream_folder / f"{settings.predictions_stream_name}.alive"

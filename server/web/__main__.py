@@ -10,9 +10,10 @@ import sys
 import uvicorn
 
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, UseCaseError
 from scorehouse.registry.client import Registry
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.usecase import load_use_case
 
 

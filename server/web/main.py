@@ -8,12 +8,13 @@ import numpy as np
 from flask import Flask
 
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import settings_or_exit
 from scorehouse.journal.journal import Journal
 from scorehouse.logs import start_logging
 from scorehouse.registry.client import Registry
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Serving
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.usecase import load_use_case
 from server.web.api.app import create_api
 from server.web.site.routes import add_pages

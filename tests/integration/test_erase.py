@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from scorehouse.environment import read_settings
 from scorehouse.journal.journal import Journal
 from scorehouse.journal.shipper import Shipper
-from scorehouse.settings import Settings, read_settings
+from scorehouse.settings import Settings
 from scorehouse.stores.mongo_store import DATABASE
 from scorehouse.stores.open import open_store
 from scorehouse.stores.store import Document

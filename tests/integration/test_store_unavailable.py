@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from scorehouse.environment import read_settings
 from scorehouse.errors import SettingError, StoreUnavailable
 from scorehouse.journal.journal import Journal, segments
 from scorehouse.journal.shipper import Shipper
-from scorehouse.settings import read_settings
 from scorehouse.stores.mongo_numbers import OPEN_SECONDS, Numbers
 from scorehouse.stores.mongo_store import MongoStore
 from scorehouse.stores.open import open_store

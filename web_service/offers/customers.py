@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scorehouse.aws import aws_client
+from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
-from scorehouse.settings import Settings, settings_or_exit
+from scorehouse.settings import Settings
 from scorehouse.streams.publisher import FAULTS
 from scorehouse.tables import parse_table
 from use_cases.insurance import customers as records_of

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from scorehouse.environment import read_settings, settings_or_exit
 from scorehouse.errors import SettingError
-from scorehouse.settings import Settings, read_settings, settings_or_exit
+from scorehouse.settings import HttpSettings, Settings
 
 RUN = "0123456789abcdef" * 2
 
@@ -40,11 +43,15 @@ def test_a_run_id_may_be_empty_or_an_alias_or_32_hex_digits(run_id: str) -> None
     ("name", "value", "said"),
     [
         ("RUN_ID", "staging", "32 hex digits"),
+        ("RESULTS_STREAM_NAME", "my results", "1 to 120 letters, digits, dots, hyphens or underscores"),
+        ("AWS_DEFAULT_REGION", "Frankfurt", "an AWS region, such as us-east-1"),
+        ("SHADOW_RUN_ID", "newest", "a run id of 32 hex digits"),
+        ("DASK_SCHEDULER_ADDRESS", "scheduler:8786", "an address such as tcp://host:8786"),
         ("RUN_ID", RUN.upper(), "32 hex digits"),
-        ("SCORER_PORT", "abc", "integer"),
+        ("SCORER_PORT", "abc", "it should be a valid integer"),
         ("SCORER_PORT", "70000", "65535"),
         ("MLFLOW_ADDRESS", "localhost:5051", "http://"),
-        ("USE_CASE", "../secrets", "match pattern"),
+        ("USE_CASE", "../secrets", "it should be the name of a page of use_cases/"),
         ("LOG_LEVEL", "chatty", "DEBUG"),
         ("MAX_RECORDS", "0", "greater than or equal to 1"),
         ("TRAINING_INTERVAL_MINUTES", "-5", "greater than or equal to 1"),
@@ -58,7 +65,7 @@ def test_a_bad_setting_is_named_with_what_it_should_be(name: str, value: str, sa
 
 
 def test_all_bad_settings_are_named_at_once() -> None:
-    with pytest.raises(SettingError, match=r"SCORER_PORT.*LOG_LEVEL"):
+    with pytest.raises(SettingError, match=r"LOG_LEVEL.*SCORER_PORT"):
         read_settings({"SCORER_PORT": "x", "LOG_LEVEL": "y"})
 
 
@@ -68,6 +75,21 @@ def test_a_bad_setting_ends_the_process_with_status_2_and_one_line(capsys: pytes
     said = capsys.readouterr().err
     assert ended.value.code == 2
     assert said.startswith("settings: SCORER_PORT='x'") and said.count("\n") == 1
+
+
+def test_a_part_holds_its_own_settings_and_no_others() -> None:
+    settings = read_settings({"SCORER_PORT": "9700", "DATA_FOLDER": "/data", "PREFECT_API_AUTH_STRING": "me:secret"})
+    assert settings.http == HttpSettings(scorer_port=9700, data_folder=Path("/data"))
+    assert type(settings.http) is HttpSettings
+    assert "secret" in repr(settings) and "secret" not in repr(settings.http)
+    assert not hasattr(settings.http, "prefect_api_auth_string")
+    assert settings.serving.bundle_folder == Path("/data/bundles")
+
+
+def test_parts_see_what_the_hosts_imply() -> None:
+    settings = read_settings({"CLOUD_ADDRESS": "cloud"})
+    assert settings.serving.mlflow_address == "http://cloud:5051"
+    assert settings.retraining.prefect_api_url == "http://cloud:4200/api"
 
 
 def test_settings_cannot_be_changed_and_know_no_other_names() -> None:

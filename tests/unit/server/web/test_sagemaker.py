@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.environment import read_settings
 from scorehouse.errors import BundleError
 from scorehouse.registry.client import Registry
-from scorehouse.settings import read_settings
 from server.web.sagemaker import environment
 from tests.unit.toy import RUN_ID, Toy
 
