@@ -9,10 +9,8 @@ from typing import Any
 import orjson
 from werkzeug.test import Client, TestResponse
 
-from scorehouse.bundles.cache import BundleCache
-from scorehouse.journal.journal import Journal
-from scorehouse.registry.client import Registry
 from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.process import open_serving
 from scorehouse.serving.serving import Serving
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
@@ -41,9 +39,7 @@ class Door:
 
 def empty_door(use_case: UseCase, folder: Path) -> Door:
     """Return a door that serves nothing yet, and writes into `folder`."""
-    settings = Settings(data_folder=folder, max_records=100, max_body_bytes=200_000)
-    serving = Serving(use_case.name, "http", Journal(settings.journal_folder, "http"))
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
-    deployment = Deployment(use_case, serving, cache)
-    app = create_app(serving, deployment, settings)
+    settings = Settings(use_case=use_case.name, data_folder=folder, max_records=100, max_body_bytes=200_000)
+    use_case, serving, deployment = open_serving(settings.serving, "http")
+    app = create_app(use_case, serving, deployment, settings)
     return Door(Client(app.wsgi_app), serving, deployment, settings)

@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 
 from scorehouse.errors import ScorehouseError
+from scorehouse.serving.deployment import Status
+from scorehouse.serving.readiness import no_model
 from scorehouse.serving.serving import Serving
 from scorehouse.streams.publisher import Entry, GaveUp, Publisher, Refusal
 from scorehouse.streams.records import Scored, StreamRecord, error_entry, score
@@ -32,16 +34,20 @@ class LambdaDoor:
         self,
         use_case: UseCase,
         serving: Serving,
-        look: Callable[[], str | None],
+        poll: Callable[[], Status],
         publisher: Callable[[Sleep], Publisher] | None,
         streams: tuple[str, str],
         report_unscorable: bool,
         sleep: Callable[[float], None],
     ):
-        """`look` sees to the model and says why there is none; `streams` are results and errors."""
-        self._use_case, self._serving, self._look = use_case, serving, look
-        self._publisher, (self._results, self._errors) = publisher, streams
-        self._report_unscorable, self._sleep = report_unscorable, sleep
+        """`poll` keeps the model up to date; `streams` are results and errors."""
+        self._use_case = use_case
+        self._serving = serving
+        self._poll = poll
+        self._publisher = publisher
+        self._results, self._errors = streams
+        self._report_unscorable = report_unscorable
+        self._sleep = sleep
 
     def handle(self, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> dict[str, Any]:
         """Answer every record of `event`; return those to be sent again, by sequence number, in their order.
@@ -53,9 +59,9 @@ class LambdaDoor:
         Raises:
             NothingServes, JournalError, ClientError: nothing was published, so the whole batch must come again.
         """
-        problem = self._look()
+        status = self._poll()
         if self._serving.model is None:
-            raise NothingServes(problem or "no model is loaded yet")
+            raise NothingServes(no_model(status))
         batch = [_record(r) for r in event["Records"]]
         pages = [(shard, [r for _, r in page]) for shard, page in groupby(batch, key=lambda pair: pair[0])]
         scored = [(shard, page, score(self._serving, self._use_case.envelope, shard, page)) for shard, page in pages]

@@ -11,23 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from scorehouse.bundles import bundle
-from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import read_settings
 from scorehouse.logs import start_logging
-from scorehouse.registry.client import Registry
-from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.deployment import Deployment, Status
+from scorehouse.serving.process import open_serving
 from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import Settings
 from scorehouse.stores.open import open_store
 from scorehouse.streams.publisher import Publisher
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 from server.aws_lambda.door import LambdaDoor, Sleep
 from server.aws_lambda.stored import Forgotten, StoredAtOnce
 from server.stream.client import kinesis_client
 
 DOOR = "lambda"
 WRITABLE = "/tmp/scorehouse"  # noqa: S108 - the only place that Lambda lets a function write to
-LOOK_SECONDS = 60.0  # a warm process follows a deployment so much later
+POLL_SECONDS = 60.0  # a warm process follows a deployment this much later
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -45,8 +44,8 @@ def door() -> LambdaDoor:
 
 def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> LambdaDoor:
     """Return the door that `settings` describe."""
-    use_case = load_use_case(settings.use_case)
-    serving = Serving(use_case.name, DOOR, Forgotten() if settings.test_run else StoredAtOnce(open_store(settings)))
+    log = Forgotten() if settings.test_run else StoredAtOnce(open_store(settings.store))
+    use_case, serving, deployment = open_serving(settings.serving, DOOR, log)
     client = None if settings.test_run else kinesis_client(settings.kinesis_address, settings.aws_default_region)
 
     def publisher(sleep: Sleep) -> Publisher:
@@ -55,9 +54,9 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> La
     return LambdaDoor(
         use_case,
         serving,
-        _packed(settings, use_case, serving)
+        _serve_packed(Path(settings.packed_bundle), use_case, serving)
         if settings.packed_bundle
-        else _followed(settings, use_case, serving, clock),
+        else _follow(serving, deployment, clock),
         publisher if client else None,
         (settings.results_stream_name, settings.errors_stream_name),
         settings.report_unscorable,
@@ -65,26 +64,22 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> La
     )
 
 
-def _packed(settings: Settings, use_case: UseCase, serving: Serving) -> Callable[[], str | None]:
-    """Serve the bundle that was packed beside the code. Raises BundleError."""
-    found = bundle.load(Path(settings.packed_bundle))
-    serving.model = Model(found, found.scorer(use_case))
-    return lambda: None
+def _serve_packed(folder: Path, use_case: UseCase, serving: Serving) -> Callable[[], Status]:
+    """Serve the bundle that was packed beside the code; nothing is left to poll. Raises BundleError."""
+    packed = bundle.load(folder)
+    serving.model = Model(packed, packed.scorer(use_case))
+    return Status
 
 
-def _followed(
-    settings: Settings, use_case: UseCase, serving: Serving, clock: Callable[[], float]
-) -> Callable[[], str | None]:
-    """Serve what RUN_ID or the registry's alias names, and look again once a minute."""
-    cached = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
-    deployment = Deployment(use_case, serving, cached, settings.run_id)
+def _follow(serving: Serving, deployment: Deployment, clock: Callable[[], float]) -> Callable[[], Status]:
+    """Serve what RUN_ID or the registry's alias names, and poll again once a minute."""
     due = clock()
 
-    def poll() -> str | None:
+    def poll() -> Status:
         nonlocal due
         if serving.model is None or clock() >= due:
             deployment.poll()
-            due = clock() + LOOK_SECONDS
-        return None if serving.model else deployment.status.refused or deployment.status.registry
+            due = clock() + POLL_SECONDS
+        return deployment.status
 
     return poll

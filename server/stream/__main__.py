@@ -9,8 +9,8 @@ import sys
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
+from scorehouse.serving.health import listen
 from scorehouse.streams.publisher import GaveUp
-from server.stream.health import listen
 from server.stream.heap import keep_heap
 from server.stream.main import build
 
@@ -30,9 +30,9 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"cannot score the stream: STREAM_METRICS_PORT={settings.stream_metrics_port}: {error.strerror}")
     for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: door.pulse.stop())
+        signal.signal(sign, lambda *_: door.heartbeat.stop())
     log.info("scoring %s into %s", settings.predictions_stream_name, settings.results_stream_name)
-    door.deployment.follow(door.pulse.stopped)
+    door.deployment.follow(door.heartbeat.stopped)
     try:
         door.scorer.run()
     except GaveUp as error:

@@ -1,4 +1,4 @@
-"""The loop's waiting: it ends early on SIGTERM, and each wait is a heartbeat that a health check can see.
+"""The waiting of the loop: it ends early on SIGTERM, and each wait is a heartbeat that a health check can see.
 
 `python -m server.stream.heartbeat` is that check: it exits 0 while the scorer of this DATA_FOLDER is alive, else 1.
 """
@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
+
+from scorehouse.environment import settings_or_exit
 
 MOST_SILENCE = 120.0  # seconds: longer than the slowest call with its retries
 
@@ -46,10 +48,7 @@ def silence(heartbeat: Path, now: Callable[[], float] = time.time) -> float:
 
 def main() -> None:
     """Exit 0 while the scorer is alive, else 1 with the reason."""
-    from scorehouse.environment import settings_or_exit
-
-    settings = settings_or_exit()
-    heartbeat = settings.stream_folder / f"{settings.predictions_stream_name}.alive"
+    heartbeat = settings_or_exit().stream.heartbeat_path
     if (seconds := silence(heartbeat)) > MOST_SILENCE:
         sys.exit(f"{heartbeat}: no heartbeat for {seconds:.0f} s")
 

@@ -7,15 +7,13 @@ from threading import Event
 import numpy as np
 from flask import Flask
 
-from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
-from scorehouse.journal.journal import Journal
 from scorehouse.logs import start_logging
-from scorehouse.registry.client import Registry
 from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.process import open_serving
 from scorehouse.serving.serving import Serving
 from scorehouse.settings import Settings
-from scorehouse.usecase import load_use_case
+from scorehouse.usecase import UseCase
 from server.web.api.app import create_api
 from server.web.site.routes import add_pages
 from server.web.transport.dispatch import Dispatcher
@@ -25,20 +23,17 @@ DOOR = "http"
 
 
 def build() -> Dispatcher:
-    """Return the door of one worker; its model is loaded, and followed, by a thread of its own."""
+    """Return the door of one worker; a thread of its own loads the model and follows the registry."""
     settings = settings_or_exit()
     start_logging(settings.log_level)
-    use_case = load_use_case(settings.use_case)
-    serving = Serving(use_case.name, DOOR, Journal(settings.journal_folder, DOOR))
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
-    deployment = Deployment(use_case, serving, cache, settings.run_id)
+    use_case, serving, deployment = open_serving(settings.serving, DOOR)
     deployment.follow(Event())
-    app = create_app(serving, deployment, settings)
+    app = create_app(use_case, serving, deployment, settings)
     return Dispatcher(app.wsgi_app, MicroBatcher(serving), settings.max_body_bytes, settings.scorer_threads)
 
 
-def create_app(serving: Serving, deployment: Deployment, settings: Settings) -> Flask:
+def create_app(use_case: UseCase, serving: Serving, deployment: Deployment, settings: Settings) -> Flask:
     """Return the Flask application of one door: the API, and the pages for people."""
-    app = create_api(serving, deployment, settings)
-    add_pages(app, serving, deployment, settings, np.random.default_rng())
+    app = create_api(serving, deployment, settings.http)
+    add_pages(app, use_case, serving, deployment, settings.http, settings.run_id, np.random.default_rng())
     return app

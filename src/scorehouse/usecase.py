@@ -101,13 +101,15 @@ class Envelope:
         features, beside = value[self.features], {k: v for k, v in value.items() if k != self.features}
         return {**features, **beside} if isinstance(features, dict) else features
 
-    def wrap(self, use_case: str, value: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer to the wrapped `value`; with its prediction_id only where it brought one."""
-        prediction, run_id, prediction_id = answer.values()
-        wrapped = {"model": use_case, "version": run_id}
+    def wrap(
+        self, use_case: str, value: Mapping[str, Any], prediction: float, run_id: str, prediction_id: str
+    ) -> dict[str, Any]:
+        """Return the answer to the wrapped `value`. It has a prediction_id only where `value` has one."""
+        wrapped: dict[str, Any] = {"model": use_case, "version": run_id}
         if "prediction_id" in value:
             wrapped["prediction_id"] = prediction_id
-        return {**wrapped, "prediction": {self.answer: prediction, "customer_id": value.get("customer_id")}}
+        wrapped["prediction"] = {self.answer: prediction, "customer_id": value.get("customer_id")}
+        return wrapped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

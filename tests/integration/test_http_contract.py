@@ -128,7 +128,7 @@ def test_what_is_no_json_is_a_400(toy_scorer: Scorer, path: str, body: bytes) ->
 @pytest.mark.parametrize("path", ROUTES)
 def test_ten_megabytes_are_refused_and_the_client_reads_why(toy_scorer: Scorer, path: str) -> None:
     body = b'"' + b"x" * 10_000_000 + b'"'
-    assert refused(post(toy_scorer, path, body), 413) == f"the body may have {LIMIT:,} bytes at most"
+    assert refused(post(toy_scorer, path, body), 413) == f"the body must not exceed {LIMIT:,} bytes"
 
 
 @pytest.mark.parametrize("path", ROUTES)

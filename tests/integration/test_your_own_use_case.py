@@ -12,7 +12,7 @@ import pytest
 import use_cases
 from scorehouse.journal.journal import Journal
 from scorehouse.scoring.schema import Rejected
-from scorehouse.serving.serving import Model, Serving
+from scorehouse.serving.serving import Answer, Model, Serving
 from scorehouse.usecase import load_use_case
 from tests import toy
 
@@ -45,8 +45,8 @@ def test_the_documented_page_trains_well_and_answers_records(page: str, tmp_path
             {"bill": 12.0, "guests": 0, "day": "thu"},
         ]
     )
-    assert isinstance(small, dict)
-    assert isinstance(large, dict)
-    assert 1 < small["tip"] < 3 < 6 < large["tip"] < 14
+    assert isinstance(small, Answer)
+    assert isinstance(large, Answer)
+    assert 1 < small.prediction < 3 < 6 < large.prediction < 14
     assert isinstance(bad, Rejected)
     assert [e.field for e in bad.errors] == ["guests"]

@@ -1,4 +1,4 @@
-"""The Flask side of the HTTP door: every route; of POST /predict what `singles` leaves."""
+"""Flask routes of the HTTP door, including every `POST /predict` that the micro-batcher cannot answer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from scorehouse.errors import JournalError
 from scorehouse.journal.shipper import read_state
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.deployment import Deployment
+from scorehouse.serving.readiness import readiness
 from scorehouse.serving.serving import Answer, NotServing, Serving
-from scorehouse.settings import Settings
-from server.web.api.answers import json_response, serving_model
+from scorehouse.settings import HttpSettings
+from server.web.api.answers import json_response
 from server.web.api.bodies import is_media, parse, read_body
 from server.web.api.csv_rows import MEDIA as CSV
 from server.web.api.csv_rows import csv_records
@@ -29,7 +30,7 @@ from server.web.api.outcomes import to_outcomes
 from server.web.api.problems import PROBLEM_TYPE, Problem, refusal
 
 
-def create_api(serving: Serving, deployment: Deployment, settings: Settings) -> Flask:
+def create_api(serving: Serving, deployment: Deployment, settings: HttpSettings) -> Flask:
     """Return the application around one door's model, journal and deployment."""
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # a route has the methods that /openapi.json lists, and HEAD
@@ -41,7 +42,7 @@ def create_api(serving: Serving, deployment: Deployment, settings: Settings) -> 
     return app
 
 
-def _add_predict(app: Flask, serving: Serving, settings: Settings) -> None:
+def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
     @app.post("/predict")
     def predict() -> Response:
         value = parse(read_body(request.environ, settings.max_body_bytes))
@@ -49,28 +50,31 @@ def _add_predict(app: Flask, serving: Serving, settings: Settings) -> None:
             return json_response(one(value))
         if len(value) > settings.max_records:
             raise _too_many(settings, "a list")
-        answers = [a if isinstance(a, dict) else {"errors": a.to_json()} for a in serving.answer(value)]
-        if answers and all("errors" in a for a in answers):
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=answers)
-        return json_response(answers)
+        model = serving.require_model()
+        answers = serving.answer(value, model=model)
+        listed = [a.to_json(model.answer_key) if isinstance(a, Answer) else {"errors": a.to_json()} for a in answers]
+        if listed and not any(isinstance(a, Answer) for a in answers):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=listed)
+        return json_response(listed)
 
-    def one(record: Any) -> Answer:
+    def one(record: Any) -> dict[str, Any]:
         if type(record) is not dict:
             wanted = "the body must be one record (a JSON object) or a list of records"
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, wanted)
-        [answer] = serving.answer([record])
+        model = serving.require_model()
+        [answer] = serving.answer([record], model=model)
         if isinstance(answer, Rejected):
             raise refusal(answer)
-        return answer
+        return answer.to_json(model.answer_key)
 
 
-def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
+def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
     def body() -> Any:
         return parse(read_body(request.environ, settings.max_body_bytes))
 
     @app.post("/invocations")
     def invocations() -> Response:
-        model = serving_model(serving)
+        model = serving.require_model()
         features = model.bundle.features
         if is_media(request.environ.get("CONTENT_TYPE", ""), CSV):
             content = read_body(request.environ, settings.max_body_bytes, CSV)
@@ -79,7 +83,7 @@ def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
             records = to_records(body(), [f.name for f in features])
         if len(records) > settings.max_records:
             raise _too_many(settings, "a request")
-        answers = serving.answer(records, all_or_none=True)
+        answers = serving.answer(records, all_or_none=True, model=model)
         faults = [{"index": i, "errors": a.to_json()} for i, a in enumerate(answers) if isinstance(a, Rejected)]
         if faults:
             raise Problem(
@@ -87,22 +91,22 @@ def _add_scoring(app: Flask, serving: Serving, settings: Settings) -> None:
                 f"{len(faults)} of {len(records)} records cannot be scored",
                 records=faults,
             )
-        key = model.bundle.manifest.answer
-        return json_response({"predictions": [a[key] for a in answers if isinstance(a, dict)]})
+        return json_response({"predictions": [a.prediction for a in answers if isinstance(a, Answer)]})
 
     @app.post("/outcomes")
     def outcomes() -> Response:
-        task = serving_model(serving).bundle.manifest.task
+        task = serving.require_model().bundle.manifest.task
         accepted = to_outcomes(body(), task, settings.max_records)
         serving.accept_outcomes(accepted)
         return json_response({"accepted": len(accepted)}, 202)
 
 
-def _too_many(settings: Settings, what: str) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{what} may hold {settings.max_records:,} records at most")
+def _too_many(settings: HttpSettings, what: str) -> Problem:
+    detail = f"{what} must not hold more than {settings.max_records:,} records"
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
-def _add_operations(app: Flask, serving: Serving, deployment: Deployment, settings: Settings) -> None:
+def _add_operations(app: Flask, serving: Serving, deployment: Deployment, settings: HttpSettings) -> None:
     @app.get("/healthz")
     def healthz() -> Response:
         return json_response({"status": "alive"})
@@ -110,23 +114,8 @@ def _add_operations(app: Flask, serving: Serving, deployment: Deployment, settin
     @app.get("/ping")
     @app.get("/readyz")
     def readyz() -> Response:
-        model, problem = serving.model, None
-        try:
-            serving.journal.check()
-        except JournalError as error:
-            problem = str(error)
-        if model is None:
-            problem = deployment.status.refused or "no model is loaded yet: set RUN_ID and run `make start-serve`"
-        about = {
-            "status": "not ready" if problem else "ready",
-            "problem": problem,
-            "use_case": serving.use_case,
-            "model_run_id": model.run_id if model else None,
-            "refused": deployment.status.refused,
-            "registry": deployment.status.registry,
-            **read_state(settings.journal_folder),
-        }
-        return json_response(about, 503 if problem else 200)
+        about = readiness(serving, deployment.status) | read_state(settings.journal_folder)
+        return json_response(about, 503 if about["problem"] else 200)
 
     machine = Machine(serving.use_case, settings.data_folder)
 
@@ -142,7 +131,7 @@ def _add_operations(app: Flask, serving: Serving, deployment: Deployment, settin
 
 
 def forget_dead(folder: Path) -> None:
-    """Drop from `folder`, which the workers share, what processes that are gone said of themselves alone."""
+    """Remove the live gauges of processes that have ended from `folder`, which the workers share."""
     for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}:
         try:
             os.kill(pid, 0)

@@ -70,4 +70,4 @@ def _refuse_repeated_names(body: bytes | bytearray) -> None:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {most:,} bytes at most")
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body must not exceed {most:,} bytes")

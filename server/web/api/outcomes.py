@@ -16,7 +16,7 @@ def to_outcomes(value: Any, task: Task, most: int) -> list[dict[str, Any]]:
     """Return outcomes (prediction_id, outcome as a float). Raises Problem: 413, or 422 naming what is wrong."""
     given = value if isinstance(value, list) else [value]
     if len(given) > most:
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list may hold {most:,} outcomes at most")
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list must not hold more than {most:,} outcomes")
     faults = [{"index": i, "problem": fault} for i, one in enumerate(given) if (fault := _fault(one, task))]
     if faults:
         raise Problem(

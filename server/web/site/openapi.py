@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scorehouse.serving.serving import Model
-from scorehouse.settings import Settings
+from scorehouse.settings import HttpSettings
 from server.web.api.problems import PROBLEM_TYPE
 from server.web.site.examples import example_record
 from server.web.site.schemas import ref, schemas
@@ -27,7 +27,7 @@ _HEADERS = {
 }
 
 
-def openapi(model: Model, settings: Settings) -> Json:
+def openapi(model: Model, settings: HttpSettings) -> Json:
     """Return the document for `model` and the limits of `settings`."""
     made = model.bundle.manifest
     return {

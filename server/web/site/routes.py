@@ -13,9 +13,9 @@ from flask import Blueprint, Flask, Response, render_template, request
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Model, Serving
-from scorehouse.settings import Settings
-from scorehouse.usecase import load_use_case
-from server.web.api.answers import json_response, serving_model
+from scorehouse.settings import HttpSettings
+from scorehouse.usecase import UseCase
+from server.web.api.answers import json_response
 from server.web.api.bodies import parse, read_body
 from server.web.site.card import card, percent
 from server.web.site.examples import example_record, random_record
@@ -32,35 +32,44 @@ _HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer",
 
 
 def add_pages(
-    app: Flask, serving: Serving, deployment: Deployment, settings: Settings, rng: np.random.Generator
+    app: Flask,
+    use_case: UseCase,
+    serving: Serving,
+    deployment: Deployment,
+    settings: HttpSettings,
+    run_id: str,
+    rng: np.random.Generator,
 ) -> None:
-    """Add `/`, `/docs`, `/openapi.json`, `/example` and `/explain`; `rng` draws the examples."""
+    """Add `/`, `/docs`, `/openapi.json`, `/example` and `/explain`; `rng` draws the examples.
+
+    `run_id` is RUN_ID as it is set now: the page that waits for a model shows it.
+    """
     # Its static files are the application's own, under /static.
     site = Blueprint("site", __name__, template_folder="templates", static_folder="static")
     explainer = Explainer()
-    derived = {f.name: [f.help, f.unit] for f in load_use_case(settings.use_case).derived}
+    derived = {f.name: [f.help, f.unit] for f in use_case.derived}
 
     @site.get("/")
     def form() -> Response:
-        return _form(serving.model, derived) if serving.model else _waiting(deployment, settings)
+        return _form(serving.model, derived) if serving.model else _waiting(deployment, run_id)
 
     @site.get("/docs")
     def docs() -> Response:
-        return _docs(serving.model, settings) if serving.model else _waiting(deployment, settings)
+        return _docs(serving.model, settings) if serving.model else _waiting(deployment, run_id)
 
     @site.get("/openapi.json")
     def schema() -> Response:
-        return json_response(openapi(serving_model(serving), settings))
+        return json_response(openapi(serving.require_model(), settings))
 
     @site.get("/example")
     def example() -> Response:
-        answer = json_response(random_record(serving_model(serving).bundle, rng))
+        answer = json_response(random_record(serving.require_model().bundle, rng))
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
     @site.post("/explain")
     def explain() -> Response:
-        model = serving_model(serving)
+        model = serving.require_model()
         return json_response(explainer.explain(model, parse(read_body(request.environ, settings.max_body_bytes))))
 
     app.register_blueprint(site)
@@ -81,7 +90,7 @@ def _form(model: Model, derived: dict[str, list[str]]) -> Response:
     )
 
 
-def _docs(model: Model, settings: Settings) -> Response:
+def _docs(model: Model, settings: HttpSettings) -> Response:
     features, made = model.bundle.features, model.bundle.manifest
     example = example_record(features)
     wrong = {**example, features[0].name: "plenty", features[-1].name[:-1] + "?": 1}
@@ -110,8 +119,8 @@ def _curl(example: dict[str, Any]) -> str:
     return f"curl -s {address} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
 
 
-def _waiting(deployment: Deployment, settings: Settings) -> Response:
-    page = _page("waiting.html", status=deployment.status, run_id=settings.run_id)
+def _waiting(deployment: Deployment, run_id: str) -> Response:
+    page = _page("waiting.html", status=deployment.status, run_id=run_id)
     page.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     page.headers["Retry-After"] = "2"
     return page

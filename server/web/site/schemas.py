@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scorehouse.serving.serving import Model
-from scorehouse.settings import Settings
+from scorehouse.settings import HttpSettings
 from scorehouse.usecase import Task
 from server.web.site.examples import example_record
 from server.web.site.explain import AS_ANSWERED
@@ -31,7 +31,7 @@ def ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def schemas(model: Model, settings: Settings) -> Json:
+def schemas(model: Model, settings: HttpSettings) -> Json:
     """Return every component, for the model that serves and the door's limits."""
     made, most = model.bundle.manifest, settings.max_records
     record = {

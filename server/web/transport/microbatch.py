@@ -11,7 +11,7 @@ import orjson
 
 from scorehouse import metrics
 from scorehouse.errors import JournalError
-from scorehouse.serving.serving import NotServing, Serving
+from scorehouse.serving.serving import Answer, NotServing, Serving
 from server.web.api.bodies import parse
 from server.web.api.problems import Problem
 from server.web.transport.wsgi import Request
@@ -21,7 +21,7 @@ ROUTE = "/predict"
 
 
 class MicroBatcher:
-    """Answers what can be answered; what cannot is neither counted nor written down, and left to the route in Flask."""
+    """Answers what can be scored. The rest is not counted: the Flask route answers it again, and says what is wrong."""
 
     def __init__(self, serving: Serving):
         """Bind the metrics' labels once."""
@@ -30,25 +30,27 @@ class MicroBatcher:
         self._answered = metrics.HTTP_REQUESTS.labels(ROUTE, "200")
 
     def answers(self, requests: Sequence[Request]) -> list[bytes | None]:
-        """Return the answer to each request, journalled, or None where it cannot be scored."""
+        """Return the body of each answer, journalled, or None where the request's record cannot be scored."""
         records = [_record(request) for request in requests]
         try:
-            answers = self._serving.answer_valid(records)
+            model = self._serving.require_model()
+            answers = self._serving.answer_valid(records, model)
         except (NotServing, JournalError):
             return [None] * len(requests)
         except Exception:
             log.exception("%d records failed together, and are tried again one by one", len(requests))
             return [None] * len(requests)
-        bodies = [None if answer is None else orjson.dumps(answer) for answer in answers]
+        key = model.answer_key
+        bodies = [orjson.dumps(a.to_json(key)) if isinstance(a, Answer) else None for a in answers]
         now = perf_counter()
-        took = [now - r.arrived for r, body in zip(requests, bodies, strict=True) if body is not None]
-        self._seconds.observe_all(took)
-        self._answered.inc(len(took))
+        seconds = [now - r.arrived for r, body in zip(requests, bodies, strict=True) if body is not None]
+        self._seconds.observe_all(seconds)
+        self._answered.inc(len(seconds))
         return bodies
 
 
 def _record(request: Request) -> Any:
-    """The body's one record; None for what is none, which no model can score."""
+    """The one record of a body, or None for a body that holds anything else: no model can score it."""
     try:
         value = parse(request.body)
     except Problem:

@@ -20,6 +20,7 @@ from scorehouse import metrics
 from scorehouse.errors import AlreadyRunning, StoreUnavailable
 from scorehouse.journal.erasure import ERASED, hold_journal
 from scorehouse.journal.journal import Segment, segments
+from scorehouse.polling import poll_forever
 from scorehouse.stores.retention import Retention
 from scorehouse.stores.store import Document, Store
 
@@ -76,10 +77,11 @@ class Shipper:
 
     def run(self, stop: Event) -> None:
         """Ship until `stop` is set, then once more; while the store is down, wait longer and longer (30 s at most)."""
-        wait = EVERY_SECONDS
-        while not stop.wait(wait):
-            wait = EVERY_SECONDS if self._attempt() else min(wait * 2, LONGEST_WAIT)
-        self._attempt()
+        poll_forever(self._attempt, "shipping the journal", stop, EVERY_SECONDS, LONGEST_WAIT)
+        try:
+            self._attempt()
+        except StoreUnavailable as error:
+            log.warning("%s", error)
 
     def _ship_segment(self, segment: Segment) -> int:
         """Ship up to where the segment ends now, lest a busy door keeps the shipper from all others."""
@@ -96,19 +98,20 @@ class Shipper:
             del self._known[segment.path]
         return count
 
-    def _attempt(self) -> bool:
+    def _attempt(self) -> None:
         try:
             self.ship()
             self._retention.apply(self._store)
-            problem = None
         except StoreUnavailable as error:
-            problem = str(error)
-            log.warning("%s; the journal keeps what it should take", problem)
+            self._report(str(error))
+            raise StoreUnavailable(f"{error}; the journal keeps what it should take") from error
+        self._report(None)
+
+    def _report(self, problem: str | None) -> None:
         backlog = sum(_size(path) - s.offset for path, s in self._known.items())
         metrics.STORE_UP.set(problem is None)
         metrics.BACKLOG.set(backlog)
         write_state(self._folder, {"store": problem or "takes what it is given", "backlog_bytes": backlog})
-        return problem is None
 
 
 def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document], bool] = bool) -> None:

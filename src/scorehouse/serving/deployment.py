@@ -1,4 +1,4 @@
-"""How a door follows the registry: what it names is fetched, checked and swapped in, or refused, and told."""
+"""How a door follows the registry: the run it names is fetched, checked and swapped in, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -19,46 +19,48 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What /readyz says of the registry and of what was wanted last."""
+    """What /readyz says about the registry, and about the run that was asked for last."""
 
     registry: str = "not asked yet"
     refused: str | None = None
+    registry_up: bool = True  # until a call fails
 
 
 class Deployment:
-    """Keeps one door's model at what `wanted` names: a run id (fixed) or an alias of the registry (followed)."""
+    """Keeps one door at the run that `wanted` names: a run id is fixed, an alias of the registry is followed."""
 
     def __init__(self, use_case: UseCase, serving: Serving, cache: BundleCache, wanted: str = SERVING):
-        """Load nothing yet: `poll` does."""
-        self._use_case, self._serving, self._cache = use_case, serving, cache
+        """Load nothing yet: `poll` does. `wanted` is RUN_ID, and the alias `serving` if that is empty."""
+        self._use_case = use_case
+        self._serving = serving
+        self._cache = cache
         self._wanted = wanted or SERVING
         self._labels = (use_case.name, serving.door)
         self._failed: tuple[Version, str] | None = None
         self.status = Status()
 
     def poll(self) -> None:
-        """Ask once what is wanted, and serve it if it differs and passes every check; else serve what served last."""
+        """Ask the registry once, and serve the run it names if that passes every check; else keep what served last."""
         try:
             self._swap_to(self._cache.ask(self._use_case.name, self._wanted))
-            self._say("answers", None)
+            self._report("answers", None)
         except RegistryUnavailable as error:
-            self._say(str(error), self._serve_last() or self.status.refused, up=False)
+            self._report(str(error), self._serve_last() or self.status.refused, up=False)
         except (BundleError, CacheUnavailable, RunNotFound) as error:
             self._serve_last()
-            self._say("answers", str(error))
+            self._report("answers", str(error))
 
     def follow(self, stop: Event, seconds: float = POLL_SECONDS) -> Thread:
         """Poll now, and every `seconds`, in a thread of its own until `stop` is set."""
         return poll_in_thread(self.poll, "following the registry", stop, seconds)
 
     def _serve_last(self) -> str | None:
-        """Where nothing serves yet, serve what did before the restart, or return why not: no outage for a refusal."""
+        """If nothing serves yet, serve what did before the restart, or return why not. A refusal costs no outage."""
         last = self._cache.remembered(self._use_case.name, self._wanted)
         if self._serving.model is not None or last is None or last == (self._failed and self._failed[0]):
             return None
         try:
-            found = self._cache.load(last)
-            self._swap(Model(found, found.scorer(self._use_case)))
+            self._load(last)
         except (BundleError, CacheUnavailable, RegistryUnavailable) as error:
             return str(error)
         return None
@@ -66,19 +68,21 @@ class Deployment:
     def _swap_to(self, version: Version) -> None:
         model = self._serving.model
         if model is None or model.run_id != version.run_id:
-            if self._failed is not None and self._failed[0] == version:  # refused before: not fetched again and again
+            if self._failed is not None and self._failed[0] == version:  # refused before: do not fetch it again
                 raise BundleError(self._failed[1])
             try:
-                found = self._cache.load(version)
-                self._swap(Model(found, found.scorer(self._use_case)))
+                self._load(version)
             except BundleError as error:
                 self._failed = (version, str(error))
                 raise
         self._failed = None
         self._cache.remember(self._use_case.name, self._wanted, version)
 
-    def _swap(self, new: Model) -> None:
-        old, self._serving.model = self._serving.model, new
+    def _load(self, version: Version) -> None:
+        bundle = self._cache.load(version)
+        new = Model(bundle, bundle.scorer(self._use_case))
+        old = self._serving.model
+        self._serving.model = new
         self._record_swap(old, new)
 
     def _record_swap(self, old: Model | None, new: Model) -> None:
@@ -91,10 +95,10 @@ class Deployment:
             "serving run %s", new.run_id, extra={"about": {"model_run_id": new.run_id, "use_case": self._use_case.name}}
         )
 
-    def _say(self, registry: str, refused: str | None, up: bool = True) -> None:
+    def _report(self, registry: str, refused: str | None, up: bool = True) -> None:
         metrics.REGISTRY_UP.labels(self._serving.door).set(up)
         metrics.MODEL_REFUSED.labels(*self._labels).set(refused is not None and self._serving.model is not None)
         for before, now in ((self.status.registry, registry), (self.status.refused, refused)):
             if now is not None and now != before:
                 log.log(logging.INFO if now == "answers" else logging.WARNING, "registry: %s", now)
-        self.status = Status(registry, refused)
+        self.status = Status(registry, refused, up)

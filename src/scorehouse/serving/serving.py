@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,12 +20,25 @@ from scorehouse.scoring.schema import ID_FIELDS, Rejected
 from scorehouse.scoring.scorer import Prediction, Scorer
 from scorehouse.serving.rejections import Rejections
 
-Answer = dict[str, Any]
+NO_MODEL = "no model is loaded yet: set RUN_ID and run `make start-serve`"
 _TICK = timedelta(microseconds=1)
 
 
 class NotServing(ScorehouseError):
     """No model is loaded yet."""
+
+
+class Answer(NamedTuple):
+    """One prediction, the run that made it, and the id under which it is kept."""
+
+    prediction: Prediction
+    run_id: str
+    prediction_id: str
+
+    def to_json(self, key: str) -> dict[str, Any]:
+        """Return the answer as clients read it, with the prediction under `key` (`Model.answer_key`)."""
+        prediction, run_id, prediction_id = self
+        return {key: prediction, "model_run_id": run_id, "prediction_id": prediction_id}
 
 
 @dataclass(frozen=True)
@@ -41,13 +54,16 @@ class Model:
         return self.bundle.manifest.run_id
 
     @cached_property
-    def answer(self) -> str:
-        """The name under which an answer holds its value."""
+    def answer_key(self) -> str:
+        """The key of the prediction in an answer: `churn_probability`."""
         return self.bundle.manifest.answer
 
 
-def _new_id() -> str:
-    return os.urandom(16).hex()
+def _new_ids(count: int) -> list[str]:
+    digits = os.urandom(16 * count).hex()  # one system call for a whole batch
+    if count == 1:
+        return [digits]
+    return [digits[i : i + 32] for i in range(0, len(digits), 32)]
 
 
 _now = partial(datetime.now, UTC)
@@ -61,32 +77,48 @@ class Serving:
         use_case: str,
         door: str,
         journal: PredictionLog,
-        new_id: Callable[[], str] = _new_id,
+        new_ids: Callable[[int], Sequence[str]] = _new_ids,
         now: Callable[[], datetime] = _now,
     ):
         """Serve nothing until `model` is set."""
-        self.use_case, self.door, self.journal = use_case, door, journal
+        self.use_case = use_case
+        self.door = door
+        self.journal = journal
         self.model: Model | None = None
-        self._new_id, self._now = new_id, now
-        self._lock, self._last_outcome = Lock(), datetime.min.replace(tzinfo=UTC)
+        self._new_ids = new_ids
+        self._now = now
+        self._lock = Lock()
+        self._last_outcome = datetime.min.replace(tzinfo=UTC)
         self._predicted = metrics.PREDICTIONS.labels(use_case, door)
         self._rejected = metrics.REJECTED.labels(use_case, door)
         self._rejections = Rejections(use_case, door)
 
+    def require_model(self) -> Model:
+        """Return the model that serves. Raises NotServing."""
+        if self.model is None:
+            raise NotServing(NO_MODEL)
+        return self.model
+
     def answer(
-        self, records: Sequence[Mapping[str, Any]], ids: Sequence[str] | None = None, all_or_none: bool = False
+        self,
+        records: Sequence[Mapping[str, Any]],
+        ids: Sequence[str] | None = None,
+        all_or_none: bool = False,
+        model: Model | None = None,
     ) -> list[Answer | Rejected]:
         """Return each record's answer, journalled, or its reasons; in order.
 
         `ids` are used where a record brings no prediction_id of its own; without them new ones are made. With
         `all_or_none` one record that cannot be scored leaves none answered: no prediction is journalled or counted.
+        `model` is for a caller that must know which one answers; without it, it is the one that serves now.
 
         Raises:
             NotServing: no model is loaded yet.
             JournalError: the predictions are not on disk, so none may be answered.
         """
-        model, now = self._serving(), self._now()
-        answers, lines = self._scored(model, now, records, ids)
+        model = model or self.require_model()
+        now = self._now()
+        answers, lines = self._score(model, now, records, ids)
         if all_or_none and len(lines) != len(answers):
             lines = []
         predicted = len(lines)
@@ -98,38 +130,48 @@ class Serving:
         self._predicted.inc(predicted)
         return answers
 
-    def answer_valid(self, records: Sequence[Any]) -> list[Answer | None]:
-        """Return each record's answer, journalled; None for what cannot be scored: `answer` says why, and counts it.
+    def answer_valid(self, records: Sequence[Any], model: Model) -> list[Answer | Rejected]:
+        """Return what `answer` returns, but leave what cannot be scored uncounted: the caller asks `answer` again.
 
         Raises:
-            NotServing, JournalError: as `answer`.
+            JournalError: as `answer`.
         """
-        answers, lines = self._scored(self._serving(), self._now(), records)
+        answers, lines = self._score(model, self._now(), records)
         self._write(b"".join(lines))
         self._predicted.inc(len(lines))
-        return [None if isinstance(answer, Rejected) else answer for answer in answers]
+        return answers
 
-    def _scored(
+    def _score(
         self, model: Model, now: datetime, records: Sequence[Any], ids: Sequence[str] | None = None
     ) -> tuple[list[Answer | Rejected], list[bytes]]:
         """The answers, and the lines of the journal without which none of them may leave."""
-        run_id, key = model.run_id, model.answer
+        run_id = model.run_id
+        predictions = model.scorer.score(records)
         answers: list[Answer | Rejected] = []
         lines = []
-        for place, (record, prediction) in enumerate(zip(records, model.scorer.score(records), strict=True)):
+        for record, prediction, id_ in zip(records, predictions, ids or self._new_ids(len(records)), strict=True):
             if isinstance(prediction, Rejected):
                 answers.append(prediction)
                 continue
-            id_ = record.get("prediction_id") or (ids[place] if ids else self._new_id())
-            lines.append(self._line(id_, run_id, now, record, prediction))
-            answers.append({key: prediction, "model_run_id": run_id, "prediction_id": id_})
+            customer_id = None
+            if "customer_id" in record or "prediction_id" in record:
+                customer_id = record.get("customer_id")
+                id_ = record.get("prediction_id") or id_  # noqa: PLW2901
+                record = {k: v for k, v in record.items() if k not in ID_FIELDS}  # noqa: PLW2901
+            line = {  # a document as the store keeps it
+                "kind": "prediction",
+                "prediction_id": id_,
+                "use_case": self.use_case,
+                "model_run_id": run_id,
+                "created_at": now,
+                "door": self.door,
+                "record": record,
+                "prediction": prediction,
+                "customer_id": customer_id,
+            }
+            lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            answers.append(Answer(prediction, run_id, id_))
         return answers, lines
-
-    def _serving(self) -> Model:
-        model = self.model
-        if model is None:
-            raise NotServing("no model is loaded yet: set RUN_ID and run `make start-serve`")
-        return model
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
         """Count what a door rejected itself, before it could be a record. Raises JournalError."""
@@ -151,27 +193,6 @@ class Serving:
             times = [first + i * _TICK for i in range(count)]
             self._last_outcome = times[-1] if times else self._last_outcome
         return times
-
-    def _line(self, id_: str, run_id: str, now: datetime, record: Mapping[str, Any], prediction: Prediction) -> bytes:
-        """One prediction's line of the journal: a document as the store keeps it."""
-        customer_id = None
-        if not record.keys().isdisjoint(ID_FIELDS):
-            customer_id = record.get("customer_id")
-            record = {k: v for k, v in record.items() if k not in ID_FIELDS}
-        return orjson.dumps(
-            {
-                "kind": "prediction",
-                "prediction_id": id_,
-                "use_case": self.use_case,
-                "model_run_id": run_id,
-                "created_at": now,
-                "door": self.door,
-                "record": record,
-                "prediction": prediction,
-                "customer_id": customer_id,
-            },
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
 
     def _write(self, lines: bytes) -> None:
         try:

@@ -12,7 +12,7 @@ import orjson
 
 from scorehouse.errors import JournalError
 from scorehouse.scoring.schema import FieldError, Rejected
-from scorehouse.serving.serving import Answer, NotServing, Serving
+from scorehouse.serving.serving import Answer, Model, NotServing, Serving
 from scorehouse.streams.publisher import Entry
 from scorehouse.usecase import Envelope
 
@@ -42,14 +42,15 @@ def score(serving: Serving, envelope: Envelope | None, shard: str, records: Sequ
     """
     parsed = [_parse(record["Data"]) for record in records]
     plain = [envelope.unwrap(value) for value in parsed] if envelope else parsed
-    answers = _answers(serving, plain, [f"{shard}:{record['SequenceNumber']}" for record in records])
+    model = serving.require_model()
+    answers = _answers(serving, model, plain, [f"{shard}:{record['SequenceNumber']}" for record in records])
     scored = Scored([], [], [])
     for record, value, answer in zip(records, parsed, answers, strict=True):
         if isinstance(answer, Rejected):
             scored.errors.append(error_entry(shard, record, answer.reason))
         else:
             scored.origins.append(record)
-            scored.results.append(_result(serving.use_case, envelope, record["PartitionKey"], value, answer))
+            scored.results.append(_result(serving.use_case, model, envelope, record["PartitionKey"], value, answer))
     return scored
 
 
@@ -80,33 +81,33 @@ def _rejected(problem: str) -> Rejected:
     return Rejected((FieldError("", None, problem, "a JSON object of named fields"),))
 
 
-def _answers(serving: Serving, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
+def _answers(serving: Serving, model: Model, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
     """Answer `values` at once, leaving out what was rejected before."""
     good = [place for place, value in enumerate(values) if not isinstance(value, Rejected)]
     if len(good) < len(values):
         serving.reject([value for value in values if isinstance(value, Rejected)])
-    answered = iter(_isolated(serving, [values[i] for i in good], [ids[i] for i in good]))
+    answered = iter(_isolated(serving, model, [values[i] for i in good], [ids[i] for i in good]))
     return [value if isinstance(value, Rejected) else next(answered) for value in values]
 
 
-def _isolated(serving: Serving, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
+def _isolated(serving: Serving, model: Model, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
     """Answer `values`; where one breaks the code that scores it, it alone is rejected and stops nobody."""
     try:
-        return serving.answer(values, ids)
+        return serving.answer(values, ids, model=model)
     except (JournalError, NotServing):
         raise
     except Exception as error:
         if len(values) > 1:
-            return [_isolated(serving, [v], [i])[0] for v, i in zip(values, ids, strict=True)]
+            return [_isolated(serving, model, [v], [i])[0] for v, i in zip(values, ids, strict=True)]
         log.exception("record %s cannot be scored", ids[0])
         rejected = _rejected(f"cannot be scored: {type(error).__name__}")
         serving.reject([rejected])
         return [rejected]
 
 
-def _result(use_case: str, envelope: Envelope | None, key: str, value: Any, answer: Answer) -> Entry:
+def _result(use_case: str, model: Model, envelope: Envelope | None, key: str, value: Any, answer: Answer) -> Entry:
     if envelope and envelope.holds(value):
         customer = value.get("customer_id")
         key = key if customer is None else str(customer)
-        return {"Data": orjson.dumps(envelope.wrap(use_case, value, answer)), "PartitionKey": key}
-    return {"Data": orjson.dumps(answer), "PartitionKey": key}
+        return {"Data": orjson.dumps(envelope.wrap(use_case, value, *answer)), "PartitionKey": key}
+    return {"Data": orjson.dumps(answer.to_json(model.answer_key)), "PartitionKey": key}

@@ -236,7 +236,7 @@ def test_while_the_store_is_away_the_shipper_waits_longer_and_longer_and_at_most
     journal.append(line("one"))
     with Shipper(tmp_path / "j", store) as shipper:
         shipper.run(Impatient())
-    assert waits[:9] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert waits[:9] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
     assert waits[10:] == [0.5, 0.5, 0.5]
     assert ids(store) == ["one"]
 

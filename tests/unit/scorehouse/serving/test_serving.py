@@ -19,7 +19,7 @@ from scorehouse.journal.journal import Journal, Segment, segments
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.scoring.scorer import Scorer
-from scorehouse.serving.serving import Model, NotServing, Serving
+from scorehouse.serving.serving import Answer, Model, NotServing, Serving
 from scorehouse.usecase import Feature
 
 FEATURES = (Feature(name="x", kind="number", help="", required=True),)
@@ -34,8 +34,12 @@ def model(run_id: str, factor: float) -> Model:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Serving:
-    new_ids = itertools.count()
-    one = Serving("churn", "http", Journal(tmp_path, "http"), lambda: f"id-{next(new_ids)}", lambda: NOON)
+    numbers = itertools.count()
+
+    def new_ids(count: int) -> list[str]:
+        return [f"id-{next(numbers)}" for _ in range(count)]
+
+    one = Serving("churn", "http", Journal(tmp_path, "http"), new_ids, lambda: NOON)
     one.model = model("run-1", 2.0)
     return one
 
@@ -46,9 +50,9 @@ def journalled(folder: Path, kind: str = "prediction") -> list[dict[str, Any]]:
 
 
 def test_an_answer_carries_prediction_run_and_id_and_is_journalled_whole(serving: Serving, tmp_path: Path) -> None:
-    assert serving.answer([{"x": 3, "customer_id": 7}]) == [
-        {"chance": 6.0, "model_run_id": "run-1", "prediction_id": "id-0"}
-    ]
+    [answer] = serving.answer([{"x": 3, "customer_id": 7}])
+    assert answer == Answer(prediction=6.0, run_id="run-1", prediction_id="id-0")
+    assert answer.to_json("chance") == {"chance": 6.0, "model_run_id": "run-1", "prediction_id": "id-0"}
     assert journalled(tmp_path) == [
         {
             "kind": "prediction", "prediction_id": "id-0", "use_case": "churn", "model_run_id": "run-1",
@@ -60,7 +64,7 @@ def test_an_answer_carries_prediction_run_and_id_and_is_journalled_whole(serving
 
 def test_a_records_own_id_is_kept_and_the_doors_ids_are_used_where_there_is_none(serving: Serving) -> None:
     answers = serving.answer([{"x": 1, "prediction_id": "mine"}, {"x": 2}], ids=["door-0", "door-1"])
-    assert [a["prediction_id"] for a in answers if isinstance(a, dict)] == ["mine", "door-1"]
+    assert [a.prediction_id for a in answers if isinstance(a, Answer)] == ["mine", "door-1"]
 
 
 def test_bad_records_are_answered_in_their_place_and_only_counted_in_the_journal(
@@ -81,14 +85,21 @@ def test_all_or_none_journals_no_prediction_that_nobody_was_told(serving: Servin
 
 
 def test_what_can_be_answered_is_and_the_rest_leaves_no_trace(serving: Serving, tmp_path: Path) -> None:
-    answers = serving.answer_valid([{"x": 1}, {"y": 1}, None, {"x": 2, "prediction_id": "mine"}])
-    assert answers == [
-        {"chance": 2.0, "model_run_id": "run-1", "prediction_id": "id-0"}, None, None,
-        {"chance": 4.0, "model_run_id": "run-1", "prediction_id": "mine"},
-    ]  # fmt: skip
+    running = model("run-1", 2.0)
+    answers = serving.answer_valid([{"x": 1}, {"y": 1}, None, {"x": 2, "prediction_id": "mine"}], running)
+    assert [answers[0], answers[3]] == [Answer(2.0, "run-1", "id-0"), Answer(4.0, "run-1", "mine")]
+    assert isinstance(answers[1], Rejected) and isinstance(answers[2], Rejected)
     assert [p["prediction_id"] for p in journalled(tmp_path)] == ["id-0", "mine"]
     assert journalled(tmp_path, "rejected") == []
-    assert serving.answer_valid([{"y": 1}]) == [None]
+    [refused] = serving.answer_valid([{"y": 1}], running)
+    assert isinstance(refused, Rejected) and journalled(tmp_path, "rejected") == []
+
+
+def test_a_request_may_keep_the_model_that_it_took_while_another_is_swapped_in(serving: Serving) -> None:
+    taken = serving.require_model()
+    serving.model = model("run-2", 3.0)
+    assert serving.answer([{"x": 1}], model=taken) == [Answer(2.0, "run-1", "id-0")]
+    assert serving.answer([{"x": 1}]) == [Answer(3.0, "run-2", "id-1")]
 
 
 def test_without_a_model_nothing_is_answered(serving: Serving, tmp_path: Path) -> None:
@@ -111,8 +122,9 @@ def test_what_cannot_be_journalled_is_not_answered(tmp_path: Path) -> None:
 def test_ids_are_made_so_that_none_repeats(tmp_path: Path) -> None:
     one = Serving("churn", "http", Journal(tmp_path, "http"))
     one.model = model("run-1", 1.0)
-    made = [a["prediction_id"] for a in one.answer([{"x": 1}] * 1000) if isinstance(a, dict)]
-    assert len(set(made)) == 1000 and all(len(i) == 32 for i in made)
+    answers = one.answer([{"x": 1}] * 1000) + one.answer([{"x": 1}])
+    ids = [a.prediction_id for a in answers if isinstance(a, Answer)]
+    assert len(set(ids)) == 1001 and all(len(i) == 32 for i in ids)
 
 
 def test_a_swap_under_load_never_mixes_one_runs_id_with_anothers_prediction(serving: Serving) -> None:
@@ -123,9 +135,9 @@ def test_a_swap_under_load_never_mixes_one_runs_id_with_anothers_prediction(serv
     def ask() -> None:
         while not stop:
             for answer in serving.answer([{"x": 1}, {"x": 10}]):
-                assert isinstance(answer, dict)
-                factor = {"run-1": 2.0, "run-2": 3.0}[answer["model_run_id"]]
-                if answer["chance"] not in (factor, 10 * factor):
+                assert isinstance(answer, Answer)
+                factor = {"run-1": 2.0, "run-2": 3.0}[answer.run_id]
+                if answer.prediction not in (factor, 10 * factor):
                     mixed.append(answer)
 
     threads = [Thread(target=ask) for _ in range(3)]

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from scorehouse.errors import JournalError, StoreUnavailable
+from scorehouse.serving.deployment import Status
 from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import Settings
 from scorehouse.stores.sqlite_store import SqliteStore
@@ -51,7 +52,7 @@ class House:
         self.serving.model = Model(toy.bundle(), toy.bundle().scorer(toy.use_case))
         names = ("results", "results-errors")
         self.door = LambdaDoor(
-            toy.use_case, self.serving, lambda: "the registry is down",
+            toy.use_case, self.serving, lambda: Status("the registry is down", registry_up=False),
             lambda sleep: Publisher(self.streams, sleep, lambda: 0.0), names,
             options.get("report_unscorable", False), self.sleep,
         )  # fmt: skip

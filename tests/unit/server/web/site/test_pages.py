@@ -166,8 +166,8 @@ def test_a_run_that_is_refused_is_told_with_the_reason(empty_door: Any) -> None:
 
 
 def test_what_a_use_case_derives_is_called_by_its_help_beside_a_bar(door: Any) -> None:
-    settings = Settings(data_folder=door.settings.data_folder, use_case="insurance")
-    app = create_app(door.serving, door.deployment, settings)
+    settings = Settings(data_folder=door.settings.data_folder)
+    app = create_app(load_use_case("insurance"), door.serving, door.deployment, settings)
     [panel] = [a for a in Page(app.test_client().get("/").text).all("section") if a.get("id") == "answer"]
     derived = orjson.loads(panel["data-derived"] or "")
     assert derived == {f.name: [f.help, f.unit] for f in load_use_case("insurance").derived}
