@@ -29,7 +29,7 @@ from server.stream.heap import keep_heap
 from server.stream.heartbeat import Heartbeat
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
-from server.stream.source import MOST_RECORDS, Page, Source
+from server.stream.source import MOST_RECORDS, ShardBatch, Source
 from tests import engines, toy
 from tests.engines import Engine
 from tests.streams import ERRORS, INPUT, RESULTS, create_streams, stream_scorer
@@ -90,8 +90,8 @@ def single(given: Setting) -> None:
     for page in pages(given.client, given.count):
         for record in page:
             (answer,) = serving.answer([orjson.loads(record["Data"])], [record["SequenceNumber"]])
-            key = record["PartitionKey"]
-            given.client.put_record(StreamName=RESULTS, Data=orjson.dumps(answer), PartitionKey=key)
+            data = orjson.dumps(answer.to_json(given.use_case.answer))
+            given.client.put_record(StreamName=RESULTS, Data=data, PartitionKey=record["PartitionKey"])
 
 
 class CountedSource(Source):
@@ -102,7 +102,7 @@ class CountedSource(Source):
         self._left, self._pulse = left, pulse
         return self
 
-    def done(self, page: Page) -> None:
+    def done(self, page: ShardBatch) -> None:
         """Count the page."""
         super().done(page)
         self._left -= len(page.records)

@@ -1,0 +1,128 @@
+"""The page docs/your-own-door.md works as it is: its door, added to a copy of the repository, answers and follows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import requests
+
+from tests import servers
+from tests.registered import Mlflow
+from tests.servers import Server
+from tests.toy import HOST, ROOT, Toy, free_port, until
+
+PAGE = (ROOT / "docs" / "your-own-door.md").read_text()
+COPIED = ("src", "server", "use_cases")
+
+
+def block(start: str) -> str:
+    """Return the code block of the page that begins with `start`."""
+    found = [code for code in re.findall(r"^```\w+\n(.+?)^```", PAGE, re.S | re.M) if code.startswith(start)]
+    assert len(found) == 1, f"the page has {len(found)} blocks that begin with {start!r}"
+    return str(found[0])
+
+
+def insert(path: Path, before: str, text: str) -> None:
+    """Put `text` in front of the line that begins with `before`."""
+    content = path.read_text()
+    assert content.count(f"\n{before}") == 1, f"{path.name} has no line {before!r}"
+    path.write_text(content.replace(f"\n{before}", f"\n{text}{before}"))
+
+
+def add_door(repository: Path) -> None:
+    """Do what the page says: the door's folder, and its setting."""
+    folder = repository / "server" / "lines"
+    folder.mkdir()
+    (folder / "__init__.py").write_text('"""The lines door."""\n')
+    (folder / "__main__.py").write_text(block('"""The lines door'))
+    settings = repository / "src" / "scorehouse" / "settings.py"
+    insert(settings, "class Settings(\n", block("class LinesSettings") + "\n\n")
+    settings.write_text(settings.read_text().replace("class Settings(\n", "class Settings(\n    LinesSettings,\n"))
+
+
+@pytest.fixture
+def repository() -> Iterator[Path]:
+    """A copy of the code with the door in it, at a short path: a Unix socket's has 108 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="door-") as folder:
+        for name in COPIED:
+            shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
+        add_door(Path(folder))
+        yield Path(folder)
+
+
+class Lines:
+    """A client of the door."""
+
+    def __init__(self, path: Path):
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(30)
+        self._socket.connect(str(path))
+        self._file = self._socket.makefile("rb")
+
+    def ask(self, line: bytes) -> dict[str, Any]:
+        self._socket.sendall(line + b"\n")
+        answer: dict[str, Any] = orjson.loads(self._file.readline())
+        return answer
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+def deploy(repository: Path, environ: dict[str, str], run_id: str) -> None:
+    """Deploy a run, and wait for the door as every deployment does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "server.deploy"], cwd=repository, env={**os.environ, **environ, "RUN_ID": run_id},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"run {run_id} is served by every door")
+
+
+def test_the_documented_door_answers_records_and_follows_a_deployment(
+    repository: Path, toy: Toy, toy_records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with servers.mlflow(tmp_path).running() as mlflow_server:
+        until(lambda: servers.answers(mlflow_server), servers.START_SECONDS, "MLflow is well")
+        mlflow = Mlflow(mlflow_server.address)
+        first, second = (mlflow.with_bundle(toy, tmp_path / "bundles") for _ in range(2))
+        address = f"http://{HOST}:{free_port()}"
+        environ = {
+            "PYTHONPATH": f"{repository / 'src'}:{repository}",
+            "DATA_FOLDER": str(repository / "data"),
+            "MLFLOW_ADDRESS": mlflow_server.address,
+            "LINES_METRICS_PORT": address.rpartition(":")[2],
+            "DOORS": address,
+        }
+        door = Server([sys.executable, "-m", "server.lines"], address, repository / "lines.log", environ)
+        with door.running():
+            lines = Lines(until(lambda: next((repository / "data").glob("lines.sock"), None), 30, "the door listens"))
+            assert lines.ask(b"{}")["problem"].startswith(("no model is loaded yet", "MLflow at"))
+            assert requests.get(f"{address}/readyz", timeout=10).status_code == 503
+            for run_id in (first, second):
+                deploy(repository, environ, run_id)
+                answer = lines.ask(orjson.dumps(toy_records[0] | {"prediction_id": f"mine-{run_id}"}))
+                assert answer["model_run_id"] == run_id and answer["prediction_id"] == f"mine-{run_id}"
+                assert 0 <= answer[toy.use_case.answer] <= 1
+            assert lines.ask(b"not JSON")["problem"].startswith("the line is not JSON")
+            assert "customer_age" in {e["field"] for e in lines.ask(b"{}")["errors"]}
+            assert lines.ask(b"[]")["errors"][0]["problem"] == "is not a record"
+            ready = requests.get(f"{address}/readyz", timeout=10).json()
+            assert (ready["status"], ready["model_run_id"]) == ("ready", second)
+            metrics = requests.get(f"{address}/metrics", timeout=10).text
+            assert 'scorehouse_predictions_total{door="lines",use_case="churn"} 2.0' in metrics
+            lines.close()
+        journal = b"".join(p.read_bytes() for p in (repository / "data" / "journal").glob("lines-*.jsonl"))
+        kept = [line for line in map(orjson.loads, journal.splitlines()) if line["kind"] == "prediction"]
+        assert [line["prediction_id"] for line in kept] == [f"mine-{first}", f"mine-{second}"]
