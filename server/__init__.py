@@ -1,1 +1,1 @@
-"""The doors: thin, each with one composition root."""
+"""The doors, each thin and with one composition root, and the commands that deploy to them."""

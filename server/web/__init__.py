@@ -1,1 +1,1 @@
-"""The HTTP door: connections of our own, single records answered in lots, Flask for everything else."""
+"""The HTTP door: its own connections, micro-batches for single records, Flask for everything else."""

@@ -18,23 +18,23 @@ from scorehouse.usecase import load_use_case
 
 
 def check_run(settings: Settings) -> None:
-    """End the process with one line when RUN_ID names a run that does not exist or cannot be served."""
+    """End the process with one line if RUN_ID names a run that does not exist or cannot be served."""
     try:
         use_case = load_use_case(settings.use_case)
         if len(settings.run_id) == 32:
             cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
             cache.load(cache.resolve(use_case.name, settings.run_id)).scorer(use_case)
     except (RegistryUnavailable, CacheUnavailable) as error:
-        sys.stderr.write(f"{error}; waiting for it\n")
+        sys.stderr.write(f"{error}; starting all the same, and trying again\n")
     except (BundleError, RunNotFound, UseCaseError) as error:
         sys.exit(f"cannot serve: {error}")
 
 
 def main() -> None:
-    """Serve until SIGTERM, which finishes the requests under way."""
+    """Serve until SIGTERM; requests under way are still answered."""
     settings = settings_or_exit()
     check_run(settings)
-    if settings.scorer_workers > 1:  # the workers share their metrics through files, which are theirs alone
+    if settings.scorer_workers > 1:  # the workers share their metrics through files
         folder = settings.data_folder / "metrics" / "http"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ def main() -> None:
     uvicorn.run(
         "server.web.main:build",
         factory=True,
-        interface="asgi3",  # the door as it is: the connections hand it their requests
+        interface="asgi3",  # not called as ASGI: our connections hand requests to the door
         http="server.web.transport.connection:Connection",
         ws="none",
         loop="uvloop",

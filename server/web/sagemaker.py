@@ -1,4 +1,4 @@
-"""The HTTP door as SageMaker starts it: the bundle in /opt/ml/model, without a registry; `serve` inside the image."""
+"""The HTTP door as SageMaker starts it, `serve` in the image: its bundle is in /opt/ml/model, and needs no registry."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from scorehouse.errors import BundleError, CacheUnavailable
 from scorehouse.registry.client import Registry, Version
 from server.web.__main__ import main as serve
 
-MODEL = "/opt/ml/model"  # or what SAGEMAKER_MODEL names
-PORT_ASKED = "SAGEMAKER_BIND_TO_PORT"
+MODEL = "/opt/ml/model"  # unless SAGEMAKER_MODEL names another folder
+PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 
 
 def environment(model: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """Put the bundle in `model` (or a folder of it) where the door looks, and return what the door is told.
+    """Copy the bundle in `model`, or in a folder of it, into the cache of the door; return the door's environment.
 
-    What `given` says is left as it is, but for what SageMaker and the bundle decide: port, run and use case.
+    The variables in `given` are kept, except those that SageMaker and the bundle decide: port, run and use case.
 
     Raises:
         BundleError: there is no bundle, or it is damaged.
         CacheUnavailable: DATA_FOLDER cannot be written.
     """
-    found = sorted(model.glob(f"**/{MANIFEST}"))
-    if len(found) != 1:
-        raise BundleError(f"{model} holds {len(found) or 'no'} {MANIFEST}: pack one run's bundle into model.tar.gz")
-    packed = bundle.load(found[0].parent)
+    manifests = sorted(model.glob(f"**/{MANIFEST}"))
+    if len(manifests) != 1:
+        raise BundleError(f"{model} holds {len(manifests) or 'no'} {MANIFEST}: pack one run's bundle into model.tar.gz")
+    packed = bundle.load(manifests[0].parent)
     run_id, use_case = packed.manifest.run_id, packed.manifest.use_case
-    told = {"DATA_FOLDER": "/tmp/scorehouse", "BIND_ADDRESS": "0.0.0.0", **{k: v for k, v in given.items() if v}}  # noqa: S104, S108
-    port = given.get(PORT_ASKED) or "8080"
-    told |= {"SCORER_PORT": port, "RUN_ID": run_id, "USE_CASE": use_case}
-    folder = Path(told["DATA_FOLDER"]) / "bundles"
+    variables = {"DATA_FOLDER": "/tmp/scorehouse", "BIND_ADDRESS": "0.0.0.0", **{k: v for k, v in given.items() if v}}  # noqa: S104, S108
+    port = given.get(PORT_VARIABLE) or "8080"
+    variables |= {"SCORER_PORT": port, "RUN_ID": run_id, "USE_CASE": use_case}
+    folder = Path(variables["DATA_FOLDER"]) / "bundles"
     try:
         (folder / run_id).mkdir(parents=True, exist_ok=True)
         for name in (*packed.manifest.files, MANIFEST):
             (folder / run_id / name).write_bytes((packed.folder / name).read_bytes())
     except OSError as error:
-        raise CacheUnavailable(f"DATA_FOLDER={told['DATA_FOLDER']} cannot be written: {error.strerror}") from error
+        raise CacheUnavailable(f"DATA_FOLDER={variables['DATA_FOLDER']} cannot be written: {error.strerror}") from error
     cache = BundleCache(folder, Registry("http://127.0.0.1"))
     cache.remember(use_case, run_id, Version("1", run_id, packed.digest))
-    return told
+    return variables
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A request's body to JSON, within limits; what is not plain JSON is refused with the reason."""
+"""The body of a request as JSON, within limits; what is not plain JSON is refused with the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.web.api.problems import Problem
 
 
 def read_body(environ: dict[str, Any], most: int, beside: str = "") -> bytes:
-    """Return the body, JSON or of the media type `beside`. Raises Problem: 413 over `most` bytes, 415 for another."""
+    """Return the body, if it is JSON or of the media type `beside`. Raises Problem: 413 over `most` bytes, or 415."""
     media = environ.get("CONTENT_TYPE", "")
     if media != "application/json" and not _is_json(media) and not (beside and is_media(media, beside)):
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as Content-Type: application/json")
@@ -26,7 +26,7 @@ def read_body(environ: dict[str, Any], most: int, beside: str = "") -> bytes:
 
 
 def is_media(media: str, kind: str) -> bool:
-    """Say whether a Content-Type is of `kind`, whatever its parameters."""
+    """Return whether a Content-Type is `kind`, with any parameters."""
     return media.partition(";")[0].strip().lower() == kind
 
 
@@ -43,7 +43,7 @@ def parse(body: bytes | bytearray) -> Any:
         raise Problem(
             HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}" if body.strip() else "the body is empty"
         ) from error
-    if body.count(b":") != _members(value):  # a colon in a text, or a name that came twice
+    if body.count(b":") != _members(value):  # a colon in a text, or a repeated name
         _refuse_repeated_names(body)
     return value
 
@@ -60,12 +60,12 @@ def _refuse_repeated_names(body: bytes | bytearray) -> None:
         if len(members) != len(pairs):
             names = [name for name, _ in pairs]
             twice = next(n for n in names if names.count(n) > 1)
-            raise Problem(HTTPStatus.BAD_REQUEST, f"the field {twice[:80]!r} stands twice in one object")
+            raise Problem(HTTPStatus.BAD_REQUEST, f"the field {twice[:80]!r} appears twice in one object")
         return members
 
     try:
         json.loads(body, object_pairs_hook=members)
-    except RecursionError as error:  # orjson allows 1,024 levels, Python what its stack still holds
+    except RecursionError as error:  # orjson allows 1,024 levels, Python's stack fewer
         raise Problem(HTTPStatus.BAD_REQUEST, "the body is not a record: it is nested too deeply") from error
 
 

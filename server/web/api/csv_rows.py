@@ -1,4 +1,4 @@
-"""A CSV body of /invocations to records, as MLflow's clients send a table: names first, cells as text."""
+"""Records from a CSV body of /invocations, as MLflow's clients send a table: names first, cells as text."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from server.web.api.problems import Problem
 MEDIA = "text/csv"
 GAPS = frozenset(
     {"", "NA", "N/A", "NaN", "nan", "null", "NULL"}
-)  # as pandas, which writes and reads such tables, has it
+)  # the same as in pandas, which writes and reads such tables
 
 
 def csv_records(body: bytes, features: Iterable[Feature]) -> list[dict[str, Any]]:
-    """Return one record a line below the first; cells become numbers where the feature of their column is one.
+    """Return one record for each line below the first. Cells of numeric features become numbers.
 
-    A cell that is no number where one belongs stays text: the schema refuses it in its place.
+    A cell of a numeric feature that is not a number stays text, and the schema refuses it.
 
     Raises:
-        Problem: 400 for what is not text; 422 when the first line names no feature, or a line is not whole.
+        Problem: 400 if the body is not CSV; 422 if the first line names no feature, or a line has gaps.
     """
     by_name = {f.name: f for f in features}
     try:
@@ -35,7 +35,7 @@ def csv_records(body: bytes, features: Iterable[Feature]) -> list[dict[str, Any]
     if not by_name.keys() & set(names):
         raise _refused("the first line must hold the names of the columns")
     if len(set(names)) != len(names):
-        raise _refused("a column stands twice")
+        raise _refused("a column appears twice")
     kinds = [by_name.get(name) for name in names]
     for number, line in enumerate(lines):
         if len(line) != len(names):

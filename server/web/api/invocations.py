@@ -1,4 +1,4 @@
-"""MLflow's scoring protocol: its input formats, and plain columns, to records."""
+"""Records from the input formats of MLflow's scoring protocol, and from plain columns."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 def to_records(value: Any, names: list[str]) -> list[Any]:
-    """Return the records of an /invocations body; rows without names take `names`, the features in order.
+    """Return the records of an /invocations body. Rows without names take `names`, the features in order.
 
     Raises:
-        Problem: 422 when the body has none of the formats.
+        Problem: 422 if the body has none of the formats.
     """
     if not isinstance(value, dict) or not value:
         raise _unknown()
@@ -23,10 +23,10 @@ def to_records(value: Any, names: list[str]) -> list[Any]:
         return _columns(value)
     if len(used) > 1:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body has {' and '.join(used)}: send one of them")
-    given = value[used[0]]
+    content = value[used[0]]
     if used[0] == "dataframe_split":
-        return _split(given, names)
-    return _columns(given) if used[0] == "inputs" and isinstance(given, dict) else _rows(given, names)
+        return _split(content, names)
+    return _columns(content) if used[0] == "inputs" and isinstance(content, dict) else _rows(content, names)
 
 
 def _split(split: Any, names: list[str]) -> list[Any]:
@@ -36,7 +36,7 @@ def _split(split: Any, names: list[str]) -> list[Any]:
     if not isinstance(columns, list) or not all(isinstance(c, str) for c in columns):
         raise _unknown()
     if len(set(columns)) != len(columns):
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "a column stands twice")
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "a column appears twice")
     return _rows(split["data"], columns)
 
 
@@ -55,7 +55,7 @@ def _named(row: list[Any], names: list[str]) -> dict[str, Any]:
 
 
 def _columns(columns: dict[str, Any]) -> list[Any]:
-    """One list per column; a value that is no list makes a single record."""
+    """One list per column; values that are not lists make a single record."""
     lists = [isinstance(v, list) for v in columns.values()]
     if not any(lists):
         return [columns]

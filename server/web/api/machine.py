@@ -1,4 +1,4 @@
-"""How much of the machine is used: the shares of its processors' time, memory and disk, from the kernel's own files."""
+"""How much of the machine is in use: its processors, memory and disk, as the kernel's files say."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 class Machine:
-    """Measures on each call of `measure`; the processors' share is of the time since the call before."""
+    """Measures at each call of `measure`; the processors' share is of the time since the previous call."""
 
     def __init__(self, use_case: str, folder: Path, proc: Path = PROC, cgroup: Path = CGROUP):
         """Watch the disk that holds `folder`."""
-        self._use_case, self._folder, self._proc, self._cgroup = use_case, folder, proc, cgroup
-        self._lock, self._last = threading.Lock(), (0.0, 0.0)
+        self._use_case = use_case
+        self._folder = folder
+        self._proc = proc
+        self._cgroup = cgroup
+        self._lock = threading.Lock()
+        self._last = (0.0, 0.0)
 
     def measure(self) -> dict[str, float]:
-        """Return the shares, 0 to 1, and set the metric; what this system does not tell is left out."""
+        """Return the shares, 0 to 1, and set the metric; what this system does not report is left out."""
         shares = {"cpu": self._processors(), "memory": self._memory(), "disk": self._disk()}
         known = {part: share for part, share in shares.items() if share is not None}
         for part, share in known.items():
@@ -29,7 +33,7 @@ class Machine:
         return known
 
     def _processors(self) -> float | None:
-        """The machine's, all cores together: user, nice, system, idle, iowait, irq, softirq, steal (man 5 proc)."""
+        """Of all cores together: user, nice, system, idle, iowait, irq, softirq, steal (man 5 proc)."""
         try:
             ticks = [float(t) for t in (self._proc / "stat").read_text().partition("\n")[0].split()[1:9]]
         except (OSError, ValueError):
@@ -40,7 +44,7 @@ class Machine:
         return 1 - (self._last[1] - before[1]) / whole if before[0] and whole > 0 else None
 
     def _memory(self) -> float | None:
-        """Of the container's limit where it has one, less what the kernel would give back; else of the machine's."""
+        """Of the container's limit if there is one, without what the kernel would give back; else of the machine."""
         with suppress(OSError, ValueError):  # without a container the machine's own figure counts
             limit = (self._cgroup / "memory.max").read_text().strip()
             if limit != "max":

@@ -1,4 +1,4 @@
-"""What really happened, as it is posted: checked before it is written down."""
+"""Outcomes, checked before they are journalled."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _WORDS = {"binary": "0 or 1 (or false or true)", "amount": "a finite number", "o
 
 
 def to_outcomes(value: Any, task: Task, most: int) -> list[dict[str, Any]]:
-    """Return outcomes (prediction_id, outcome as a float). Raises Problem: 413, or 422 naming what is wrong."""
-    given = value if isinstance(value, list) else [value]
-    if len(given) > most:
+    """Return outcomes (prediction_id, outcome as a float). Raises Problem: 413, or 422 with everything wrong."""
+    outcomes = value if isinstance(value, list) else [value]
+    if len(outcomes) > most:
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list must not hold more than {most:,} outcomes")
-    faults = [{"index": i, "problem": fault} for i, one in enumerate(given) if (fault := _fault(one, task))]
+    faults = [{"index": i, "problem": fault} for i, one in enumerate(outcomes) if (fault := _fault(one, task))]
     if faults:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"{len(faults)} of {len(given)} outcomes cannot be accepted, so none was",
+            f"{len(faults)} of {len(outcomes)} outcomes cannot be accepted, so none was accepted",
             errors=faults,
         )
-    return [{"prediction_id": one["prediction_id"], "outcome": float(one["outcome"])} for one in given]
+    return [{"prediction_id": one["prediction_id"], "outcome": float(one["outcome"])} for one in outcomes]
 
 
 def _fault(one: Any, task: Task) -> str | None:
     if not isinstance(one, dict) or set(one) != {"prediction_id", "outcome"}:
-        return 'an outcome is {"prediction_id": "…", "outcome": …}, with no other field'
+        return 'an outcome must be {"prediction_id": "…", "outcome": …}, with no other field'
     id_ = one["prediction_id"]
     if not isinstance(id_, str) or not 1 <= len(id_) <= 128 or not all("!" <= c <= "~" for c in id_):
-        return "prediction_id must be the text that came with the answer"
+        return "prediction_id must be the text that was in the answer"
     return None if _is_outcome(one["outcome"], task) else f"outcome must be {_WORDS[task]}"
 
 

@@ -1,4 +1,4 @@
-"""What went wrong with a request, as RFC 9457 problem+json."""
+"""Problems with a request, as RFC 9457 problem+json."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 class Problem(ScorehouseError):
-    """A request that gets an error for an answer: its status, what is wrong, and members of its own."""
+    """The error that answers a request: its status, what is wrong, and further members."""
 
     def __init__(self, status: HTTPStatus, detail: str, **members: Any):
-        """Say in `detail` what is wrong and what would be right."""
+        """`detail` says what is wrong and what to do."""
         super().__init__(detail)
-        self.status, self.detail, self.members = status, detail, members
+        self.status = status
+        self.detail = detail
+        self.members = members
 
     def to_bytes(self) -> bytes:
         """Return the problem document."""

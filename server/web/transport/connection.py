@@ -1,7 +1,7 @@
-"""One client's connection: its requests are answered in order, and nothing is waited for without end (docs/adr/0003).
+"""One client's connection: its requests are answered in order, and every wait has an end (docs/adr/0003).
 
-A request reaches the door once it is whole, so a client that stops half way costs a connection, and that until its
-time is over.
+A request reaches the door once it is complete, so a client that stalls holds one connection, and only until it times
+out.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from server.web.transport.reader import Reader
 from server.web.transport.wsgi import Request, head
 
 SECONDS_FOR_A_REQUEST = 60.0  # from its first byte to its last
-SECONDS_IDLE = 75.0  # between requests: longer than proxies keep a connection, so that they close it, and not we
-LOOK = 15.0  # seconds from one look at a connection's times to the next
+SECONDS_IDLE = 75.0  # between requests: longer than proxies wait, so that they close the connection first
+CHECK_SECONDS = 15.0  # between two checks whether a connection has timed out
 
 
 class Handler(Protocol):
-    """Whoever answers the requests."""
+    """What answers the requests."""
 
     max_body_bytes: int
 
     def take(self, connection: Connection, request: Request) -> None:
-        """Have `connection.send` called once, in the loop's own thread, with the answer to `request`."""
+        """Call `connection.send` once, in the thread of the loop, with the answer to `request`."""
 
 
 class Connection(asyncio.Protocol):
-    """What uvicorn makes for each connection that it accepts; its application is the door."""
+    """Uvicorn makes one for each connection that it accepts; the loaded application is the door."""
 
     def __init__(
         self,
@@ -43,34 +43,36 @@ class Connection(asyncio.Protocol):
         app_state: dict[str, Any],  # noqa: ARG002
         _loop: object = None,
     ):
-        """Begin with nothing read."""
+        """Start with nothing read."""
         self._door: Handler = config.loaded_app
-        self._loop, self._open = asyncio.get_running_loop(), server_state.connections
+        self._loop = asyncio.get_running_loop()
+        self._open = server_state.connections
         self._answering: Request | None = None
         self._waiting: deque[Request] = deque()  # a client may send the next before it has the answer
-        self._last = self._full = False
-        self._heard = self._began = self._loop.time()
+        self._last = False  # no request is taken after those that have arrived
+        self._full = False  # the client does not read its answers
+        self._heard = self._loop.time()  # when it last sent anything
+        self._began = self._heard  # when the request that is being read began
 
     # --- what asyncio and uvicorn call ---
     def connection_made(self, transport: Any) -> None:
-        """Keep who it is, and look after its times."""
+        """Remember the peer and start its timeout."""
         self._transport = transport
         client = str((transport.get_extra_info("peername") or ("",))[0])
         server = (transport.get_extra_info("sockname") or ("", 0))[:2]
-        self._reader = Reader(client, server, self._door.max_body_bytes, self._take, self._go_on)
+        self._reader = Reader(client, server, self._door.max_body_bytes, self._take, self._send_continue)
         self._open.add(self)  # type: ignore[arg-type]
-        self._timer = self._loop.call_later(LOOK, self._look)
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check_times)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """Forget it."""
         self._open.discard(self)
         self._timer.cancel()
         self._waiting.clear()
         self._reader.close()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
-        self._heard, before = self._loop.time(), self._reader.request
+        before = self._reader.request
+        self._heard = self._loop.time()
         try:
             self._reader.feed(data)
         except Problem as problem:
@@ -79,24 +81,23 @@ class Connection(asyncio.Protocol):
             self._began = self._heard
 
     def eof_received(self) -> bool:
-        """Say whether the connection stays open: until what came whole is answered."""
+        """Return whether the connection stays open, which it does until complete requests are answered."""
         if self._reader.request is not None:
-            self._refuse(Problem(HTTPStatus.BAD_REQUEST, "the request ended before it was whole"))
+            self._refuse(Problem(HTTPStatus.BAD_REQUEST, "the connection was closed before the request was complete"))
         self._last = True
         return self._answering is not None
 
     def pause_writing(self) -> None:
-        """Take no more until the client has read."""
+        """Read nothing more until the client has read its answers."""
         self._full = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on."""
         self._full = False
         self._next()
 
     def shutdown(self) -> None:
-        """Close it once nothing is under way."""
+        """Close the connection once no request is under way."""
         self._last = True
         if self._answering is None and self._reader.request is None:
             self._transport.close()
@@ -114,12 +115,12 @@ class Connection(asyncio.Protocol):
             self._waiting.append(request)
             self._transport.pause_reading()
 
-    def _go_on(self) -> None:
+    def _send_continue(self) -> None:
         if self._answering is None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def send(self, response: bytes) -> None:
-        """Answer the request that the door took, and go on to the next."""
+        """Write the answer to the request that the door took, and hand over the next one."""
         answered, self._answering = self._answering, None
         if self._transport.is_closing():  # the client has gone
             return
@@ -139,7 +140,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _refuse(self, problem: Problem) -> None:
-        """End with a problem of the connection itself, behind what is being answered."""
+        """Answer with a problem of the connection itself, and close it; an answer under way comes first."""
         self._reader.ended = self._last = True
         if self._answering is not None or self._transport.is_closing():
             return
@@ -149,10 +150,11 @@ class Connection(asyncio.Protocol):
         self._transport.write(head(problem.status, headers, keep_alive=False) + body)
         self._transport.close()
 
-    def _look(self) -> None:
-        """Close what has been quiet, or has been sending one request, for too long."""
-        now, transport = self._loop.time(), self._transport
-        self._timer = self._loop.call_later(LOOK, self._look)
+    def _check_times(self) -> None:
+        """Close a connection that has been silent, or has been sending one request, for too long."""
+        now = self._loop.time()
+        transport = self._transport
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check_times)
         if self._answering is not None:
             return
         if transport.is_closing():
@@ -162,5 +164,5 @@ class Connection(asyncio.Protocol):
             if now - self._heard > SECONDS_IDLE:
                 transport.close()
         elif now - self._began > SECONDS_FOR_A_REQUEST:
-            detail = f"a request may take {SECONDS_FOR_A_REQUEST:g} s to arrive"
+            detail = f"the request did not arrive within {SECONDS_FOR_A_REQUEST:g} s"
             self._refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))

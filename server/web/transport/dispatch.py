@@ -1,4 +1,4 @@
-"""Who answers which request: single records in lots, long bodies in threads, all the rest at once."""
+"""What answers which request: micro-batches for single records, threads for long bodies, Flask for the rest."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _JSON = b"application/json"
-LONG = 16 * 1024  # bytes of a body that takes milliseconds to answer: others are not kept waiting for it
+LONG = 16 * 1024  # bytes: a longer body takes milliseconds to answer, so a thread does it
 
 
 class Dispatcher:
-    """Answers what the connections of one process bring.
+    """Answers the requests of every connection of one process.
 
-    Every connection that has a request ready is read before the loop turns to what `take` has put off. So under load
-    the single records of many clients are answered together, for much less than one by one; alone, at once.
+    The loop reads every connection that has bytes before it runs what `take` has scheduled. So under load the single
+    records of many clients are answered as one micro-batch, for much less than one by one. Alone, a record is answered
+    at once.
     """
 
-    def __init__(self, app: WSGIApplication, singles: MicroBatcher, max_body_bytes: int, threads: int):
-        """Answer single records by `singles`, and everything else by `app`."""
-        self._app, self._singles, self.max_body_bytes = app, singles, max_body_bytes
+    def __init__(self, app: WSGIApplication, batcher: MicroBatcher, max_body_bytes: int, threads: int):
+        """`batcher` answers single records, and `app` everything else."""
+        self._app = app
+        self._batcher = batcher
+        self.max_body_bytes = max_body_bytes
         self._threads = ThreadPoolExecutor(threads, "long-body")
         self._batch: list[tuple[Connection, Request]] = []
 
     def take(self, connection: Connection, request: Request) -> None:
-        """Answer `request`, now or later, by `connection.send`."""
+        """Answer `request`, now or soon, through `connection.send`."""
         if len(request.body) > LONG:
             loop = asyncio.get_running_loop()
             answer = self._threads.submit(self._answer, request)
@@ -54,11 +57,11 @@ class Dispatcher:
         connection.send(self._answer(request))
 
     def _answer_batch(self) -> None:
-        lot, self._batch = self._batch, []
-        answers = self._singles.answers([request for _, request in lot])
+        batch, self._batch = self._batch, []
+        answers = self._batcher.answers([request for _, request in batch])
         start = head(HTTPStatus.OK, [("Content-Type", "application/json")], keep_alive=True)[:-2]
-        for (connection, request), answer in zip(lot, answers, strict=True):
-            if answer is None:  # no record that can be scored: Flask says why, once the others have their answers
+        for (connection, request), answer in zip(batch, answers, strict=True):
+            if answer is None:  # Flask says what is wrong with it, once the others have their answers
                 asyncio.get_running_loop().call_soon(self._answer_now, connection, request)
             else:
                 connection.send(b"%bContent-Length: %d\r\n\r\n%b" % (start, len(answer), answer))

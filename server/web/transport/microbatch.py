@@ -1,4 +1,4 @@
-"""The hot route: many bodies of `POST /predict` that hold one record each, answered together."""
+"""The hot route: bodies of `POST /predict` that hold one record each, answered as one micro-batch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MicroBatcher:
         except (NotServing, JournalError):
             return [None] * len(requests)
         except Exception:
-            log.exception("%d records failed together, and are tried again one by one", len(requests))
+            log.exception("a micro-batch of %d records failed; Flask answers them one by one", len(requests))
             return [None] * len(requests)
         key = model.answer_key
         bodies = [orjson.dumps(a.to_json(key)) if isinstance(a, Answer) else None for a in answers]

@@ -1,4 +1,4 @@
-"""A whole HTTP request, and what a WSGI application answers to it, as bytes."""
+"""A complete HTTP request, and the answer of a WSGI application to it, as bytes."""
 
 from __future__ import annotations
 
@@ -25,23 +25,27 @@ _PLAIN_NAMES = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LEN
 
 
 class Request:
-    """One request. Its body ends one byte over the limit at most: who reads it refuses what is too large."""
+    """One request. Its body may exceed the limit by one byte, so that its reader can refuse what is too large."""
 
     __slots__ = ("arrived", "body", "client", "headers", "keep_alive", "media", "method", "server", "target")
 
     def __init__(self, client: str, server: tuple[str, int]) -> None:
-        """Begin with nothing read from `client`, an address; `server` is the one that it asked, with its port."""
-        self.client, self.server = client, server
-        self.method, self.target, self.media = b"", b"", b""
+        """Start with nothing read from the address `client`; `server` is the address and port that it asked."""
+        self.client = client
+        self.server = server
+        self.method = b""
+        self.target = b""
+        self.media = b""
         self.body: bytes | bytearray = b""
         self.headers: list[tuple[bytes, bytes]] = []  # names in lower case
-        self.keep_alive, self.arrived = True, 0.0
+        self.keep_alive = True
+        self.arrived = 0.0
 
 
 def environ(request: Request) -> dict[str, Any]:
     """Return the PEP 3333 environment of `request`. Raises httptools.HttpParserInvalidURLError."""
     url = httptools.parse_url(request.target)
-    made: dict[str, Any] = {
+    variables: dict[str, Any] = {
         "REQUEST_METHOD": request.method.decode("ascii"),
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(url.path or b"/").decode("latin1"),
@@ -60,26 +64,27 @@ def environ(request: Request) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in request.headers:
-        if b"_" in name:  # would pass for the header with hyphens, which a proxy may have removed
+        if b"_" in name:  # it would look like the header with hyphens, which a proxy may have removed
             continue
         key = _PLAIN_NAMES.get(name) or "HTTP_" + name.decode("latin1").upper().replace("-", "_")
         text = value.decode("latin1")
-        made[key] = f"{made[key]},{text}" if key in made else text
-    return made
+        variables[key] = f"{variables[key]},{text}" if key in variables else text
+    return variables
 
 
 def answer(app: WSGIApplication, request: Request) -> bytes:
-    """Return what `app` answers to `request`: a whole response."""
-    given = Response.from_app(app, environ(request), buffered=True)
-    body, status = given.get_data(), given.status_code
-    headers = [h for h in given.headers if h[0].lower() not in ("content-length", "connection")]
+    """Return the complete response of `app` to `request`."""
+    response = Response.from_app(app, environ(request), buffered=True)
+    body = response.get_data()
+    status = response.status_code
+    headers = [h for h in response.headers if h[0].lower() not in ("content-length", "connection")]
     if status not in _BODILESS:
-        headers.append(("Content-Length", str(len(body) if request.method != b"HEAD" else _declared(given))))
+        headers.append(("Content-Length", str(len(body) if request.method != b"HEAD" else _declared(response))))
     return head(status, headers, request.keep_alive) + (body if request.method != b"HEAD" else b"")
 
 
-def _declared(given: Response) -> int:
-    return int(given.headers.get("Content-Length", 0))
+def _declared(response: Response) -> int:
+    return int(response.headers.get("Content-Length", 0))
 
 
 def head(status: int, headers: Headers, keep_alive: bool) -> bytes:

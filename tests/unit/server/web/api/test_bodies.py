@@ -94,8 +94,8 @@ def test_deep_nesting_is_read_or_refused_and_never_breaks(levels: int, opening: 
         b'[[{"a":1,"a":2}]]',
     ],
 )
-def test_a_field_that_stands_twice_is_named(body: bytes) -> None:
-    assert refused(body) == "the field 'a' stands twice in one object"
+def test_a_field_that_appears_twice_is_named(body: bytes) -> None:
+    assert refused(body) == "the field 'a' appears twice in one object"
 
 
 @pytest.mark.parametrize("body", [b'{"a":"x:y:z"}', b'[{"a":1},{"a":2}]', b'{"a":{"a":1}}', b'":"', b"null", b"[]"])

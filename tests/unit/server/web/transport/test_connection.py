@@ -252,7 +252,7 @@ def test_who_wants_one_answer_gets_one(request_: bytes) -> None:
 async def test_a_client_that_ends_half_way_is_told_so(line: Line) -> None:
     line.receive(WHOLE[:-1])
     assert line.connection.eof_received() is False
-    assert line.problem()["detail"] == "the request ended before it was whole"
+    assert line.problem()["detail"] == "the connection was closed before the request was complete"
 
 
 @on_a_line
@@ -305,7 +305,7 @@ def looked(line: Line, seconds: float) -> None:
     """Let `seconds` go by, and have the connection look at its times."""
     line.connection._began -= seconds
     line.connection._heard -= seconds
-    line.connection._look()
+    line.connection._check_times()
 
 
 @on_a_line
