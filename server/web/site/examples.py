@@ -1,4 +1,4 @@
-"""Example records: the one that the features declare, and random ones that are no real person's."""
+"""Example records: the one that the features declare, and random ones that belong to no real person."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scorehouse.usecase import Feature, Value
 
 
 def example_value(feature: Feature) -> Value:
-    """Return the feature's own example or, where it has none, a value that is allowed."""
+    """Return the feature's own example, or else any value that is allowed."""
     if feature.example is not None:
         return feature.example
     if feature.categories:
@@ -24,15 +24,15 @@ def example_value(feature: Feature) -> Value:
 
 
 def example_record(features: tuple[Feature, ...], optional: bool = False) -> dict[str, Value]:
-    """Return the record of the declared examples: of the required features or, if `optional`, of all."""
+    """Return the record of the declared examples: of the required features, or of all if `optional`."""
     return {f.name: example_value(f) for f in features if optional or f.required}
 
 
 def random_record(bundle: Bundle, rng: np.random.Generator) -> dict[str, Value]:
     """Return a record whose fields are drawn independently, each from another reference row.
 
-    A field that the model sees only through derived ones is not in the reference: a category is drawn from the declared
-    ones, a number is the declared example.
+    The reference lacks fields that the model sees only through derived ones: such a category is drawn from the declared
+    ones, and such a number is the declared example.
     """
     columns = {c.name: (i, c) for i, c in enumerate(bundle.encoder.columns)}
     record: dict[str, Value] = {}

@@ -1,4 +1,4 @@
-"""What pushed one answer up or down: XGBoost's own contributions (TreeSHAP), from the bundle's native file."""
+"""What pushed one answer up or down: XGBoost's contributions (TreeSHAP), from the bundle's native file."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ AS_ANSWERED = "as answered"  # the scale of objectives that predict the answer i
 
 
 def load_trees(bundle: Bundle) -> Trees:
-    """Return the bundle's trees. Raises Problem: 404 where it holds none that explain one answer, 503 where broken."""
+    """Return the bundle's trees. Raises Problem: 404 if they cannot explain one answer, 503 if they are damaged."""
     if NATIVE not in bundle.manifest.files:
-        raise _unexplained(bundle, "only XGBoost's trees say what moved an answer")
+        raise _unexplained(bundle, "only XGBoost's trees can say what moved an answer")
     try:
         trees = Trees(bundle.folder / NATIVE)
     except BundleError as error:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
     if trees.objective.startswith("multi:"):
-        raise _unexplained(bundle, "it adds up each class on its own")
+        raise _unexplained(bundle, "its trees add up each class separately")
     return trees
 
 
 class Explainer:
-    """Explains answers of whatever model it is given; keeps the trees of the last one, loaded on first use."""
+    """Explains the answers of any model; keeps the trees of the last one, loaded at first use."""
 
     def __init__(self) -> None:
         """Load nothing yet."""
@@ -44,7 +44,7 @@ class Explainer:
     def explain(self, model: Model, record: Any) -> dict[str, Any]:
         """Return the answer to one record, the base, and each column's contribution, largest first.
 
-        On the answer's scale, base and contributions add up to it.
+        Base and contributions add up to the answer, on the scale that is named.
 
         Raises:
             Problem: 422 for a record that cannot be scored, 404 for a model that cannot be explained.
@@ -57,13 +57,13 @@ class Explainer:
             raise refusal(answer)
         rows = model.scorer.rows([checked])
         scale, (*parts, base) = self._contributions(model, rows)
-        given: Mapping[str, Any] = {**model.scorer.derive(checked), **record}
+        values: Mapping[str, Any] = {**model.scorer.derive(checked), **record}
         explained = [
-            {"feature": name, "value": given.get(name), "contribution": round(part, 6)}
+            {"feature": name, "value": values.get(name), "contribution": round(part, 6)}
             for name, part in zip(model.scorer.encoder.names, parts, strict=True)
         ]
         return {
-            model.bundle.manifest.answer: answer,
+            model.answer_key: answer,
             "model_run_id": model.run_id,
             "scale": scale,
             "base": round(base, 6),

@@ -1,4 +1,4 @@
-"""The fields of the form and of the docs, as a person reads them, made from the model's features."""
+"""The fields of the form and of the documentation, made from the model's features."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ USUAL = (0.05, 0.95)  # the quantiles of the reference between which a value is 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: `choices` are (JSON value, label); `value` is what stands in it at first, `""` for nothing."""
+    """One field: `choices` are (JSON value, label); `value` is what it holds at first, `""` for nothing."""
 
     name: str
     label: str
     hint: str
     allowed: str
     unit: str
-    usual: str  # `26 to 65`; empty where the reference does not say
+    usual: str  # `26 to 65`; empty if the reference does not show it
     required: bool
     nullable: bool
     control: Literal["choice", "integer", "number", "date"]
     choices: list[tuple[str, str]]
-    meanings: str  # of codes that do not speak for themselves: `0 Uneducated, 1 High School`
+    meanings: str  # of codes that need explaining: `0 Uneducated, 1 High School`
     value: str
     placeholder: str
 
@@ -44,7 +44,7 @@ def fields(bundle: Bundle) -> list[Field]:
 
 
 def field(feature: Feature, usual: str = "") -> Field:
-    """Return the field of `feature`; an optional one starts empty, so that the answer is to what one sees."""
+    """Return the field of `feature`. An optional one starts empty, so that the answer is to what is shown."""
     coded = feature.categories or (tuple(feature.labels) if feature.labels else ())
     example = example_value(feature)
     shown = f"{example:.15g}" if isinstance(example, float) else f"{example}"
@@ -74,7 +74,7 @@ def _usual(feature: Feature, seen: np.ndarray[tuple[int], np.dtype[np.float32]])
 
 
 def _hint(feature: Feature, usual: str) -> str:
-    """The unit and what is usual; what is allowed is said when it matters."""
+    """The unit and what is usual; what is allowed is shown when a value is wrong."""
     return ", ".join(filter(None, [feature.unit, f"mostly {usual}" if usual else ""]))
 
 

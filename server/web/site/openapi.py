@@ -1,4 +1,4 @@
-"""GET /openapi.json: every route of the door as OpenAPI 3.1, made from the model that serves."""
+"""GET /openapi.json: every route of the door as OpenAPI 3.1, manifest from the model that serves."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Json = dict[str, Any]
 _WHY = {
     "400": "The body is not JSON, or names a field twice",
     "404": "This model's answers cannot be explained",
-    "405": "Another method is wanted: see Allow",
+    "405": "The route has other methods: see Allow",
     "413": "The body has too many bytes, or the list too many records",
     "415": "The body is not sent as application/json",
-    "422": "Nothing in the body can be taken: every bad field is named, with what is allowed",
-    "503": "No model serves yet, or the journal cannot be written: try again after Retry-After",
+    "422": "Nothing in the body can be accepted: every bad field is named, with what is allowed",
+    "503": "No model is loaded yet, or the journal cannot be written: try again after Retry-After",
 }
 _BODY = ("400", "405", "413", "415", "422", "503")
 _HEADERS = {
@@ -29,13 +29,13 @@ _HEADERS = {
 
 def openapi(model: Model, settings: HttpSettings) -> Json:
     """Return the document for `model` and the limits of `settings`."""
-    made = model.bundle.manifest
+    manifest = model.bundle.manifest
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": made.title,
-            "version": f"{made.use_case}.{made.use_case_version}",
-            "description": f"{made.about} Answered by run {made.run_id}; /docs is the readable form of this.",
+            "title": manifest.title,
+            "version": f"{manifest.use_case}.{manifest.use_case_version}",
+            "description": f"{manifest.about} Answered by run {manifest.run_id}; /docs is the readable form of this.",
         },
         "paths": {**_scoring(model), **_pages(), **_operations()},
         "components": {"schemas": schemas(model, settings)},
@@ -56,14 +56,14 @@ def _scoring(model: Model) -> Json:
         ),
         "/explain": _post(
             "explain",
-            "One record's answer and what pushed it up or down. Nothing of it is written to the prediction log.",
+            "One record's answer and what pushed it up or down. It is not written to the prediction log.",
             {"one": {"value": example}},
             "Record", ("200", "Explanation"), ("400", "404", *_BODY[1:]),
         ),
         "/invocations": _post(
             "invocations",
-            "MLflow's scoring protocol, and plain columns; one bad record refuses all. text/csv with the names of its "
-            "columns in the first line is taken as well.",
+            "MLflow's scoring protocol, and plain columns; one bad record refuses all. A table in text/csv, with the "
+            "names of its columns in the first line, is accepted as well.",
             {"records": {"value": {"dataframe_records": [example]}}, "columns": {"value": columns}},
             "Invocation", ("200", "Predictions"), _BODY,
         ),
@@ -100,7 +100,7 @@ def _operations() -> Json:
         "/metrics": _get("/metrics", "Figures for Prometheus", metrics),
     }
     for path in ("/readyz", "/ping"):
-        paths[path] = _get(path, "A model serves and the journal can be written", ready)
+        paths[path] = _get(path, "A model is loaded and the journal can be written", ready)
         not_ready = {"description": "Not ready: `problem` says why", "content": ready}
         paths[path]["get"]["responses"]["503"] = not_ready
     return paths
@@ -121,7 +121,7 @@ def _post(name: str, about: str, examples: Json, body: str, answer: tuple[str, s
 
 
 def _get(path: str, about: str, content: Json, page: bool | None = None) -> Json:
-    """`page`: it needs a model, and without one answers a page (True) or a problem (False)."""
+    """`page`: the route needs a model, and without one answers a page (True) or a problem (False)."""
     responses: Json = {"200": {"description": about, "content": content}, "405": _problem("405")}
     if page is not None:
         responses["503"] = {**_problem("503"), **({"content": content} if page else {})}

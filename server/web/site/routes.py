@@ -1,4 +1,4 @@
-"""What a person opens, and what the pages ask for: the form, the docs, the schema, examples and explanations."""
+"""Routes of the pages, and of what the pages ask for: form, documentation, schema, examples and explanations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from server.web.site.explain import Explainer
 from server.web.site.fields import fields
 from server.web.site.openapi import openapi
 
-# No inline code or style, nothing from elsewhere: what a page shows is what this door sent.
+# No inline code or style, and nothing from other hosts: a page shows only what this door sent.
 POLICY = "; ".join([
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
     "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
@@ -44,7 +44,7 @@ def add_pages(
 
     `run_id` is RUN_ID as it is set now: the page that waits for a model shows it.
     """
-    # Its static files are the application's own, under /static.
+    # Its static files are served under /static.
     site = Blueprint("site", __name__, template_folder="templates", static_folder="static")
     explainer = Explainer()
     derived = {f.name: [f.help, f.unit] for f in use_case.derived}
@@ -76,33 +76,35 @@ def add_pages(
 
 
 def _form(model: Model, derived: dict[str, list[str]]) -> Response:
-    made, all_fields = model.bundle.manifest, fields(model.bundle)
+    manifest = model.bundle.manifest
+    all_fields = fields(model.bundle)
     optional = [f for f in all_fields if not f.required]
     return _page(
         "form.html",
-        made=made,
+        manifest=manifest,
         required=[f for f in all_fields if f.required],
         optional=optional,
-        card=card(made, len(optional)),
+        card=card(manifest, len(optional)),
         derived=derived,
-        usual=made.quality.get("test_mean_true"),
+        usual=manifest.quality.get("test_mean_true"),
         percent=percent,
     )
 
 
 def _docs(model: Model, settings: HttpSettings) -> Response:
-    features, made = model.bundle.features, model.bundle.manifest
+    features = model.bundle.features
+    manifest = model.bundle.manifest
     example = example_record(features)
     wrong = {**example, features[0].name: "plenty", features[-1].name[:-1] + "?": 1}
     refused = model.scorer.schema.check(wrong)
     answered = {
-        made.answer: model.scorer.score([example])[0],
-        "model_run_id": made.run_id,
+        manifest.answer: model.scorer.score([example])[0],
+        "model_run_id": manifest.run_id,
         "prediction_id": "5f0c…",
     }
     return _page(
         "docs.html",
-        made=made,
+        manifest=manifest,
         fields=fields(model.bundle),
         settings=settings,
         curl=_curl(example),

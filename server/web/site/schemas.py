@@ -1,4 +1,4 @@
-"""The JSON documents that the door takes and gives, as JSON Schema: the components of /openapi.json."""
+"""JSON Schema of what the door accepts and answers: the components of /openapi.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from server.web.site.explain import AS_ANSWERED
 
 Json = dict[str, Any]
 RUN_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The run whose model answered"}
-ID: Json = {"type": "string", "minLength": 1, "maxLength": 128, "description": "Under which the prediction is kept"}
+ID: Json = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 128,
+    "description": "The id of the kept prediction",
+}
 _TEXT, _ANY_TEXT = {"type": "string"}, {"type": ["string", "null"]}
 _ANSWERS: dict[Task, Json] = {
     "binary": {"type": "number", "minimum": 0, "maximum": 1, "description": "The chance, from 0 to 1"},
@@ -32,26 +37,27 @@ def ref(name: str) -> Json:
 
 
 def schemas(model: Model, settings: HttpSettings) -> Json:
-    """Return every component, for the model that serves and the door's limits."""
-    made, most = model.bundle.manifest, settings.max_records
+    """Return every component, for the model that serves and the limits of the door."""
+    manifest = model.bundle.manifest
+    most = settings.max_records
     record = {
         **model.scorer.schema.json_schema(),
-        "description": made.about,
+        "description": manifest.about,
         "examples": [example_record(model.bundle.features), example_record(model.bundle.features, optional=True)],
     }
     return {
         "Record": record,
         "Records": _records(most),
         "Invocation": _invocation(),
-        **_answers(made.answer, made.task),
-        **_outcomes(made.task, most),
+        **_answers(manifest.answer, manifest.task),
+        **_outcomes(manifest.task, most),
         **_problems(),
         "Readiness": _readiness(),
     }
 
 
 def _records(most: int) -> Json:
-    """One record or a list; a list with at least one good record is answered, and so is an empty one."""
+    """One record or a list. A list is answered if it is empty or has at least one good record."""
     listed = {"type": "array", "maxItems": most, "contains": ref("Record"), "minItems": 1}
     return {"anyOf": [ref("Record"), listed, {"type": "array", "maxItems": 0}]}
 
@@ -73,7 +79,7 @@ def _answers(key: str, task: Task) -> Json:
                 key: _ANSWERS[task],
                 "model_run_id": RUN_ID,
                 "scale": scale,
-                "base": {"type": "number", "description": "Where every answer starts from"},
+                "base": {"type": "number", "description": "Where every answer starts"},
                 "contributions": {**_list(pushed), "description": "Largest first"},
             }
         ),

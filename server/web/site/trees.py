@@ -21,10 +21,10 @@ _CONTRIBUTIONS = {"type": 2, "training": False, "iteration_begin": 0, "iteration
 
 
 class Trees:
-    """A booster that explains; safe to call from several threads one after another, not at the same time."""
+    """A booster that explains. Several threads may use it, but not at the same time."""
 
     def __init__(self, file: Path):
-        """Load XGBoost's own file. Raises BundleError where XGBoost, or its file, cannot be read."""
+        """Load XGBoost's own file. Raises BundleError if XGBoost or the file cannot be loaded."""
         self._booster = Handle()
         _call("XGBoosterCreate", None, ctypes.c_uint64(0), ctypes.byref(self._booster))
         weakref.finalize(self, _call, "XGBoosterFree", self._booster)
@@ -77,4 +77,4 @@ def _call(name: str, *arguments: object) -> None:
     library = _library()
     if getattr(library, name)(*arguments) != 0:
         said = library.XGBGetLastError() or b"no reason given"
-        raise BundleError(f"XGBoost cannot explain: {said.decode(errors='replace').splitlines()[0]}")
+        raise BundleError(f"XGBoost cannot explain this answer: {said.decode(errors='replace').splitlines()[0]}")

@@ -1,12 +1,12 @@
-// The form: reads the fields into a record, asks this door, and shows the answer or what is wrong beside its field.
+// The form: reads the fields into a record, asks this door, and shows the answer, or beside each field what is wrong.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
 const form = $("form"), panel = $("answer");
 const fields = [...form.querySelectorAll("[data-control]")];
 const { key, task, unit } = panel.dataset;
-const derived = JSON.parse(panel.dataset.derived); // name -> [help, unit], of what the model sees beside the fields
-const SHOWN = 8; // bars; the rest is added up in one
+const derived = JSON.parse(panel.dataset.derived); // name -> [help, unit], of the derived features
+const SHOWN = 8; // bars; the rest is added up in one more
 const WAIT = 15000; // milliseconds
 
 const decimal = (most) => new Intl.NumberFormat("en", { maximumFractionDigits: most });
@@ -27,7 +27,7 @@ function valueOf(field) {
   if (field.dataset.control === "choice") return JSON.parse(text);
   if (field.dataset.control === "date") return text;
   const plain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && Number.isFinite(Number(text));
-  return plain ? Number(text) : text; // what is no number goes as it was typed: the door says what is allowed
+  return plain ? Number(text) : text; // what is not a number is sent as it was typed: the door says what is allowed
 }
 
 const record = () => Object.fromEntries(fields.map((f) => [f.name, valueOf(f)]));
@@ -43,18 +43,18 @@ function fill(values) {
 // --- asking ---------------------------------------------------------------------------------------------------
 
 async function ask(path, body) {
-  const given = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(path, { ...given, signal: AbortSignal.timeout(WAIT) });
+  const request = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const response = await fetch(path, { ...request, signal: AbortSignal.timeout(WAIT) });
   return { ok: response.ok, status: response.status, body: await response.json() };
 }
 
 async function predict() {
-  const asked = record();
-  const answer = await ask("predict", asked);
+  const input = record();
+  const answer = await ask("predict", input);
   clearErrors();
   if (!answer.ok) return refuse(answer);
   show(answer.body);
-  explain(await ask("explain", asked));
+  explain(await ask("explain", input));
 }
 
 async function attempt(doing, button) {
@@ -62,7 +62,7 @@ async function attempt(doing, button) {
   try {
     await doing();
   } catch {
-    trouble("The scorer does not answer. What you typed is still here: try again.");
+    trouble("The scorer does not answer. Your input is still here: try again.");
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -97,7 +97,7 @@ function refuse({ status, body }) {
   }
   panel.classList.add("stale");
   const count = bad.length === 1 ? "One field is" : `${bad.length} fields are`;
-  trouble(bad.length ? `${count} not right: see beside ${bad.length === 1 ? "it" : "them"}.` : body.detail);
+  trouble(bad.length ? `${count} wrong: see the ${bad.length === 1 ? "note below it" : "notes below them"}.` : body.detail);
   if (bad.some((f) => f.closest("details"))) $("fold").open = true;
   if (bad.length) bad[0].focus();
 }
@@ -119,7 +119,7 @@ function explain({ ok, status, body }) {
   $("why").hidden = !ok;
   $("unexplained").hidden = ok;
   if (!ok) {
-    $("unexplained").textContent = status === 404 ? "This kind of model cannot say what moved its answer." : body.detail;
+    $("unexplained").textContent = status === 404 ? "This kind of model cannot explain its answers." : body.detail;
     return;
   }
   const back = { "log-odds": (b) => 1 / (1 + Math.exp(-b)), logarithm: Math.exp }[body.scale] ?? ((b) => b);
@@ -146,10 +146,10 @@ function saidOf({ feature, value }) {
 }
 
 function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
+  const created = document.createElement(tag);
+  created.className = className;
+  created.textContent = text;
+  return created;
 }
 
 function bar(name, said, push, widest) {
