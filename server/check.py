@@ -1,4 +1,4 @@
-"""Asks the HTTP scorer for one prediction: `python -m server.check`; status 1 and one line where none comes."""
+"""Asks the HTTP scorer for one prediction: `python -m server.check`. If none comes, status 1 and one line say why."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from scorehouse.environment import settings_or_exit
 
 
 def main() -> None:
-    """Send the door's own example to /predict, and say which run answered what."""
+    """Send the scorer's own example to /predict, and print which run answered what."""
     settings = settings_or_exit()
-    door = f"http://{settings.serve_address}:{settings.scorer_port}"
+    scorer = f"http://{settings.serve_address}:{settings.scorer_port}"
     try:
-        example = requests.get(f"{door}/example", timeout=10)
+        example = requests.get(f"{scorer}/example", timeout=10)
         example.raise_for_status()
-        answered = requests.post(f"{door}/predict", data=example.content, timeout=10, headers={
+        response = requests.post(f"{scorer}/predict", data=example.content, timeout=10, headers={
             "Content-Type": "application/json",
         })  # fmt: skip
-        answered.raise_for_status()
-        answer = answered.json()
+        response.raise_for_status()
+        answer = response.json()
     except (requests.RequestException, ValueError) as error:
-        sys.exit(f"check: {door} does not answer as it should: {error}")
+        sys.exit(f"check: {scorer} does not answer as it should: {error}")
     run_id = answer.pop("model_run_id")
-    said = ", ".join(f"{key} {value}" for key, value in answer.items() if key != "prediction_id")
-    sys.stdout.write(f"run {run_id} answers: {said}\n")
+    shown = ", ".join(f"{key} {value}" for key, value in answer.items() if key != "prediction_id")
+    sys.stdout.write(f"run {run_id} answers: {shown}\n")
 
 
 if __name__ == "__main__":

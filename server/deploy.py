@@ -1,4 +1,4 @@
-"""Deploys the run that RUN_ID names: `python -m server.deploy`. Verifies it, moves the alias, waits for every door."""
+"""Deploys the run that RUN_ID names, `python -m server.deploy`: verifies it, moves the alias, waits for the doors."""
 
 from __future__ import annotations
 
@@ -16,37 +16,42 @@ from scorehouse.usecase import load_use_case
 from server.rollout import NotFollowed, Refused, addresses, ask, wait_for
 
 
-class Deploy:
-    """Changes what is to serve, by the one mechanism: the registry names it, doors follow, the history says why."""
+class Deployer:
+    """Changes which run serves: the registry names it, doors follow, and the history says why."""
 
     def __init__(self, settings: Settings):
-        """Ask nothing yet. Raises UseCaseError."""
-        self._settings, self._use_case = settings, load_use_case(settings.use_case)
+        """Connect to nothing yet. Raises UseCaseError."""
+        self._settings = settings
+        self._use_case = load_use_case(settings.use_case)
         self.registry = Registry(settings.mlflow_address)
         self._cache = BundleCache(settings.bundle_folder, self.registry)
         self.history = History(self.registry, self._use_case.name)
 
-    def wanted(self) -> tuple[Version, str]:
-        """Return the version that RUN_ID names, and the alias by which doors are to follow it."""
+    def resolve(self) -> tuple[Version, str]:
+        """Return the version that RUN_ID names, and the alias through which doors follow it.
+
+        Raises:
+            RunNotFound, RegistryUnavailable: there is no such run, or MLflow does not answer.
+        """
         run_id = self._settings.run_id
         alias = PRODUCTION if run_id == PRODUCTION else SERVING
         return self._cache.ask(self._use_case.name, run_id), alias
 
-    def to(self, version: Version, alias: str, why: str, back: bool = False) -> float:
-        """Verify `version` as a door would, let `alias` name it and doors follow; return the seconds that they took.
+    def deploy(self, version: Version, alias: str, why: str, back: bool = False) -> float:
+        """Verify `version` as a door would, move `alias` to it, and return the seconds until every door served it.
 
         Raises:
-            BundleError, CacheUnavailable, RunNotFound, RegistryUnavailable, Refused: what served before serves on.
+            BundleError, CacheUnavailable, RunNotFound, RegistryUnavailable, Refused: the previous run still serves.
             NotFollowed: the registry names the new version, but not every door serves it.
         """
         name = self._use_case.name
         self._cache.load(version).scorer(self._use_case)
         doors = addresses(self._settings)
         refused_before = {door: ask(door).get("refused") for door in doors}
-        before = self._now_served()
+        before = self._current()
         self._point(alias, version)
         if before is None or before[0] != version:
-            self.history.note(version, self._who, why, back)
+            self.history.note(version, self._author, why, back)
         try:
             return wait_for(version.run_id, doors, refused_before)
         except Refused as refusal:
@@ -56,46 +61,46 @@ class Deploy:
                 self.registry.follow(name, before[1])
             else:
                 self._point(alias, before[0])
-            self.history.note(before[0], self._who, str(refusal), back=True)
-            raise Refused(f"run {version.run_id}: {refusal}; run {before[0].run_id} serves on") from refusal
+            self.history.note(before[0], self._author, str(refusal), back=True)
+            raise Refused(f"run {version.run_id}: {refusal}; run {before[0].run_id} still serves") from refusal
 
     def _point(self, alias: str, version: Version) -> None:
         self.registry.set_alias(self._use_case.name, alias, version)
         self.registry.follow(self._use_case.name, alias)
 
-    def _now_served(self) -> tuple[Version, str] | None:
+    def _current(self) -> tuple[Version, str] | None:
         try:
             return self.registry.served(self._use_case.name), self.registry.followed(self._use_case.name)
         except RunNotFound:
             return None
 
     @property
-    def _who(self) -> str:
+    def _author(self) -> str:
         return self._settings.changed_by or getpass.getuser()
 
 
-def ended(what: str, change: Callable[[], str]) -> None:
-    """Do `change` and print what it says; end with status 1 and one line where it failed."""
+def run_or_exit(command: str, change: Callable[[], str]) -> None:
+    """Call `change` and print what it returns; if it fails, end with status 1 and one line."""
     try:
-        said = change()
+        result = change()
     except (NotFollowed, ScorehouseError) as error:
-        sys.exit(f"{what}: {error}")
-    sys.stdout.write(f"{said}\n")
+        sys.exit(f"{command}: {error}")
+    sys.stdout.write(f"{result}\n")
 
 
 def main() -> None:
-    """Deploy and say how long it took; status 1 and one line where nothing was changed, or a door is missing."""
+    """Deploy and print how long it took; status 1 and one line if nothing was changed, or a door did not follow."""
     settings = settings_or_exit()
     if not settings.run_id:
         sys.exit("deploy: RUN_ID is empty: set it to a run's id, or to production; nothing was changed")
 
     def change() -> str:
-        deploy = Deploy(settings)
-        version, alias = deploy.wanted()
-        seconds = deploy.to(version, alias, settings.why or f"RUN_ID={settings.run_id}")
+        deployer = Deployer(settings)
+        version, alias = deployer.resolve()
+        seconds = deployer.deploy(version, alias, settings.why or f"RUN_ID={settings.run_id}")
         return f"run {version.run_id} is served by every door after {seconds:.1f} s"
 
-    ended("deploy", change)
+    run_or_exit("deploy", change)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Prints what served when, and who or what changed it and why: `python -m server.deployments`."""
+"""Prints which run served when, who changed that, and why: `python -m server.deployments`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ HEAD = ("FROM (UTC)", "FOR", "VERSION", "RUN", "CHANGED BY", "WHY")
 
 
 def rows(changes: Sequence[Change], served: Version | None, now: datetime) -> list[tuple[str, ...]]:
-    """Return the table's lines, newest first; what the registry names but no change tells stands on top."""
-    made: list[tuple[str, ...]] = []
+    """Return the lines of the table, newest first. A run that serves without a noted change comes first of all."""
+    lines: list[tuple[str, ...]] = []
     ends = [*(c.at for c in changes[1:]), now]
     for change, until in zip(changes, ends, strict=True):
         lasts = "now, " if until is now and change.version == served else ""
-        made.append((
+        lines.append((
             f"{change.at:%Y-%m-%d %H:%M:%S}", lasts + span(until - change.at), change.version.number,
             change.version.run_id, change.who, change.why,
         ))  # fmt: skip
     if served and (not changes or changes[-1].version != served):
-        made.append(("?", "now", served.number, served.run_id, "MLflow", "its alias was moved there"))
-    return made[::-1]
+        lines.append(("?", "now", served.number, served.run_id, "MLflow", "its alias was moved there"))
+    return lines[::-1]
 
 
 def span(lasted: timedelta) -> str:
@@ -45,7 +45,7 @@ def table(lines: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Print the table; status 1 and one line where the registry does not answer."""
+    """Print the table; status 1 and one line if the registry does not answer."""
     settings = settings_or_exit()
     registry = Registry(settings.mlflow_address)
     try:
@@ -57,7 +57,7 @@ def main() -> None:
     except ScorehouseError as error:
         sys.exit(f"deployments: {error}")
     if not (lines := rows(changes, served, datetime.now(UTC))):
-        sys.exit(f"deployments: nothing served yet for {settings.use_case}: set RUN_ID, then `make start-serve`")
+        sys.exit(f"deployments: no run of {settings.use_case} has served yet: set RUN_ID and run `make start-serve`")
     sys.stdout.write(table([HEAD, *lines]) + "\n")
 
 

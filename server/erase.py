@@ -1,4 +1,4 @@
-"""Erases a customer's predictions and outcomes: `python -m server.erase CUSTOMER_ID`, from journal and store."""
+"""Erases a customer's predictions and outcomes from journal and store: `python -m server.erase CUSTOMER_ID`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from scorehouse.stores.open import open_store
 
 
 def main() -> None:
-    """Erase and say what was there; status 1 and one line where it cannot be done, 2 where nobody is named."""
+    """Erase and print what was removed; status 1 and one line if that fails, 2 if no customer is named."""
     settings = settings_or_exit()
     customer_id = " ".join(sys.argv[1:]).strip()
     if not customer_id:
-        sys.stderr.write("erase: whom? make erase CUSTOMER_ID=…\n")
+        sys.stderr.write("erase: no customer is named: make erase CUSTOMER_ID=…\n")
         raise SystemExit(2)
-    if not settings.journal_folder.is_dir():  # or a wrong DATA_FOLDER would look like a customer whom nobody knows
-        sys.exit(f"erase: there is no journal in {settings.data_folder}: DATA_FOLDER says where it is")
+    if not settings.journal_folder.is_dir():  # or a wrong DATA_FOLDER would look like an unknown customer
+        sys.exit(f"erase: there is no journal in {settings.data_folder}: set DATA_FOLDER to the folder that holds it")
     try:
-        erased = erase(settings.journal_folder, open_store(settings), customer_id)
+        erased = erase(settings.journal_folder, open_store(settings.store), customer_id)
     except (ScorehouseError, OSError) as error:
-        sys.exit(f"erase: {error}; nothing is half done that doing it again does not finish")
+        sys.exit(f"erase: {error}; run it again to finish")
     where = "MongoDB" if settings.mongodb_address else str(settings.store_path)
     sys.stdout.write(
         f"customer {customer_id}: {erased.stored} predictions removed from {where}, "

@@ -11,8 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from scorehouse.errors import ScorehouseError
 from scorehouse.settings import Settings
 
-PATIENCE_SECONDS, LOOK_SECONDS = 30.0, 0.2
-SETTLED_SECONDS = 4.0  # a door asks every two: what it asked just before the change it says after it, once
+PATIENCE_SECONDS, POLL_SECONDS = 30.0, 0.2
+# A door polls every two seconds, so that its first refusal after the change may be about what it asked before it.
+SETTLED_SECONDS = 4.0
 
 
 class NotFollowed(ScorehouseError):
@@ -32,19 +33,19 @@ def addresses(settings: Settings) -> list[str]:
 
 
 def ask(door: str) -> dict[str, str | None]:
-    """Return what the door at address `door` says: `model_run_id`, `refused`; empty where it does not answer."""
+    """Return `model_run_id` and `refused` of the door at address `door`; empty if it does not answer."""
     try:
-        told = requests.get(f"{door}/readyz", timeout=2).json()
-        found = {name: told.get(name) for name in ("model_run_id", "refused")}
-        if found["model_run_id"] and _workers(door) - {found["model_run_id"]}:
-            found["model_run_id"] = None  # another process of this door has not followed yet
+        ready = requests.get(f"{door}/readyz", timeout=2).json()
+        about = {name: ready.get(name) for name in ("model_run_id", "refused")}
+        if about["model_run_id"] and _workers(door) - {about["model_run_id"]}:
+            about["model_run_id"] = None  # another process of this door has not followed yet
     except (requests.RequestException, ValueError, AttributeError):
         return {}
-    return found
+    return about
 
 
 def _workers(door: str) -> set[str]:
-    """The runs that the door's processes serve, by its metrics, which are of all of them."""
+    """The runs that the processes of the door serve: its metrics are those of all of them."""
     text = requests.get(f"{door}/metrics", timeout=2).text
     families = (f for f in text_string_to_metric_families(text) if f.name == "scorehouse_model_info")
     return {s.labels["model_run_id"] for family in families for s in family.samples if s.value == 1}
@@ -57,17 +58,17 @@ def wait_for(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> float:
-    """Return the seconds until every door served `run_id`; `before` is what each refused earlier.
+    """Return the seconds until every door served `run_id`. `before` holds what each door refused before the change.
 
     Raises:
-        Refused: a door says why it does not take the run, and stays by it.
-        NotFollowed: after PATIENCE_SECONDS some door serves another one, or does not answer.
+        Refused: a door has refused the run for SETTLED_SECONDS.
+        NotFollowed: after PATIENCE_SECONDS a door serves another run, or does not answer.
     """
     began = clock()
-    refused: dict[tuple[str, str], float] = {}  # what which door says, and since when
+    refused: dict[tuple[str, str], float] = {}  # door and reason -> since when
     while True:
-        told = {door: ask(door) for door in doors}
-        late = {door: about for door, about in told.items() if about.get("model_run_id") != run_id}
+        answers = {door: ask(door) for door in doors}
+        late = {door: about for door, about in answers.items() if about.get("model_run_id") != run_id}
         if not late:
             return clock() - began
         for door, about in late.items():
@@ -77,7 +78,7 @@ def wait_for(
                     raise Refused(f"{door} refuses it: {why}")
         if clock() - began > PATIENCE_SECONDS:
             raise NotFollowed("; ".join(_late(door, about) for door, about in late.items()))
-        sleep(LOOK_SECONDS)
+        sleep(POLL_SECONDS)
 
 
 def _late(door: str, about: Mapping[str, str | None]) -> str:

@@ -1,1 +1,1 @@
-"""The Lambda door: a Kinesis trigger's batches, scored where shards outgrow one machine."""
+"""The Lambda door: scores the batches of a Kinesis trigger, for streams that outgrow one machine."""

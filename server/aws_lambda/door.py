@@ -1,4 +1,4 @@
-"""One batch of a Kinesis trigger: score, store, publish, and say which records must come again."""
+"""One batch of a Kinesis trigger: score, store, publish, and return which records must be sent again."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from scorehouse.streams.records import Scored, StreamRecord, error_entry, score
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
-RESERVE_SECONDS = 2.0  # of an invocation's time, kept for saying what failed
+RESERVE_SECONDS = 2.0  # of an invocation's time, kept for reporting what failed
 Sleep = Callable[[float], bool]
 
 
 class NothingServes(ScorehouseError):
-    """There is no model to score with: the trigger sends the whole batch again."""
+    """No model is loaded: the trigger sends the whole batch again."""
 
 
 class LambdaDoor:
-    """What a warm process keeps between batches. `publisher` is None in a test run, which stores nothing either."""
+    """What a warm process keeps between batches. In a test run `publisher` is None, and nothing is stored."""
 
     def __init__(
         self,
@@ -52,49 +52,48 @@ class LambdaDoor:
     def handle(self, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> dict[str, Any]:
         """Answer every record of `event`; return those to be sent again, by sequence number, in their order.
 
-        A record that cannot be scored never succeeds, so it goes to the errors stream and is reported only where
-        `report_unscorable` says so, or where it is told nowhere else: in a test run, which publishes nothing and
-        returns its answers instead.
+        A record that cannot be scored never succeeds, so it goes to the errors stream. It is also reported as failed
+        if `report_unscorable` says so, and in a test run, which publishes nothing and returns its answers instead.
 
         Raises:
-            NothingServes, JournalError, ClientError: nothing was published, so the whole batch must come again.
+            NothingServes, JournalError, ClientError: nothing was published, so the whole batch must be sent again.
         """
         status = self._poll()
         if self._serving.model is None:
             raise NothingServes(no_model(status))
         batch = [_record(r) for r in event["Records"]]
-        pages = [(shard, [r for _, r in page]) for shard, page in groupby(batch, key=lambda pair: pair[0])]
-        scored = [(shard, page, score(self._serving, self._use_case.envelope, shard, page)) for shard, page in pages]
-        unscorable = {s for _, page, done in scored for s in _sequences(page) - _sequences(done.origins)}
+        shards = [(shard, [r for _, r in pairs]) for shard, pairs in groupby(batch, key=lambda pair: pair[0])]
+        scored = [(shard, part, score(self._serving, self._use_case.envelope, shard, part)) for shard, part in shards]
+        unscorable = {s for _, part, done in scored for s in _sequences(part) - _sequences(done.origins)}
         answer: dict[str, Any] = {}
         if self._publisher is None:
             failed = unscorable
             answer["predictions"] = [orjson.loads(e["Data"]) for _, _, done in scored for e in done.results]
         else:
             publisher = self._publisher(self._until(seconds_left))
-            failed = {s for shard, page, done in scored for s in self._publish(publisher, shard, page, done)}
+            failed = {s for shard, part, done in scored for s in self._publish(publisher, shard, part, done)}
             failed |= unscorable if self._report_unscorable else set()
         again = [r["SequenceNumber"] for _, r in batch if r["SequenceNumber"] in failed]
         if again:
             log.warning("%d of %d records are reported as failed", len(again), len(batch))
         return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in again], **answer}
 
-    def _publish(self, publisher: Publisher, shard: str, page: list[StreamRecord], scored: Scored) -> set[str]:
-        """Publish one page; return the sequence numbers of what is in no stream now."""
+    def _publish(self, publisher: Publisher, shard: str, part: list[StreamRecord], scored: Scored) -> set[str]:
+        """Publish the records of one shard; return the sequence numbers of those that no stream has taken."""
         answered = _sequences(scored.origins)
-        rejected = [r for r in page if r["SequenceNumber"] not in answered]
+        rejected = [r for r in part if r["SequenceNumber"] not in answered]
         left, refused = _put(publisher, self._results, scored.results)
         origins = [scored.origins[r.place] for r in refused]
         late = [
             error_entry(shard, origin, f"results refused: {r.reason}")
             for origin, r in zip(origins, refused, strict=True)
         ]
-        untold, unplaced = _put(publisher, self._errors, scored.errors + late)
+        unreported, unplaced = _put(publisher, self._errors, scored.errors + late)
         for refusal in unplaced:
-            log.error("a record of %s cannot be told in %s: %s", shard, self._errors, refusal.reason)
-        told = rejected + origins
-        places = untold | {refusal.place for refusal in unplaced}
-        return _sequences([scored.origins[i] for i in left] + [told[i] for i in places])
+            log.error("a record of %s cannot be reported in %s: %s", shard, self._errors, refusal.reason)
+        reported = rejected + origins
+        places = unreported | {refusal.place for refusal in unplaced}
+        return _sequences([scored.origins[i] for i in left] + [reported[i] for i in places])
 
     def _until(self, seconds_left: Callable[[], float]) -> Sleep:
         def sleep(seconds: float) -> bool:
@@ -107,7 +106,7 @@ class LambdaDoor:
 
 
 def _put(publisher: Publisher, stream: str, entries: list[Entry]) -> tuple[frozenset[int], list[Refusal]]:
-    """Return the places of the entries that there was no time to put, and those that the stream never takes."""
+    """Return the places of the entries that there was no time to put, and the entries that the stream refuses."""
     try:
         return frozenset(), publisher.put(stream, entries) if entries else []
     except GaveUp as gave_up:

@@ -25,7 +25,7 @@ from server.aws_lambda.stored import Forgotten, StoredAtOnce
 from server.stream.client import kinesis_client
 
 DOOR = "lambda"
-WRITABLE = "/tmp/scorehouse"  # noqa: S108 - the only place that Lambda lets a function write to
+WRITABLE = "/tmp/scorehouse"  # noqa: S108 - the only folder that a function may write to
 POLL_SECONDS = 60.0  # a warm process follows a deployment this much later
 
 

@@ -19,15 +19,15 @@ from scorehouse.stores.retention import Retention
 
 
 def main() -> None:
-    """Ship until SIGTERM, then once more; end with one line where another runs, or its port is taken."""
+    """Ship until SIGTERM, then once more. End with one line if another shipper runs, or the port is taken."""
     settings = settings_or_exit()
     start_logging(settings.log_level)
     stop = Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stop.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     try:
         retention = Retention(settings.keep_predictions_days, time.time)
-        shipper = Shipper(settings.journal_folder, open_store(settings), retention)
+        shipper = Shipper(settings.journal_folder, open_store(settings.store), retention)
         start_http_server(settings.shipper_metrics_port, settings.bind_address)
     except (ScorehouseError, OSError) as error:
         sys.exit(f"shipper: {error}")

@@ -18,10 +18,10 @@ log = logging.getLogger("server.stream")
 
 
 def main() -> None:
-    """Score until SIGTERM, which finishes the batch under way."""
+    """Score until SIGTERM; the batch under way is still finished."""
     settings = settings_or_exit()
     start_logging(settings.log_level)
-    keep_heap()  # a batch's scoring takes half the time
+    keep_heap()  # halves the time that scoring a batch takes
     try:
         door = build(settings)
         listen(settings.bind_address, settings.stream_metrics_port, door.health)
@@ -29,8 +29,8 @@ def main() -> None:
         sys.exit(f"cannot score the stream: {error}")
     except OSError as error:
         sys.exit(f"cannot score the stream: STREAM_METRICS_PORT={settings.stream_metrics_port}: {error.strerror}")
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: door.heartbeat.stop())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: door.heartbeat.stop())
     log.info("scoring %s into %s", settings.predictions_stream_name, settings.results_stream_name)
     door.deployment.follow(door.heartbeat.stopped)
     try:
@@ -38,7 +38,7 @@ def main() -> None:
     except GaveUp as error:
         log.warning("%s", error)
     except Exception:
-        log.exception("the stream scorer ends; whoever supervises it starts it again")
+        log.exception("the stream scorer ends with an error; its supervisor should start it again")
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""How far each shard is done, in one SQLite file that one process at a time may hold."""
+"""How far each shard has been scored, in one SQLite file that one process at a time may hold."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class CheckpointsHeld(ScorehouseError):
 
 
 class CheckpointsBroken(ScorehouseError):
-    """They cannot be read or written: nothing may be published that could not be remembered."""
+    """They cannot be read or written, so nothing may be published."""
 
 
 class StreamId(NamedTuple):
-    """A stream by name and creation time: one that was deleted and made anew is another stream."""
+    """A stream by name and creation time: one that was deleted and created again is another stream."""
 
     name: str
     created: str
 
 
 class Position(NamedTuple):
-    """The last sequence number of a shard that is done (None: none yet), and whether nothing follows it."""
+    """The last sequence number of a shard that is done (None for none yet), and whether the shard has ended."""
 
     sequence: str | None
     ended: bool
@@ -48,8 +48,8 @@ class Checkpoints:
         """Take the lock, then open or make the file.
 
         Raises:
-            CheckpointsHeld: another process has them; nothing was changed.
-            CheckpointsBroken: they cannot be written, or are no checkpoints.
+            CheckpointsHeld: another process holds them; nothing was changed.
+            CheckpointsBroken: the file cannot be written, or is not a file of checkpoints.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,11 +68,11 @@ class Checkpoints:
         return {shard: Position(sequence, bool(ended)) for shard, sequence, ended in rows}
 
     def save(self, stream: StreamId, shard: str, position: Position) -> None:
-        """Remember that `shard` is done up to `position`; a sequence of None leaves the one before."""
+        """Store that `shard` is done up to `position`; a sequence of None keeps the stored one."""
         self._db.execute(_SAVE, (*stream, shard, *position))
 
     def close(self) -> None:
-        """Let another process hold them."""
+        """Release the lock for another process."""
         self._db.close()
         os.close(self._lock)
 

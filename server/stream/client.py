@@ -1,4 +1,4 @@
-"""The Kinesis client, tuned: what a stream of small records spends its time on."""
+"""A Kinesis client that is tuned for a stream of small records."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from botocore.config import Config
 
 
 def kinesis_client(address: str, region: str) -> Any:
-    """Return a client of AWS's Kinesis or, where `address` is given, of the one there.
+    """Return a client of AWS's Kinesis, or of the one at `address` if that is not empty.
 
-    Arrival times stay the numbers that they are on the wire (parsing them took two thirds of a read), and parameters
-    are not validated (a third of a put). A call is tried three times before the loop's own waiting begins.
+    Arrival times stay numbers, as on the wire, because parsing them took two thirds of a read. Parameters are not
+    validated, because that took a third of a put. A call is tried three times before the loop waits and tries again.
     """
     session = boto3.Session(region_name=region)
     if address and session.get_credentials() is None:  # an emulator takes any

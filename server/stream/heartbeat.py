@@ -17,16 +17,17 @@ MOST_SILENCE = 120.0  # seconds: longer than the slowest call with its retries
 
 
 class Heartbeat:
-    """A heartbeat file, touched by each pause; `stopped` is set once the process should stop."""
+    """A file that each pause touches; `stopped` is set once the process should stop."""
 
     def __init__(self, heartbeat: Path, clock: Callable[[], float] = time.monotonic):
-        """The heartbeat's folder must exist."""
+        """The folder of the file `heartbeat` must exist."""
         self.stopped = Event()
-        self._heartbeat, self._clock = heartbeat, clock
+        self._heartbeat = heartbeat
+        self._clock = clock
         self._beat_at = -1.0
 
     def pause(self, seconds: float) -> bool:
-        """Beat, wait up to `seconds`, and say whether to stop."""
+        """Beat, wait up to `seconds`, and return whether to stop."""
         now = self._clock()
         if now >= self._beat_at:
             self._heartbeat.touch()
@@ -39,7 +40,7 @@ class Heartbeat:
 
 
 def silence(heartbeat: Path, now: Callable[[], float] = time.time) -> float:
-    """Return the seconds since the last heartbeat, infinite where there was none."""
+    """Return the seconds since the last heartbeat, infinite if there was none."""
     try:
         return now() - heartbeat.stat().st_mtime
     except FileNotFoundError:
@@ -47,7 +48,7 @@ def silence(heartbeat: Path, now: Callable[[], float] = time.time) -> float:
 
 
 def main() -> None:
-    """Exit 0 while the scorer is alive, else 1 with the reason."""
+    """Exit 0 while the scorer is alive, or else 1 with the reason."""
     heartbeat = settings_or_exit().stream.heartbeat_path
     if (seconds := silence(heartbeat)) > MOST_SILENCE:
         sys.exit(f"{heartbeat}: no heartbeat for {seconds:.0f} s")

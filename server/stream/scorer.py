@@ -1,4 +1,4 @@
-"""The loop: read a page, score and journal it; behind it a thread publishes the page before and commits last."""
+"""The loop: read a batch, score and journal it, while a thread publishes the previous batch and commits it last."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from server.stream.heartbeat import Heartbeat
 from server.stream.source import ShardBatch, Source
 
 log = logging.getLogger(__name__)
-MODEL_SECONDS = 0.25  # between two looks whether a model serves
+MODEL_SECONDS = 0.25  # between two checks whether a model is loaded
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A page whose answers are in the journal, to be published."""
+    """A shard's batch whose answers are in the journal, to be published."""
 
-    page: ShardBatch
+    read: ShardBatch
     scored: Scored
     began: float
 
 
 class StreamScorer:
-    """Answers every record of the input stream; nothing is lost because of the order: journal, put, checkpoint."""
+    """Answers every record of the input stream. The order journal, put, checkpoint loses none of them."""
 
     def __init__(
         self,
@@ -41,29 +41,34 @@ class StreamScorer:
         publisher: Publisher,
         checkpoints: Checkpoints,
         streams: tuple[str, str, str],
-        pulse: Heartbeat,
+        heartbeat: Heartbeat,
         clock: Callable[[], float],
     ):
         """`streams` are input, results and errors."""
-        self._use_case, self._serving, self._source = use_case, serving, source
-        self._publisher, self._checkpoints, self._pulse, self._clock = publisher, checkpoints, pulse, clock
+        self._use_case = use_case
+        self._serving = serving
+        self._source = source
+        self._publisher = publisher
+        self._checkpoints = checkpoints
+        self._heartbeat = heartbeat
+        self._clock = clock
         self._input, self._results, self._errors = streams
 
     def run(self) -> None:
-        """Score until the pulse says stop, and finish what is under way. Raises what does not pass by itself."""
+        """Score until the heartbeat stops, and finish what is under way. Raises errors that no retry will cure."""
         with ThreadPoolExecutor(1, "writer") as writer:
             try:
                 self._publisher.find(self._results)
                 self._publisher.find(self._errors)
                 self._loop(writer)
             finally:
-                self._pulse.stop()  # or a writer that waits for a stream would outlive a reader that failed
+                self._heartbeat.stop()  # or a writer that waits for a stream would go on after the reader has failed
 
     def _loop(self, writer: ThreadPoolExecutor) -> None:
         written: Future[None] | None = None
-        while not self._pulse.pause(self._idle()):
-            page = self._source.read() if self._serving.model else None
-            batch = self._score(page) if page else None
+        while not self._heartbeat.pause(self._idle()):
+            read = self._source.read() if self._serving.model else None
+            batch = self._score(read) if read else None
             if written and (batch or written.done()):
                 written.result()
                 written = None
@@ -75,24 +80,25 @@ class StreamScorer:
     def _idle(self) -> float:
         return self._source.wait() if self._serving.model else MODEL_SECONDS
 
-    def _score(self, page: ShardBatch) -> Batch | None:
+    def _score(self, read: ShardBatch) -> Batch | None:
         began = self._clock()
         try:
-            scored = score(self._serving, self._use_case.envelope, page.shard.id, page.records)
-        except JournalError as error:  # no answer may leave: the page is read again
+            scored = score(self._serving, self._use_case.envelope, read.shard.id, read.records)
+        except JournalError as error:  # no answer may leave: read the batch again
             log.error("%s", error)
-            self._source.again(page)
+            self._source.read_again(read)
             return None
-        self._source.done(page)
-        metrics.STREAM_IN.labels(self._input).inc(len(page.records))
-        return Batch(page, scored, began)
+        self._source.done(read)
+        metrics.STREAM_IN.labels(self._input).inc(len(read.records))
+        return Batch(read, scored, began)
 
     def _write(self, batch: Batch) -> None:
-        page, scored = batch.page, batch.scored
+        shard = batch.read.shard
+        scored = batch.scored
         refused = self._publisher.put(self._results, scored.results)
-        late = [error_entry(page.shard.id, scored.origins[r.place], f"results refused: {r.reason}") for r in refused]
+        late = [error_entry(shard.id, scored.origins[r.place], f"results refused: {r.reason}") for r in refused]
         for refusal in self._publisher.put(self._errors, scored.errors + late):
             metrics.STREAM_UNPLACED.labels(self._errors).inc()
-            log.error("a record of %s cannot be told in %s: %s", page.shard.id, self._errors, refusal.reason)
-        self._checkpoints.save(page.shard.stream, page.shard.id, page.position)
+            log.error("a record of %s cannot be reported in %s: %s", shard.id, self._errors, refusal.reason)
+        self._checkpoints.save(shard.stream, shard.id, batch.read.position)
         metrics.STREAM_SECONDS.labels(self._input).observe(self._clock() - batch.began)

@@ -1,4 +1,4 @@
-"""Which shards of the input stream are read: those that are listed, from their checkpoints, parents before children."""
+"""The shards of the input stream that are read: from their checkpoints, parents before children."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START = Position(None, False)  # a shard's oldest record
 
 @dataclass(slots=True, eq=False)
 class Shard:
-    """A shard that is read: up to where, how it goes on (None: ask for an iterator), and when it is due."""
+    """A shard that is read: its position, its iterator (None: ask for one), and when it is due."""
 
     stream: StreamId
     id: str
@@ -28,7 +28,7 @@ class Shard:
 
 
 class Shards:
-    """The shards that are read now. `refresh` asks the stream; a shard that has ended makes place for its children."""
+    """The shards that are read now. `refresh` asks the stream; the children of a shard follow once it has ended."""
 
     def __init__(
         self,
@@ -38,14 +38,12 @@ class Shards:
         clock: Callable[[], float],
         random: Callable[[], float],
     ):
-        """Know nothing yet."""
-        self._client, self._name, self._checkpoints, self._clock, self._random = (
-            client,
-            name,
-            checkpoints,
-            clock,
-            random,
-        )
+        """Start without shards; `refresh` finds them."""
+        self._client = client
+        self._name = name
+        self._checkpoints = checkpoints
+        self._clock = clock
+        self._random = random
         self._stream: StreamId | None = None
         self._positions: dict[str, Position] = {}  # of shards that are not read: never begun, or ended
         self._read: dict[str, Shard] = {}
@@ -62,7 +60,7 @@ class Shards:
         return min(self._read.values(), key=lambda shard: shard.due, default=None)
 
     def refresh(self) -> None:
-        """Drop the shards that are gone, add those whose listed parents have all ended. Raises the client's errors."""
+        """Drop shards that are gone, and add those whose listed parents have all ended. Raises the client's errors."""
         about = self._client.describe_stream_summary(StreamName=self._name)["StreamDescriptionSummary"]
         stream = StreamId(self._name, f"{float(about['StreamCreationTimestamp']):.3f}")
         if stream != self._stream:
@@ -79,14 +77,14 @@ class Shards:
         metrics.STREAM_SHARDS.labels(self._name).set(len(self._read))
 
     def end(self, shard: Shard) -> None:
-        """Read `shard` no more: nothing follows."""
+        """Stop reading `shard`, which has ended."""
         self._drop(shard)
         self._positions[shard.id] = shard.position._replace(ended=True)
         log.info("%s of %s has ended", shard.id, self._name)
 
     def _begin(self, stream: StreamId) -> None:
         if self._stream is not None:
-            log.warning("the stream %s was deleted and made anew: read from its oldest record", self._name)
+            log.warning("the stream %s was deleted and created again: reading it from its oldest record", self._name)
         for shard in list(self._read.values()):
             self._drop(shard)
         self._stream, self._positions = stream, self._checkpoints.positions(stream)

@@ -1,4 +1,4 @@
-"""Pages of records from the input stream, whatever becomes of its shards, iterators and service meanwhile."""
+"""Batches of records from the input stream, whatever happens to its shards, iterators and service."""
 
 from __future__ import annotations
 
@@ -16,33 +16,36 @@ from server.stream.checkpoints import Position
 from server.stream.shards import Shard, Shards
 
 log = logging.getLogger(__name__)
-MOST_RECORDS = 2000  # of one page: 10,000 a second from a shard that may be read five times a second
-IDLE_SECONDS = 0.25  # between two reads of a shard that has no more: one of its five a second is left to others
+MOST_RECORDS = 2000  # of one batch: 10,000 a second from a shard that may be read five times a second
+IDLE_SECONDS = 0.25  # between two reads of a shard without more records: leaves one of five a second to others
 LIST_SECONDS = 60.0
 EXPIRED = "ExpiredIteratorException"
-# What a call may say of a stream, a shard, a record or an iterator that is gone: ask for all of them anew.
+# What a call may answer for a stream, shard, record or iterator that is gone: ask for all of them again.
 _GONE = {MISSING, EXPIRED, "InvalidArgumentException", "ResourceInUseException"}
 
 
 @dataclass(frozen=True, slots=True)
 class ShardBatch:
-    """The records that one GetRecords returned, how to read on, and where the shard stands once they are done."""
+    """The records of one GetRecords, how to read on, and the position of the shard once they are done."""
 
     shard: Shard
     records: list[StreamRecord]
-    following: str | None  # the iterator of the next page; None where the shard has ended
+    following: str | None  # the iterator of the next batch; None once the shard has ended
     behind: int  # milliseconds
     position: Position
 
 
 class Source:
-    """Reads a page at a time from the shard that has waited longest."""
+    """Reads a batch at a time from the shard that has waited longest."""
 
     def __init__(self, client: Any, name: str, shards: Shards, clock: Callable[[], float], random: Callable[[], float]):
         """Read nothing yet; the first `read` looks for the stream."""
-        self._client, self._name, self._clock = client, name, clock
+        self._client = client
+        self._name = name
+        self._clock = clock
         self.shards = shards
-        self._list_at, self._list_backoff = clock(), Backoff(random)
+        self._list_at = clock()
+        self._list_backoff = Backoff(random)
         self.problem: str | None = f"the stream {name} was not asked for yet"
 
     def wait(self) -> float:
@@ -52,10 +55,10 @@ class Source:
         return min(max(due - self._clock(), 0.0), 1.0)
 
     def read(self) -> ShardBatch | None:
-        """Return the next page; None where nothing is due, nothing new came, or a call must be made again later.
+        """Return the next batch; None if nothing is due, nothing new came, or a call must be made again later.
 
         Raises:
-            ClientError: a call is refused for good (no permission, no credentials).
+            ClientError: a call is refused for good: no permission, no credentials.
         """
         now = self._clock()
         if now >= self._list_at:
@@ -65,34 +68,35 @@ class Source:
         if shard is None or shard.due > now:
             return None
         try:
-            page = self._page(shard)
+            batch = self._get(shard)
         except FAULTS as error:
-            self._later(shard, error)
+            self._retry_later(shard, error)
             return None
-        self._say(None)
-        metrics.STREAM_BEHIND.labels(self._name, shard.id).set(page.behind)
-        if page.records or page.position.ended:
-            return page
-        self.done(page)
+        self._set_problem(None)
+        metrics.STREAM_BEHIND.labels(self._name, shard.id).set(batch.behind)
+        if batch.records or batch.position.ended:
+            return batch
+        self.done(batch)
         return None
 
-    def done(self, page: ShardBatch) -> None:
-        """Read on behind `page`: its answers are in the journal."""
-        shard = page.shard
+    def done(self, batch: ShardBatch) -> None:
+        """Read on after `batch`, because its answers are in the journal."""
+        shard = batch.shard
         shard.backoff.reset()
-        if page.position.ended:
+        if batch.position.ended:
             self.shards.end(shard)
             self._list_at = self._clock()  # its children may begin
             return
-        more = page.behind or len(page.records) == MOST_RECORDS
-        shard.position, shard.iterator = page.position, page.following
+        more = batch.behind or len(batch.records) == MOST_RECORDS
+        shard.position = batch.position
+        shard.iterator = batch.following
         shard.due = self._clock() + (0 if more else IDLE_SECONDS)
 
-    def again(self, page: ShardBatch) -> None:
-        """Read `page` once more, later."""
-        page.shard.due = self._clock() + page.shard.backoff.next()
+    def read_again(self, batch: ShardBatch) -> None:
+        """Read `batch` once more, later."""
+        batch.shard.due = self._clock() + batch.shard.backoff.next()
 
-    def _page(self, shard: Shard) -> ShardBatch:
+    def _get(self, shard: Shard) -> ShardBatch:
         if shard.iterator is None:
             shard.iterator = self._iterator(shard)
         answer = self._client.get_records(ShardIterator=shard.iterator, Limit=MOST_RECORDS)
@@ -111,7 +115,7 @@ class Source:
             except ClientError as error:
                 if code_of(error) not in _GONE or not self._still_read(shard):
                     raise
-                log.error("%s no longer knows its record %s: read again from its oldest", shard.id, last)
+                log.error("%s no longer has its record %s: reading it again from its oldest record", shard.id, last)
         return str(self._client.get_shard_iterator(**where, ShardIteratorType="TRIM_HORIZON")["ShardIterator"])
 
     def _still_read(self, shard: Shard) -> bool:
@@ -129,7 +133,7 @@ class Source:
         self._list_backoff.reset()
         self._list_at = self._clock() + LIST_SECONDS
 
-    def _later(self, shard: Shard, error: Exception) -> None:
+    def _retry_later(self, shard: Shard, error: Exception) -> None:
         """Try `shard` again later, with a new iterator unless it was only throttled."""
         self._check(error)
         self._count("GetRecords", error)
@@ -140,7 +144,7 @@ class Source:
         shard.due = self._clock() + shard.backoff.next()
 
     def _check(self, error: Exception) -> None:
-        """Raise `error` where nothing that a stream goes through explains it."""
+        """Raise `error` if waiting does not help."""
         if not passes(error) and code_of(error) not in _GONE:
             raise error
 
@@ -148,9 +152,9 @@ class Source:
         code = code_of(error)
         metrics.STREAM_RETRIES.labels(operation, code).inc()
         if code != EXPIRED and code not in THROTTLED:
-            self._say(f"{self._name}: {error}")
+            self._set_problem(f"{self._name}: {error}")
 
-    def _say(self, problem: str | None) -> None:
+    def _set_problem(self, problem: str | None) -> None:
         if (problem is None) != (self.problem is None):
             log.warning("%s; trying again", problem) if problem else log.info("%s is read", self._name)
         self.problem = problem

@@ -1,4 +1,4 @@
-"""AWS as services outside the stream door use it: one way to make a client, for AWS itself and for its emulators."""
+"""One way to make a client of AWS or of its emulators; the stream door has a tuned one of its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TRIES = 3  # of one call, by botocore itself
 
 
 def aws_client(service: str, address: str, region: str | None = None) -> Any:
-    """Return a client of AWS's `service` or, where `address` is given, of the emulator there. Connects to nothing.
+    """Return a client of AWS's `service`, or of the emulator at `address` if that is not empty. Nothing connects yet.
 
-    Every call is bounded: 3 s to connect, 20 s to answer, three tries. Buckets are named in the path, as an emulator
-    without a name server needs it. An emulator takes any credentials, so none need be set for it.
+    Every call is bounded: 3 s to connect, 20 s to answer, three tries. Buckets are named in the path, because
+    an emulator has no name server. An emulator accepts any credentials, so none need to be set for it.
     """
     session = Session()
     if address and session.get_credentials() is None:

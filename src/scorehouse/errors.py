@@ -1,8 +1,8 @@
-"""What can go wrong, as one clear line that says what to do next; whoever catches it decides once, high up."""
+"""What can go wrong. Each error is one line that says what is wrong and what to do."""
 
 
 class ScorehouseError(Exception):
-    """The base of all: its text is written for the person who will read it."""
+    """The base of all our errors. Its text is for the person who reads it."""
 
 
 class SettingError(ScorehouseError):
@@ -14,36 +14,36 @@ class UseCaseError(ScorehouseError):
 
 
 class TableError(ScorehouseError):
-    """A raw table cannot be trained on; the text lists the columns and rows at fault."""
+    """A raw table cannot be trained on; the text lists the faulty columns and rows."""
 
 
 class ConfigurationError(ScorehouseError):
-    """A config.json is malformed or asks for what cannot be; the text names each key. Nothing is trained by it."""
+    """A config.json is malformed, or asks for something impossible; the text names each key. Nothing is trained."""
 
 
 class BundleError(ScorehouseError):
-    """A bundle is missing, damaged, or not for this code: refused for good, the old model serves on."""
+    """A bundle is missing, damaged, or not for this code. It is refused for good, and the old model still serves."""
 
 
 class CacheUnavailable(ScorehouseError):
-    """A bundle cannot be written to this machine's disk: worth trying again later."""
+    """A bundle cannot be kept on this machine's disk: try again later."""
 
 
 class RegistryUnavailable(ScorehouseError):
-    """The model registry did not answer: worth asking again later."""
+    """The model registry did not answer: try again later."""
 
 
 class RunNotFound(ScorehouseError):
-    """The registry answered: it knows no such run, alias or model."""
+    """The registry answered that it has no such run, alias or model."""
 
 
 class JournalError(ScorehouseError):
-    """A prediction could not be written down, so it must not be answered."""
+    """A prediction could not be journalled, so it must not be answered."""
 
 
 class StoreUnavailable(ScorehouseError):
-    """The prediction store did not answer: the journal keeps what it should have taken."""
+    """The prediction store did not answer. The journal keeps what it should have taken."""
 
 
 class AlreadyRunning(ScorehouseError):
-    """Another process holds what only one may hold."""
+    """Another process holds what only one process may hold."""

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, or plain lines for a person at a terminal. Never a record's values."""
+"""Logs: one JSON object a line, or plain lines at a terminal. They never contain values of a record."""
 
 import json
 import logging
@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a log record as one JSON object; `extra={"about": {...}}` stands beside the message."""
+    """Formats a log record as one JSON object; `extra={"about": {...}}` adds fields to it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -24,7 +23,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def start_logging(level: str = "INFO") -> None:
-    """Send the process's logs to standard error, as JSON unless a person is watching."""
+    """Send the process's logs to standard error, as JSON unless that is a terminal."""
     handler = logging.StreamHandler(sys.stderr)
     if sys.stderr.isatty():
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s", datefmt="%H:%M:%S"))

@@ -1,4 +1,4 @@
-"""Raw tables as people hand them in: CSV of any usual separator, gzipped or not, or Parquet."""
+"""Raw tables: CSV with any usual separator, gzipped or not, or Parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def parse_table(content: bytes, source: str) -> pd.DataFrame:
-    """Return the table that `content` holds; `source`, its path or address, says by its ending whether it is Parquet.
+    """Return the table in `content`. It is Parquet if `source`, its path or address, ends in .parquet.
 
     Raises:
         TableError: it cannot be read.
@@ -27,7 +27,7 @@ def parse_table(content: bytes, source: str) -> pd.DataFrame:
         text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
         header = text.partition(b"\n")[0].decode(errors="replace")
         return pd.read_csv(io.BytesIO(text), sep=max(",;\t|", key=header.count), low_memory=False)
-    except ImportError as error:  # services that read no other Parquet come without pyarrow
-        raise TableError(f"{source} is Parquet, which cannot be read here: give it as CSV") from error
+    except ImportError as error:  # pyarrow is not in every image
+        raise TableError(f"{source} is Parquet, which this service cannot read: use CSV") from error
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise TableError(f"{source} cannot be read as a table: {error}") from error

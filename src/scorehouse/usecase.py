@@ -1,4 +1,4 @@
-"""What a problem declares: its features, its target, how it is trained and judged, and a generator of sample rows."""
+"""What a use case declares: its features, its target, how it is trained and judged, and a source of sample rows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Feature:
     """One field of a record, or one derived from it.
 
     `required` means that a record must carry it (null is allowed where `nullable`). Bounds are physical limits, not the
-    range seen in training: a record outside them is refused, one inside them is scored and watched for drift.
-    A date is sent as text, YYYY-MM-DD, and bounded by whole centuries (1900 to 2099); `derive` reads it, no model does.
+    range seen in training: a record outside them is refused, one inside them is scored and checked for drift.
+    A date is text, YYYY-MM-DD, and bounded by whole centuries (1900 to 2099); `derive` reads it, the model never does.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Feature:
     high: float | None = None
     categories: tuple[str | int, ...] = ()
     unseen: Literal["refuse", "missing"] = "refuse"
-    labels: Mapping[Any, str] = field(default_factory=dict, hash=False)  # what a person reads for a category or a code
+    labels: Mapping[Any, str] = field(default_factory=dict, hash=False)  # what people read for a category or a code
     unit: str = ""
     example: Value = None
 
@@ -55,7 +55,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A search dimension: uniform from `low` to `high`, on a log scale or in whole steps where said."""
+    """A search dimension: uniform from `low` to `high`, on a log scale or in whole steps if set."""
 
     low: float
     high: float
@@ -72,7 +72,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimator:
-    """A family of models with its fixed parameters and the space its search walks through."""
+    """A family of models with its fixed parameters and the space that is searched."""
 
     family: Literal["xgboost", "random_forest", "ridge", "lasso", "svc"]
     space: Mapping[str, Range | Choice]
@@ -81,7 +81,7 @@ class Estimator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """How a stream's records may come wrapped, and their answers then leave; plain records are taken as well.
+    """How a stream's records may be wrapped, and how their answers are. Plain records are accepted as well.
 
     `{<features>: {...}, "customer_id": 123}` is answered by
     `{"model": <use case>, "version": <run>, "prediction": {<answer>: ..., "customer_id": 123}}`.
@@ -91,15 +91,16 @@ class Envelope:
     answer: str
 
     def holds(self, value: Any) -> bool:
-        """Say whether `value` is wrapped."""
+        """Return whether `value` is wrapped."""
         return isinstance(value, dict) and self.features in value
 
     def unwrap(self, value: Any) -> Any:
-        """Return the plain record in `value`, or `value` itself where it is not wrapped."""
+        """Return the plain record in `value`, or `value` itself if it is not wrapped."""
         if not self.holds(value):
             return value
-        features, beside = value[self.features], {k: v for k, v in value.items() if k != self.features}
-        return {**features, **beside} if isinstance(features, dict) else features
+        features = value[self.features]
+        others = {k: v for k, v in value.items() if k != self.features}
+        return {**features, **others} if isinstance(features, dict) else features
 
     def wrap(
         self, use_case: str, value: Mapping[str, Any], prediction: float, run_id: str, prediction_id: str
@@ -114,10 +115,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a use case is trained and when the day before is scored as a batch: as cron says it, by a place's clock."""
+    """When a use case is trained, and when the previous day is scored as a batch: cron, in the time of `timezone`."""
 
     train: str = ""  # every TRAINING_INTERVAL_MINUTES if empty
-    score: str = ""  # only when it is asked for if empty
+    score: str = ""  # only on request if empty
     timezone: str = "UTC"
 
 
@@ -127,40 +128,40 @@ def _as_it_is(record: Record) -> Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCase:
-    """One problem, on one page. `version` changes only when a record or a derived feature changes its meaning."""
+    """One use case, on one page. `version` changes only when a record or a derived feature changes its meaning."""
 
     name: str
     version: int
     title: str
-    about: str  # who asks what, for whom: the first lines of the model's card
+    about: str  # who predicts what, and why: the first lines of the model's card
     source: str  # where the real table comes from, and its licence
     features: tuple[Feature, ...]
     target: str
     task: Task
     answer: str  # the key of the prediction in an answer
-    answer_unit: str = ""  # of an amount, as a person reads it
-    key: str  # the column by whose hash a row is for training, validation or test, for ever
+    answer_unit: str = ""  # of an amount, as people read it
+    key: str  # the column whose hash puts a row into training, validation or test, for ever
     clean: Callable[[pd.DataFrame], pd.DataFrame]  # raw table -> features, target and key
     sample: Callable[[int, int, float], Mapping[str, np.ndarray]]  # (rows, seed, drift 0..1) -> raw table
     estimators: tuple[Estimator, ...]
-    rank_by: str  # the metric, on validation rows, by which trials compete
-    promote_by: str = ""  # the metric, on test rows, by which models compete for the aliases; rank_by when empty
-    promotes_to: tuple[str, ...] = ("production",)  # best first: who loses an alias moves down to the next
+    rank_by: str  # the metric on validation rows by which trials compete
+    promote_by: str = ""  # the metric on test rows by which models compete for aliases; rank_by if empty
+    promotes_to: tuple[str, ...] = ("production",)  # best first: a model that loses an alias gets the next one
     derive: Callable[[Record], Record] = _as_it_is  # one record -> the same with its derived features
     derived: tuple[Feature, ...] = ()
-    inputs: tuple[str, ...] = ()  # what the model sees, in order; all features when empty
-    sample_rows: int = 10_000  # that are trained on where there is no table
+    inputs: tuple[str, ...] = ()  # what the model sees, in order; all features if empty
+    sample_rows: int = 10_000  # rows to train on if there is no table
     mask_optional: float = 0.0  # weight of training copies without the optional features; 0 makes none
     trials: int = 50
     retrain_best: int = 1
-    envelope: Envelope | None = None  # how records of its stream may come wrapped
-    dated: str = ""  # the column, YYYY-MM-DD, that says when a row came about, where a table has one
+    envelope: Envelope | None = None  # how records of its stream may be wrapped
+    dated: str = ""  # the column, YYYY-MM-DD, with the day of a row, if the table has one
     schedule: Schedule = Schedule()
     download: str = ""  # the publisher's address, for make get-data
     split: tuple[float, float] = (0.70, 0.15)  # shares of training and validation; the rest is the test split
 
     def __post_init__(self) -> None:
-        """Refuse a page that contradicts itself, at import, with the reason."""
+        """Raise UseCaseError at import if the page contradicts itself."""
         names = [f.name for f in (*self.features, *self.derived)]
         twice = sorted({n for n in names if names.count(n) > 1})
         unknown = sorted(set(self.inputs) - set(names))
@@ -168,16 +169,16 @@ class UseCase:
         dates = sorted(f.name for f in self.columns if f.kind == "date") if not unknown else []
         for fault, which in (
             ("declared twice", twice),
-            ("inputs not declared", unknown),
-            ("without categories", empty),
-            ("a date cannot be an input, derive a number from it", dates),
+            ("inputs that are not declared", unknown),
+            ("categories are missing", empty),
+            ("a date cannot be an input: derive a number from it", dates),
         ):
             if which:
                 raise UseCaseError(f"use case {self.name}: {fault}: {', '.join(which)}")
 
     @property
     def columns(self) -> tuple[Feature, ...]:
-        """The features that make up the model's row, in its order."""
+        """The features of the model's row, in order."""
         by_name = {f.name: f for f in (*self.features, *self.derived)}
         return tuple(by_name[name] for name in self.inputs) if self.inputs else self.features
 

@@ -148,7 +148,7 @@ def test_a_run_that_cannot_be_served_is_refused_with_one_line_and_the_old_one_se
     of = house.mlflow.with_bundle
     for run_id, reason in (
         (NOWHERE, NOWHERE),
-        (bare, "has no whole bundle"),
+        (bare, "has no complete bundle"),
         (of(toy, tmp_path, damage={ONNX: onnx[:-1]}), f"{ONNX} is damaged"),
         (of(toy, tmp_path, use_case="wine"), "holds a model for wine, not for churn"),
         (of(toy, tmp_path, use_case_version=99), "version 99 of churn, this code is version"),

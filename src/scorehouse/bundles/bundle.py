@@ -1,4 +1,4 @@
-"""What a run carries for everything downstream: the only writer, verifier and loader of bundles."""
+"""Bundles, which carry everything that doors and monitors need of a run: written, verified and loaded only here."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from scorehouse.scoring.scorer import Scorer
 from scorehouse.usecase import Feature, UseCase
 
 MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
-SMOKE_ROWS = 16  # reference rows that a door scores before it swaps a bundle in
-TOLERANCE = 1e-5  # relative, and absolute below 1: what float32 may differ by between machines
+SMOKE_ROWS = 16  # reference rows that a door scores before it serves a bundle
+TOLERANCE = 1e-5  # relative, and absolute below 1: float32 differs that much between machines
 
 
 class Manifest(BaseModel):
-    """A bundle's own description; `bundle.json`."""
+    """The description of a bundle, `bundle.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal[1] = 1
@@ -61,8 +61,10 @@ class Bundle:
     """A verified bundle in a folder."""
 
     def __init__(self, folder: Path, manifest: Manifest, digest: str):
-        """Use `load` instead: it verifies first."""
-        self.folder, self.manifest, self.digest = folder, manifest, digest
+        """Use `load` instead, which verifies first."""
+        self.folder = folder
+        self.manifest = manifest
+        self.digest = digest
         self.features = tuple(_feature(f) for f in manifest.features)
         self.encoder = Encoder.from_json(manifest.columns)
 
@@ -72,11 +74,11 @@ class Bundle:
         return Reference.from_bytes(self._read(REFERENCE))
 
     def scorer(self, use_case: UseCase) -> Scorer:
-        """Return the scorer of this bundle, after it gave the recorded predictions on a few reference rows.
+        """Return the scorer of this bundle, once it has given the recorded predictions for a few reference rows.
 
         Raises:
-            BundleError: another use case or version than the code's, or other predictions than at training.
-            CacheUnavailable: the folder is gone or cannot be read; worth another try.
+            BundleError: it is for another use case or version than the code's, or its predictions have changed.
+            CacheUnavailable: the folder is gone or cannot be read; try again later.
         """
         self.check_version(use_case)
         model = self._read(ONNX)
@@ -84,35 +86,36 @@ class Bundle:
             predict = OnnxModel(model, self.manifest.output)
             scorer = Scorer(RecordSchema(self.features), use_case.derive, self.encoder, predict, predict.one)
             smoke = self.reference.smoke
-            rows, expected = self.reference.rows[: len(smoke)], np.append(smoke, smoke[:1])
-            alone = [predict.one(array("f", row)) for row in rows[:1]]  # a single record goes another way
+            rows = self.reference.rows[: len(smoke)]
+            expected = np.append(smoke, smoke[:1])
+            alone = [predict.one(array("f", row)) for row in rows[:1]]  # a single record is scored another way
             differs = np.abs(np.append(scorer.score_rows(rows), alone) - expected)
         except CacheUnavailable:
             raise
-        except Exception as error:  # whatever ONNX Runtime raises: its errors share no base
+        except Exception as error:  # ONNX Runtime's errors share no base class
             raise BundleError(f"run {self.manifest.run_id}: its model cannot be run: {error}") from error
-        if not (differs <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():  # NaN is no answer either
+        if not (differs <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():  # not >, so that NaN fails
             raise BundleError(
                 f"run {self.manifest.run_id}: its model does not give the recorded predictions "
-                f"(differs by up to {differs.max():.3g}); train again on this machine's libraries"
+                f"(they differ by up to {differs.max():.3g}): train it again with this machine's libraries"
             )
         return scorer
 
     def _read(self, name: str) -> bytes:
         try:
             return (self.folder / name).read_bytes()
-        except OSError as error:  # another door of this machine made room meanwhile
+        except OSError as error:  # another door of this machine deleted it to make room
             raise CacheUnavailable(f"run {self.manifest.run_id}: {name} cannot be read: {error.strerror}") from error
 
     def check_version(self, use_case: UseCase) -> None:
-        """Raise BundleError where the run was made for another use case, or version, than `use_case`."""
-        made = self.manifest
-        if made.use_case != use_case.name:
-            raise BundleError(f"run {made.run_id} holds a model for {made.use_case}, not for {use_case.name}")
-        if made.use_case_version != use_case.version:
+        """Raise BundleError if the run was trained for another use case or version than `use_case`."""
+        manifest = self.manifest
+        if manifest.use_case != use_case.name:
+            raise BundleError(f"run {manifest.run_id} holds a model for {manifest.use_case}, not for {use_case.name}")
+        if manifest.use_case_version != use_case.version:
             raise BundleError(
-                f"run {made.run_id} was made for version {made.use_case_version} of {made.use_case}, this code is "
-                f"version {use_case.version}: train a new run, or go back to commit {made.commit}"
+                f"run {manifest.run_id} was trained for version {manifest.use_case_version} of {manifest.use_case}, this code "
+                f"is version {use_case.version}: train a new run, or go back to commit {manifest.commit}"
             )
 
 
@@ -128,11 +131,11 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
 
 
 def load(folder: Path, digest: str | None = None) -> Bundle:
-    """Return the bundle in `folder` once every file has the content that was written.
+    """Return the bundle in `folder`, after checking that every file is as it was written.
 
     Raises:
         BundleError: a file is missing or damaged, or the manifest's digest is not `digest`.
-        CacheUnavailable: the folder cannot be read; worth another try.
+        CacheUnavailable: the folder cannot be read; try again later.
     """
     try:
         description = (folder / MANIFEST).read_bytes()
@@ -142,16 +145,18 @@ def load(folder: Path, digest: str | None = None) -> Bundle:
         raise BundleError(f"the bundle in {folder.name} lacks {Path(error.filename).name}") from error
     except OSError as error:
         raise CacheUnavailable(f"the bundle in {folder.name} cannot be read: {error.strerror}") from error
-    found = hashlib.sha256(description).hexdigest()
-    if digest is not None and found != digest:
+    actual = hashlib.sha256(description).hexdigest()
+    if digest is not None and actual != digest:
         raise BundleError(f"run {manifest.run_id}: its {MANIFEST} is not the one that was registered")
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
             raise BundleError(f"run {manifest.run_id}: {name} is damaged (its sha256 is not the recorded one)")
     try:
-        return Bundle(folder, manifest, found)
+        return Bundle(folder, manifest, actual)
     except (TypeError, KeyError) as error:
-        raise BundleError(f"run {manifest.run_id} was made by commit {manifest.commit}, other code: {error}") from error
+        raise BundleError(
+            f"run {manifest.run_id} was written by other code, commit {manifest.commit}: {error}"
+        ) from error
 
 
 def read_manifest(description: bytes) -> Manifest:
@@ -159,8 +164,8 @@ def read_manifest(description: bytes) -> Manifest:
     try:
         return Manifest.model_validate_json(description)
     except ValidationError as error:
-        said = "{loc}: {msg}".format(**error.errors()[0])
-        raise BundleError(f"the {MANIFEST} is damaged, or made by other code: {said}") from error
+        fault = "{loc}: {msg}".format(**error.errors()[0])
+        raise BundleError(f"the {MANIFEST} is damaged, or was written by other code: {fault}") from error
 
 
 def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:
@@ -169,6 +174,6 @@ def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:
 
 
 def _feature(stored: Mapping[str, Any]) -> Feature:
-    """A feature from JSON, which turned tuples to lists and integer keys to strings."""
+    """A feature from JSON, which turned tuples into lists and integer keys into strings."""
     labels = {(int(k) if k.lstrip("-").isdigit() else k): v for k, v in stored["labels"].items()}
     return Feature(**{**stored, "categories": tuple(stored["categories"]), "labels": labels})

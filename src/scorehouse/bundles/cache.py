@@ -1,4 +1,4 @@
-"""Bundles on disk by run id, so that a door restarts while MLflow is down."""
+"""Bundles on disk by run id, so that a door can restart while MLflow is down."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable
 from scorehouse.registry.client import SERVING, Registry, Version
 
 log = logging.getLogger(__name__)
-KEPT = 8  # bundles that nothing serves; older ones are fetched again when they are wanted again
+KEPT = 8  # bundles that nothing serves; older ones are deleted, and fetched again when they are needed
 
 
 class BundleCache:
-    """Fetches bundles once and verifies them at every load; remembers which version each alias served last."""
+    """Fetches each bundle once and verifies it at every load; remembers which version each alias served last."""
 
     def __init__(self, folder: Path, registry: Registry):
         """Keep bundles in `folder`, shared by all doors of a machine."""
-        self._folder, self._registry = folder, registry
+        self._folder = folder
+        self._registry = registry
 
     def resolve(self, use_case: str, wanted: str) -> Version:
-        """Return the version that `wanted` (a run id or an alias) names; while MLflow is down, what served last.
+        """Return the version that `wanted` (a run id or an alias) names or, while MLflow is down, served as last.
 
         Raises:
-            RunNotFound: MLflow knows no such run or alias.
+            RunNotFound: MLflow has no such run or alias.
             RegistryUnavailable: MLflow is down and nothing was remembered.
         """
         try:
@@ -42,43 +43,43 @@ class BundleCache:
             raise
 
     def ask(self, use_case: str, wanted: str) -> Version:
-        """Return what MLflow itself says that `wanted` names. Raises RunNotFound, RegistryUnavailable."""
+        """Return the version that `wanted` names in MLflow. Raises RunNotFound, RegistryUnavailable."""
         if wanted == SERVING:
             return self._registry.served(use_case)
         by_run = len(wanted) == 32
         return (self._registry.version_of_run if by_run else self._registry.version_by_alias)(use_case, wanted)
 
     def remember(self, use_case: str, wanted: str, version: Version) -> None:
-        """Note that `version` serves as `wanted`: call it once it does, never before it was checked."""
+        """Record that `version` serves as `wanted`. Call this only once it does."""
         if self.remembered(use_case, wanted) == version:
             return
         try:
             _replace(self._pointer(use_case, wanted), orjson.dumps(asdict(version)))
-        except OSError as error:  # it serves all the same, and is only not there for a restart without MLflow
+        except OSError as error:  # it serves all the same; only a restart without MLflow would miss it
             log.warning("the bundle cache cannot be written: %s", error)
 
     def remembered(self, use_case: str, wanted: str) -> Version | None:
-        """Return the version that served as `wanted` last; None where none did, or the note is damaged.
+        """Return the version that served as `wanted` last, or None if there is none, or its record is damaged.
 
-        A run id is also known by whatever other name it serves under.
+        A run id is also found under an alias that it served as.
         """
-        others = (v for path in self._folder.glob(f"{use_case}.*.json") if (v := _noted(path)))
-        return _noted(self._pointer(use_case, wanted)) or next((v for v in others if v.run_id == wanted), None)
+        others = (v for path in self._folder.glob(f"{use_case}.*.json") if (v := _read_pointer(path)))
+        return _read_pointer(self._pointer(use_case, wanted)) or next((v for v in others if v.run_id == wanted), None)
 
     def load(self, version: Version) -> Bundle:
-        """Return the verified bundle of `version`, fetched where the cache lacks it or holds a damaged one.
+        """Return the verified bundle of `version`, fetched if the cache lacks it or holds a damaged one.
 
         Raises:
-            BundleError: the bundle is missing or damaged where it was registered.
+            BundleError: the registered bundle is missing or damaged.
             RegistryUnavailable: it is not cached, and MLflow is down.
-            CacheUnavailable: this machine's disk does not take it; worth another try.
+            CacheUnavailable: it cannot be written to this machine's disk; try again later.
         """
         folder = self._folder / version.run_id
         if folder.exists():
             try:
                 return _load(folder, version)
             except BundleError as error:
-                log.warning("%s: fetched again", error)
+                log.warning("%s: fetching it again", error)
         try:
             self._fetch(version, folder)
             return _load(folder, version)
@@ -95,7 +96,7 @@ class BundleCache:
             _load(partial, version)
             self._put(partial, folder, version)
         except RunNotFound as error:
-            raise BundleError(f"run {version.run_id} has no whole bundle: {error}") from error
+            raise BundleError(f"run {version.run_id} has no complete bundle: {error}") from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self._forget_old(folder)
@@ -115,8 +116,8 @@ class BundleCache:
         (folder / name).write_bytes(self._registry.artifact(run_id, f"bundle/{name}"))
 
     def _forget_old(self, keep: Path) -> None:
-        """Delete the oldest bundles but those that serve somewhere, which a restart without MLflow would miss."""
-        served = {self._folder / v.run_id for path in self._folder.glob("*.json") if (v := _noted(path))}
+        """Delete the oldest bundles, but none that serves somewhere: a restart without MLflow would need it."""
+        served = {self._folder / v.run_id for path in self._folder.glob("*.json") if (v := _read_pointer(path))}
         spare = [path.parent for path in self._folder.glob(f"*/{MANIFEST}") if path.parent not in {keep, *served}]
         for folder in sorted(spare, key=_age)[KEPT:]:
             shutil.rmtree(folder, ignore_errors=True)
@@ -126,21 +127,21 @@ class BundleCache:
 
 
 def _load(folder: Path, version: Version) -> Bundle:
-    found = bundle.load(folder, version.digest)
-    if found.manifest.run_id != version.run_id:
-        raise BundleError(f"run {version.run_id} carries the bundle of run {found.manifest.run_id}")
-    return found
+    loaded = bundle.load(folder, version.digest)
+    if loaded.manifest.run_id != version.run_id:
+        raise BundleError(f"run {version.run_id} carries the bundle of run {loaded.manifest.run_id}")
+    return loaded
 
 
-def _noted(path: Path) -> Version | None:
+def _read_pointer(path: Path) -> Version | None:
     try:
         return Version(**orjson.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):  # none yet, or damaged: as good as none
+    except (OSError, ValueError, TypeError):  # none yet, or damaged, which is the same
         return None
 
 
 def _age(folder: Path) -> float:
-    """Larger is older; what another process has just deleted is oldest."""
+    """Larger is older. 0 for a folder that another process has just deleted."""
     try:
         return -folder.stat().st_mtime
     except OSError:
@@ -148,7 +149,7 @@ def _age(folder: Path) -> float:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write `path` whole or not at all, whoever reads it meanwhile."""
+    """Write `path` atomically: a reader sees the old content or the new."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_bytes(content)

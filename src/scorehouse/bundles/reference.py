@@ -1,4 +1,4 @@
-"""The rows that a bundle carries to be compared with: by the monitor, and by every door before it serves."""
+"""The rows of a bundle that the monitor compares traffic with, and that every door scores before it serves."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _VECTORS = ("predictions", "truth", "smoke", "required_only")
 class Reference:
     """Training rows as the model sees them, their out-of-fold predictions, and the model's own on the first few.
 
-    rows (n, columns) float32 with NaN for missing; predictions and truth (n,); smoke (SMOKE_ROWS,); required_only (n,)
-    are out-of-fold predictions of the same rows without their optional fields, where the model learnt such.
+    rows (n, columns) are float32, with NaN for missing; predictions and truth (n,); smoke (SMOKE_ROWS,); required_only
+    (n,) are out-of-fold predictions of the same rows without optional fields, if the model was trained for such.
     """
 
     rows: Matrix

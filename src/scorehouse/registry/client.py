@@ -1,4 +1,4 @@
-"""The model registry as doors and deployments use it: MLflow's REST interface, without MLflow's own client."""
+"""The model registry as doors and deployments use it: MLflow's REST interface, without MLflow's client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scorehouse.errors import RegistryUnavailable, RunNotFound
 
 SERVING, PRODUCTION = "serving", "production"
 DIGEST_TAG = "bundle_digest"
-FOLLOWS_TAG = "serving_follows"  # of the registered model: the alias that serves instead of `serving`
+FOLLOWS_TAG = "serving_follows"  # of the registered model: the alias that doors follow instead of `serving`
 _API = "/api/2.0/mlflow"
 
 
@@ -30,8 +30,9 @@ class Registry:
     """MLflow at `address`; every call is bounded by `timeout` seconds."""
 
     def __init__(self, address: str, timeout: float = 5.0):
-        """Open no connection yet; credentials may stand in the address."""
-        self.address, self._timeout = address, timeout
+        """Open no connection yet. The address may contain credentials."""
+        self.address = address
+        self._timeout = timeout
         self._session = requests.Session()
 
     def version_by_alias(self, use_case: str, alias: str) -> Version:
@@ -44,7 +45,7 @@ class Registry:
         wanted = f"name = '{use_case}' and run_id = '{run_id}'"
         found = self._call("GET", "/model-versions/search", params={"filter": wanted}).get("model_versions", [])
         if not found:
-            self._call("GET", "/runs/get", params={"run_id": run_id})  # says so when there is no such run at all
+            self._call("GET", "/runs/get", params={"run_id": run_id})  # raises if there is no such run at all
             raise RunNotFound(f"run {run_id} registered no model for {use_case}")
         return max((_version(v) for v in found), key=lambda v: int(v.number))
 
@@ -56,10 +57,10 @@ class Registry:
         return max(versions, key=lambda version: int(version.number)).run_id
 
     def served(self, use_case: str) -> Version:
-        """Return the version that is to serve: that of `serving`, or of the alias which it follows.
+        """Return the version that should serve: that of `serving`, or of the alias which it follows.
 
         Raises:
-            RunNotFound: none was deployed yet.
+            RunNotFound: no run was deployed yet.
             RegistryUnavailable: MLflow does not answer.
         """
         model = self._call("GET", "/registered-models/get", params={"name": use_case})["registered_model"]
@@ -119,7 +120,7 @@ class Registry:
         try:
             answer: dict[str, Any] = self._ask(method, f"{self.address}{_API}{path}", what, **more).json()
         except requests.JSONDecodeError as error:
-            raise RegistryUnavailable(f"what answers at {self._where} is not MLflow: its answer is not JSON") from error
+            raise RegistryUnavailable(f"the server at {self._where} is not MLflow: its answer is not JSON") from error
         return answer
 
     def _ask(self, method: str, address: str, what: str, **more: Any) -> requests.Response:
@@ -128,7 +129,7 @@ class Registry:
         except requests.RequestException as error:
             raise RegistryUnavailable(f"MLflow at {self._where} does not answer ({type(error).__name__})") from error
         if answer.status_code == 404 or (answer.status_code == 400 and "INVALID_PARAMETER_VALUE" in answer.text):
-            raise RunNotFound(f"MLflow at {self._where} knows no {what}")
+            raise RunNotFound(f"MLflow at {self._where} does not have {what}")
         if not answer.ok:
             raise RegistryUnavailable(f"MLflow at {self._where} answers {answer.status_code} for {what}")
         return answer

@@ -1,4 +1,4 @@
-"""What served when, who or what changed it and why: kept in the registry, as tags of the versions themselves."""
+"""Which version served when, who changed that, and why: kept in the registry, as tags of the versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From `at` (UTC) on `version` was to serve; `back` marks a return to what served before."""
+    """From `at` (UTC) on `version` should serve; `back` marks a return to a version that served before."""
 
     at: datetime
     version: Version
@@ -33,11 +33,13 @@ class History:
     """The changes of one use case."""
 
     def __init__(self, registry: Registry, use_case: str, now: Callable[[], datetime] = _now):
-        """Ask nothing yet."""
-        self._registry, self._use_case, self._now = registry, use_case, now
+        """Ask the registry nothing yet."""
+        self._registry = registry
+        self._use_case = use_case
+        self._now = now
 
     def note(self, version: Version, who: str, why: str, back: bool = False) -> None:
-        """Write down that `version` serves from now on. Raises RunNotFound, RegistryUnavailable."""
+        """Record that `version` serves from now on. Raises RunNotFound, RegistryUnavailable."""
         about = orjson.dumps({"who": who, "why": why, "back": back}).decode()
         self._registry.tag_version(self._use_case, version, f"{PREFIX}{self._now():{_TIME}}", about)
 
@@ -53,7 +55,7 @@ class History:
 
 
 def way_back(changes: Sequence[Change], now: Version) -> Version | None:
-    """Return what a return from `now` leads to: each one goes a step further back, never to what was left behind."""
+    """Return the version to go back to from `now`. Each return goes a step further, never to a version it left."""
     served: list[Version] = []
     for change in changes:
         if change.back and change.version in served:
@@ -61,13 +63,13 @@ def way_back(changes: Sequence[Change], now: Version) -> Version | None:
                 served.pop()
         elif not served or served[-1] != change.version:
             served.append(change.version)
-    if not served or served[-1] != now:  # moved in MLflow itself, and not written down yet
+    if not served or served[-1] != now:  # moved in MLflow itself, and not recorded yet
         served.append(now)
     return served[-2] if len(served) > 1 else None
 
 
 def _change(version: Version, key: str, value: str) -> Change | None:
-    """A change from a tag; None for one that somebody else wrote."""
+    """A change from a tag, or None if another program wrote the tag."""
     try:
         at = datetime.strptime(key.removeprefix(PREFIX), _TIME).replace(tzinfo=UTC)
         about = orjson.loads(value)

@@ -146,7 +146,7 @@ def test_a_bundle_damaged_where_it_was_registered_is_refused_and_not_kept(
 
 def test_a_run_without_a_whole_bundle_is_refused(cache: BundleCache, registry: FakeRegistry, tmp_path: Path) -> None:
     registry.folder = tmp_path
-    with pytest.raises(BundleError, match=f"run {RUN_ID} has no whole bundle"):
+    with pytest.raises(BundleError, match=f"run {RUN_ID} has no complete bundle"):
         cache.load(registry.version)
     registry.damage = lambda name, content: b"[1, 2]"
     (tmp_path / MANIFEST).write_bytes(b"{}")

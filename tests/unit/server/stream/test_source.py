@@ -235,7 +235,7 @@ def test_a_page_that_could_not_be_journalled_comes_again_later(
         page = source.read()
         assert page
         assert page.records[0]["Data"] == b"1"
-        source.again(page)
+        source.read_again(page)
         waits.append(round(source.wait(), 3))
         clock.now += source.wait()
     assert waits == [0.1, 0.2, 0.4]
