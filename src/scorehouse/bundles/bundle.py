@@ -114,7 +114,7 @@ class Bundle:
             raise BundleError(f"run {manifest.run_id} holds a model for {manifest.use_case}, not for {use_case.name}")
         if manifest.use_case_version != use_case.version:
             raise BundleError(
-                f"run {manifest.run_id} was trained for version {manifest.use_case_version} of {manifest.use_case}, this code "
+                f"run {manifest.run_id} is for version {manifest.use_case_version} of {manifest.use_case}, this code "
                 f"is version {use_case.version}: train a new run, or go back to commit {manifest.commit}"
             )
 
@@ -154,9 +154,7 @@ def load(folder: Path, digest: str | None = None) -> Bundle:
     try:
         return Bundle(folder, manifest, actual)
     except (TypeError, KeyError) as error:
-        raise BundleError(
-            f"run {manifest.run_id} was written by other code, commit {manifest.commit}: {error}"
-        ) from error
+        raise BundleError(f"run {manifest.run_id} is from other code, commit {manifest.commit}: {error}") from error
 
 
 def read_manifest(description: bytes) -> Manifest:

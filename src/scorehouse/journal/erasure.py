@@ -1,4 +1,4 @@
-"""Takes one customer's predictions and outcomes out of the journal and the store, for good."""
+"""Removes one customer's predictions and outcomes from the journal and the store, for good."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import orjson
 from scorehouse.journal.journal import segments
 from scorehouse.stores.store import Document, Store, customer
 
-LOCK = "erasing.lock"  # in the journal's folder: the shipper holds it from its reading a line until the line is stored
-ERASED = b'{"kind":"erased"}'  # what stands in the place of an erased line, filled up with blanks to its length
+LOCK = "erasing.lock"  # in the journal's folder: the shipper holds it from reading a line until the line is stored
+ERASED = b'{"kind":"erased"}'  # overwrites an erased line, padded with blanks to its length
 
 
 class Erased(NamedTuple):
@@ -26,10 +26,10 @@ class Erased(NamedTuple):
 
 
 def erase(folder: Path, store: Store, customer_id: str) -> Erased:
-    """Remove what the journal in `folder` and `store` hold of a customer; done again, it changes nothing.
+    """Remove a customer from the journal in `folder` and from `store`; a second call changes nothing.
 
     Raises:
-        StoreUnavailable: do it again later; until then part of it may still be stored.
+        StoreUnavailable: try again later; until then part of the data may still be stored.
     """
     with hold_journal(folder):
         found = {path: _lines(path) for path in segments(folder)}
@@ -47,20 +47,20 @@ def erase(folder: Path, store: Store, customer_id: str) -> Erased:
 
 @contextmanager
 def hold_journal(folder: Path) -> Iterator[None]:
-    """Hold the journal's lines where they are: what is in the journal is not on its way to the store meanwhile."""
+    """Keep the shipper from moving lines to the store meanwhile."""
     with (folder / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _lines(path: Path) -> list[tuple[int, int, Document]]:
-    """Return where each finished line of a segment begins, its length without the newline, and what it says."""
+    """Return the offset of each finished line of a segment, its length without the newline, and its content."""
     found, start = [], 0
     for line in path.read_bytes().split(b"\n")[:-1]:
         try:
             said = orjson.loads(line)
         except orjson.JSONDecodeError:
-            said = None  # no door wrote it: the shipper counts it
+            said = None  # no door wrote this line, and the shipper counts it
         if isinstance(said, dict):
             found.append((start, len(line), said))
         start += len(line) + 1
@@ -68,10 +68,10 @@ def _lines(path: Path) -> list[tuple[int, int, Document]]:
 
 
 def _blank(path: Path, lines: list[tuple[int, int, Document]], ids: set[str]) -> int:
-    """Overwrite, each in its place, the lines of these predictions; their writer may go on appending behind them."""
+    """Overwrite the lines of these predictions in place; their writer may go on appending."""
     doomed = [(at, size) for at, size, line in lines if line.get("prediction_id") in ids]
     if doomed:
-        file = os.open(path, os.O_WRONLY)  # not O_APPEND, under which Linux writes at the end whatever the place
+        file = os.open(path, os.O_WRONLY)  # not O_APPEND, with which Linux ignores the offset
         try:
             for at, size in doomed:
                 os.pwrite(file, ERASED.ljust(size), at)

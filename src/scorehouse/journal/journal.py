@@ -1,4 +1,4 @@
-"""What was answered, on disk before the answer leaves: append-only segments of JSON lines, one writer each."""
+"""Every answer on disk before it leaves: append-only segments of JSON lines, each with one writer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _OPEN, _PARTIAL = ".jsonl", ".new"
 
 
 class PredictionLog(Protocol):
-    """Where a door writes down what it answers, before the answer leaves."""
+    """Where a door writes its answers before they leave."""
 
     def append(self, lines: bytes) -> None:
         """Write JSON `lines`, each ended by a newline. Raises JournalError: the caller must not answer."""
 
     def check(self) -> None:
-        """Raise JournalError where an append would fail."""
+        """Raise JournalError if an append would fail."""
 
 
 class Journal:
@@ -35,9 +35,14 @@ class Journal:
     """
 
     def __init__(self, folder: Path, door: str, clock: Callable[[], int] = time.time_ns):
-        """Create `folder` where it is missing; the first segment is made by the first append."""
-        self._folder, self._door, self._clock = folder, door, clock
-        self._lock, self._path, self._file, self._size = Lock(), folder, -1, 0
+        """Write nothing yet: the first append creates `folder`, if it is missing, and the first segment."""
+        self._folder = folder
+        self._door = door
+        self._clock = clock
+        self._lock = Lock()
+        self._path = folder
+        self._file = -1
+        self._size = 0
 
     def append(self, lines: bytes) -> None:
         """Write `lines`, each ended by a newline.
@@ -54,15 +59,15 @@ class Journal:
                 self._end_segment()
                 raise JournalError(f"the prediction journal cannot be written: {error.strerror or error}") from error
             self._size += written
-            if written != len(lines):  # a torn line ends this segment: nothing may follow it
+            if written != len(lines):  # nothing may follow a torn line, so the segment ends
                 self._end_segment()
                 raise JournalError("the prediction journal cannot be written: the disk is full")
 
     def check(self) -> None:
-        """Raise JournalError where an append would fail for want of a folder or of space, without writing a line."""
+        """Raise JournalError if an append would fail because the folder or space is missing; write no line."""
         with self._lock:
             try:
-                if self._file < 0 or os.fstat(self._file).st_nlink == 0:  # deleted under the writer: start anew
+                if self._file < 0 or os.fstat(self._file).st_nlink == 0:  # deleted while it was open: start another
                     self._start_segment()
                 disk = os.fstatvfs(self._file)
             except OSError as error:
@@ -79,17 +84,17 @@ class Journal:
     def _start_segment(self) -> None:
         self._end_segment()
         self._folder.mkdir(parents=True, exist_ok=True)
-        # The random part: process ids repeat among containers that share the folder, and clocks step.
+        # The random part is needed because containers share the folder and repeat process ids, and clocks step.
         name = f"{self._door}-{os.getpid()}-{os.urandom(4).hex()}-{self._clock()}"
         partial, self._path = self._folder / (name + _PARTIAL), self._folder / (name + _OPEN)
         self._file, self._size = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o640), 0
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        partial.rename(self._path)  # seen by the shipper only once it is locked
+        partial.rename(self._path)  # the shipper sees it only once it is locked
 
     def _end_segment(self) -> None:
         if self._file < 0:
             return
-        if not self._size:  # a full disk must not fill up with empty files; one that stays is the shipper's to delete
+        if not self._size:  # or a full disk would collect empty files; the shipper deletes what remains
             with suppress(OSError):
                 self._path.unlink()
         os.close(self._file)
@@ -100,14 +105,14 @@ class Segment:
     """One segment as the shipper reads it, from where it stopped."""
 
     def __init__(self, path: Path):
-        """Start at the first byte: what was stored before a restart is stored again, which changes nothing."""
+        """Start at the first byte: storing lines again after a restart changes nothing."""
         self.path, self.offset = path, 0
 
     def read(self, most: int = 4 * 2**20) -> tuple[list[bytes], int]:
-        """Return the finished lines that follow, about `most` bytes of them, and the offset behind them.
+        """Return the next finished lines, about `most` bytes of them, and the offset after them.
 
         Raises:
-            FileNotFoundError: its writer ended it before it wrote a line, or it was deleted.
+            FileNotFoundError: the writer ended it before the first line, or it was deleted.
         """
         with self.path.open("rb") as file:
             file.seek(self.offset)
@@ -122,13 +127,13 @@ class Segment:
         self.offset = offset
 
     def delete_if_finished(self) -> bool:
-        """Delete the file if its writer is gone and every finished line is stored; say whether."""
+        """Delete the file if its writer is gone and every finished line is stored; return whether it was deleted."""
         with self.path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            lines, _ = self.read()  # what the writer added between our last look and its end
+            lines, _ = self.read()  # what the writer added before it ended
             if not lines:
                 self.path.unlink(missing_ok=True)
             return not lines

@@ -1,4 +1,4 @@
-"""Moves finished journal lines into the store, in bulk and idempotently; deletes a segment only after it is stored."""
+"""Moves finished journal lines to the store, in bulk and idempotently; deletes a segment once it is stored."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from scorehouse.stores.retention import Retention
 from scorehouse.stores.store import Document, Store
 
 log = logging.getLogger(__name__)
-STATE, LOCK = "shipper.json", "shipper.lock"  # beside the segments; the state says how far it is, for /readyz
+STATE, LOCK = "shipper.json", "shipper.lock"  # beside the segments; /readyz shows the state
 EVERY_SECONDS, LONGEST_WAIT = 0.5, 30.0
-# Of each kind of line: what is text, which of it is a time, and what is a number.
+# Of each kind of line: the texts, which of them is a time, and the number.
 _PREDICTION = ("kind", "prediction_id", "use_case", "model_run_id", "created_at", "door"), "created_at", "prediction"
 _OUTCOME = ("kind", "prediction_id", "outcome_at"), "outcome_at", "outcome"
 _REJECTED = ("id", "use_case", "model_run_id", "door")
 
 
 class Shipper:
-    """One per machine, which a lock in the folder sees to: follows every door's segments."""
+    """Follows the segments of every door. A lock in the folder allows one shipper per machine."""
 
     def __init__(self, folder: Path, store: Store, retention: Retention | None = None):
-        """Start from the oldest segment; what was stored before is stored again, which changes nothing.
+        """Start from the oldest segment; storing lines again changes nothing.
 
         Raises:
             AlreadyRunning: another shipper follows this folder.
@@ -51,7 +51,7 @@ class Shipper:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.close()
-            raise AlreadyRunning(f"another shipper follows {folder}: one is enough, and all that is allowed") from error
+            raise AlreadyRunning(f"another shipper follows {folder}: only one may run per machine") from error
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +60,7 @@ class Shipper:
         self._lock.close()
 
     def ship(self) -> int:
-        """Store the lines that are finished now, delete finished segments, and return how many lines were stored.
+        """Store the finished lines, delete finished segments, and return how many lines were stored.
 
         Raises:
             StoreUnavailable: nothing is lost; try again later.
@@ -71,7 +71,7 @@ class Shipper:
         for segment in list(self._known.values()):
             try:
                 count += self._ship_segment(segment)
-            except FileNotFoundError:  # its writer ended it before the first line
+            except FileNotFoundError:  # the writer ended it before the first line
                 del self._known[segment.path]
         return count
 
@@ -84,7 +84,7 @@ class Shipper:
             log.warning("%s", error)
 
     def _ship_segment(self, segment: Segment) -> int:
-        """Ship up to where the segment ends now, lest a busy door keeps the shipper from all others."""
+        """Ship up to the present end of the segment, so that a busy door cannot starve the others."""
         end, count = segment.path.stat().st_size, 0
         while segment.offset < end:
             with hold_journal(self._folder):
@@ -115,7 +115,7 @@ class Shipper:
 
 
 def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document], bool] = bool) -> None:
-    """Store the journal `lines` that are `wanted`, in bulk; again, it changes nothing. Raises StoreUnavailable."""
+    """Store the journal `lines` that are `wanted`; storing them twice changes nothing. Raises StoreUnavailable."""
     parsed = [line for line in map(_parsed, lines) if line and wanted(line)]
     predictions = [line for line in parsed if line["kind"] == "prediction"]
     outcomes = [line for line in parsed if line["kind"] == "outcome"]
@@ -123,13 +123,13 @@ def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document
         for id_ in store.add(predictions).conflicts:
             metrics.CONFLICTS.inc()
             log.warning(
-                "a prediction id came again with another record; the first is kept",
+                "a prediction id came again with another record; the first record is kept",
                 extra={"about": {"prediction_id": id_}},
             )
     if outcomes:
         store.add_outcomes(outcomes)
     counts = [line for line in parsed if line["kind"] == "rejected"]
-    if counts:  # each line repeats its minute's count so far
+    if counts:  # each line has the count of its minute so far
         highest = {line["id"]: line for line in sorted(counts, key=lambda line: int(line["records"]))}
         store.add_rejected(list(highest.values()))
     metrics.SHIPPED.labels("prediction").inc(len(predictions))
@@ -137,7 +137,7 @@ def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document
 
 
 def _parsed(line: bytes) -> Document | None:
-    """The line's document; None for an erased one and, counted, for what no door wrote: it must stop nobody."""
+    """The document of a line; None for an erased line and, counted, for one that no door wrote."""
     if line.startswith(ERASED):
         return None
     try:
@@ -147,7 +147,7 @@ def _parsed(line: bytes) -> Document | None:
     if isinstance(document, dict) and _whole(document):
         return document
     metrics.UNREADABLE.inc()
-    log.error("a journal line is no prediction and no outcome, and is left out (%d bytes)", len(line))
+    log.error("a journal line is neither a prediction nor an outcome, and is left out (%d bytes)", len(line))
     return None
 
 
@@ -178,7 +178,7 @@ def _size(path: Path) -> int:
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write the shipper's state whole, for readers in other processes; a full disk must not stop what empties it."""
+    """Write the state of the shipper atomically. A full disk only logs a warning: shipping is what empties it."""
     partial = folder / f".{STATE}.{os.getpid()}"
     try:
         partial.write_bytes(orjson.dumps(state))
@@ -188,7 +188,7 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Return what the shipper of this machine said last; empty where none has run."""
+    """Return the last state of this machine's shipper; empty if none has run."""
     try:
         state: dict[str, Any] = orjson.loads((folder / STATE).read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Records to float32 rows: the only encoder, for one record and for a hundred thousand, in training and in serving."""
+"""Turns records into float32 rows: the only encoder, in training and in serving, for one record or a million."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the model's row: a number as it is, a category by its code; missing is NaN in both."""
+    """One column of the model's row: a number as it is, or the code of a category. Missing is NaN in both."""
 
     name: str
     codes: Mapping[str | int, float] | None = None
@@ -27,8 +27,8 @@ class Column:
 class Encoder:
     """Turns validated records into rows of shape (records, columns), float32.
 
-    A category that has no code (declared `unseen="missing"`) becomes NaN like a missing one. The codes travel in the
-    bundle: they come from the training run, never from the records being scored.
+    A category without a code (declared `unseen="missing"`) becomes NaN, like a missing one. The codes are in the
+    bundle: they come from the training run, never from the records that are scored.
     """
 
     def __init__(self, columns: Iterable[Column]) -> None:
@@ -40,7 +40,7 @@ class Encoder:
 
     @classmethod
     def of(cls, features: Iterable[Feature]) -> Encoder:
-        """Return the encoder of `features`: a category's code is its place among the declared ones."""
+        """Return the encoder of `features`: the code of a category is its index among the declared ones."""
         return cls(
             Column(f.name, {c: float(i) for i, c in enumerate(f.categories)} if f.kind == "category" else None)
             for f in features
@@ -59,7 +59,7 @@ class Encoder:
 
     def rows(self, records: Iterable[Record]) -> Matrix:
         """Return the rows of `records`, shape (records, columns)."""
-        values = array("f")  # one buffer: several times as fast as an array of lists
+        values = array("f")  # one buffer, which is several times as fast as an array of lists
         for record in records:
             self._add(values, record)
         return np.frombuffer(values, dtype=np.float32).reshape(-1, len(self.columns))
@@ -71,11 +71,11 @@ class Encoder:
             row[place] = code(row[place], nan)
         try:
             values.fromlist(row)
-        except TypeError:  # then nothing was added
+        except TypeError:  # nothing was added
             values.fromlist([nan if value is None else value for value in row])
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the columns as JSON, for the bundle; categories as pairs, for JSON would turn them to strings."""
+        """Return the columns as JSON, for the bundle; codes as pairs, because JSON would turn keys into strings."""
         return [{"name": c.name, "codes": list(c.codes.items()) if c.codes is not None else None} for c in self.columns]
 
     @classmethod

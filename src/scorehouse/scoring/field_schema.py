@@ -1,4 +1,4 @@
-"""What one field of a record must look like, as pydantic checks it and as JSON Schema says it."""
+"""What a field of a record must be: a type that pydantic checks, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from pydantic_core import core_schema as cs
 from scorehouse.usecase import Feature
 
 _ID = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
-_PREDICTION_ID = {**_ID, "description": "Your own id for this prediction: sent twice, it is kept once."}
+_PREDICTION_ID = {
+    **_ID,
+    "description": "Your own id for this prediction. If it is sent twice, the prediction is kept once.",
+}
 _INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
-_CUSTOMER_ID = {"anyOf": [_ID, _INTEGER, {"type": "null"}], "description": "Whom the prediction is about."}
+_CUSTOMER_ID = {"anyOf": [_ID, _INTEGER, {"type": "null"}], "description": "The customer whom the prediction is about."}
 _Text = Annotated[str, Field(strict=True, min_length=1, max_length=128, pattern=r"^[!-~]+$")]
-_Name = Annotated[str, Field(strict=True, max_length=128)]  # of a category that was perhaps never seen
+_Name = Annotated[str, Field(strict=True, max_length=128)]  # a category that training may never have seen
 _Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-_EXACT = Field(strict=True, ge=-(2.0**53), le=2.0**53)  # beyond it a float may have been another number
-UNKNOWN = "unknown"  # accepted for null in categories, as tables write it
+_EXACT = Field(strict=True, ge=-(2.0**53), le=2.0**53)  # larger floats may have been another number
+UNKNOWN = "unknown"  # accepted for null in categories, because tables write it so
 MOST = 3.4028234663852886e38  # the largest float32
 
 
 def envelope() -> dict[str, Any]:
-    """Return the fields that a record may carry beside its features; neither reaches the model."""
+    """Return the fields that a record may have beside its features; neither reaches the model."""
     customer = _Text | _Whole | Annotated[float, _EXACT, AfterValidator(_exactly_whole)] | None
     return {
         "prediction_id": NotRequired[Annotated[_Text, WithJsonSchema(_PREDICTION_ID)]],
@@ -63,7 +66,7 @@ def _json_schema(feature: Feature) -> dict[str, Any]:
 
 
 def _one_of(known: tuple[str | int, ...]) -> Any:
-    """One of `known`, and never a boolean, though true is 1 to Python; 1.0 is 1 to JSON."""
+    """One of `known`. A boolean never is, although true equals 1 in Python; 1.0 is, as in JSON."""
     if not any(isinstance(c, int) for c in known):
         return Literal[known]
     plain = [cs.str_schema(strict=True), cs.int_schema(strict=True), cs.float_schema(strict=True)]
@@ -72,7 +75,7 @@ def _one_of(known: tuple[str | int, ...]) -> Any:
 
 
 def _bounds(feature: Feature) -> tuple[float, float]:
-    """The feature's own bounds, or what a float32 can hold: beyond, it would reach the model as infinity."""
+    """The feature's own bounds, or those of a float32, beyond which the model would see infinity."""
     return -MOST if feature.low is None else feature.low, MOST if feature.high is None else feature.high
 
 
@@ -86,19 +89,19 @@ def _number(feature: Feature) -> Any:
 
 
 def _exactly_whole(number: float) -> float:
-    """Raise ValueError for what is not whole, exactly: pydantic's multiple_of lets 1e-10 pass."""
+    """Raise ValueError unless `number` is exactly whole: pydantic's multiple_of accepts 1e-10."""
     if not number.is_integer():
         raise ValueError("not whole")
     return number
 
 
 def _day_pattern(feature: Feature) -> str:
-    """A day's pattern within the feature's centuries: a pattern, so that the published schema says the same."""
+    """The pattern of a day within the feature's centuries, which the published schema can state as well."""
     centuries = range(int(feature.low or 0) // 100, int(feature.high or 9999) // 100 + 1)
     return f"^(?:{'|'.join(f'{c:02d}' for c in centuries)})[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}$"
 
 
 def _a_day(text: str) -> str:
-    """Raise ValueError for a day that no calendar has."""
+    """Raise ValueError for a day that does not exist."""
     date.fromisoformat(text)
     return text

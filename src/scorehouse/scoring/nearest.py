@@ -1,4 +1,4 @@
-"""The known name that is nearest to one that is not: what a person most likely meant."""
+"""The known name that is most like an unknown one: what the sender most likely meant."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 
 class KnownNames:
-    """Compares names by the pairs of letters that they share; a tenth of what difflib's ratio costs."""
+    """Compares names by the pairs of letters that they share, at a tenth of the cost of difflib's ratio."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Cut the known names into pairs once."""
+        """Split the known names into pairs, once."""
         self._pairs = {name: _pairs(name) for name in names}
 
     def nearest(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A bundle's model in ONNX Runtime: rows in, one number per row out, the same whatever the batch."""
+"""A bundle's model in ONNX Runtime: rows in, one number per row out, which no batch changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scorehouse.scoring.encoding import Matrix
 from scorehouse.scoring.scorer import Prediction, PredictOne
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from 1.29 on it tells its maker about models, unless told not to
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from 1.29 on it reports models to its maker unless this is set
 import onnxruntime
 
 BLOCK = 1024  # rows scored at once: a support vector machine's kernel takes rows x vectors x 8 bytes
@@ -24,9 +24,9 @@ onnxruntime.set_default_logger_severity(3)
 
 
 class Output(BaseModel):
-    """Where the ONNX model's answer stands: an output's name, of several columns which, `link` where it is log odds.
+    """Where the answer is in the model's outputs: a name, a column if there are several, `link` if it is in log odds.
 
-    Doors of before know no `link`: it is written only where it is needed.
+    Older doors reject an unknown `link`, so it is written only when needed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,7 +36,7 @@ class Output(BaseModel):
 
 
 def _chance(log_odds: float) -> float:
-    odds = exp(-abs(log_odds))  # of the unlikelier of the two: never too large
+    odds = exp(-abs(log_odds))  # of the less likely class, so that exp does not overflow
     return (1.0 if log_odds >= 0 else odds) / (1.0 + odds)
 
 
@@ -44,7 +44,7 @@ class OnnxModel:
     """Scores rows with ONNX Runtime on one thread, so that no answer depends on its batch."""
 
     def __init__(self, model: bytes, output: Output):
-        """Load the model; whatever ONNX Runtime raises goes up."""
+        """Load the model. Raises what ONNX Runtime raises."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -60,10 +60,10 @@ class OnnxModel:
         answers: NDArray[Any] = answer[:, column] if column is not None else answer.reshape(-1)
         if self._output.link is None:
             return answers
-        return np.fromiter(map(_chance, answers.tolist()), answers.dtype, len(answers))  # to the last bit as `one` does
+        return np.fromiter(map(_chance, answers.tolist()), answers.dtype, len(answers))  # the same bits as in `one`
 
     def one(self, row: array[float]) -> Prediction:
-        """Return the number of one row: the same as a batch's, for half its cost."""
+        """Return the number of one row: the same as in a batch, at half the cost."""
         one: PredictOne | None = getattr(self._own, "one", None)
         if one is None:
             one = self._own.one = _bound(self._session, self._into, self._output, len(row))
@@ -71,19 +71,21 @@ class OnnxModel:
 
 
 def _bound(session: Any, into: str, output: Output, width: int) -> PredictOne:
-    """Return what scores single rows in one thread, with buffers of its own that are bound once."""
+    """Return a function that scores single rows in one thread, with its own buffers that are bound once."""
     row = np.zeros((1, width), np.float32)
     answer: NDArray[Any] = session.run([output.name], {into: row})[0]
     binding = session.io_binding()
     binding.bind_input(into, "cpu", 0, row.dtype, row.shape, row.ctypes.data)
     binding.bind_output(output.name, "cpu", 0, answer.dtype, answer.shape, answer.ctypes.data)
-    # The inner session's: the outer one asks about WebGPU before each run. And options, or each run makes its own.
+    # The inner session, because the outer one looks for WebGPU before each run. Without options each run makes its own.
     run, inner, options = session._sess.run_with_iobinding, binding._iobinding, onnxruntime.RunOptions()  # noqa: SLF001
-    given, place, link = row.reshape(-1).data, output.column or 0, output.link
+    values = row.reshape(-1).data
+    place = output.column or 0
+    link = output.link
     answers: Any = answer.reshape(-1).data
 
     def one(row: array[float]) -> Prediction:
-        given[:] = row
+        values[:] = row
         run(inner, options)
         if link is not None:
             answers[place] = _chance(answers[place])  # rounds it to the answer's float32

@@ -1,4 +1,4 @@
-"""What a record must look like, made from its features: a fast check, errors that help, and JSON Schema."""
+"""What a record must be, from its features: a fast check, helpful errors, and JSON Schema."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from scorehouse.scoring.nearest import KnownNames
 from scorehouse.usecase import Feature
 
 ID_FIELDS = tuple(envelope())
-MOST_UNKNOWN = 20  # unknown fields that one record's errors name: a body full of them must not cost seconds
+MOST_UNKNOWN = 20  # unknown fields that are named for one record, so that a body full of them costs no seconds
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is wrong: what came, what is allowed and, for an unknown name, the nearest known one."""
+    """One field that is wrong: its value, what is allowed and, for an unknown name, the nearest known one."""
 
     field: str
     value: Any
@@ -46,17 +46,17 @@ class Rejected:
 
 
 class RecordSchema:
-    """Checks records against features. Values come out as they came, dates as text; 50.0 is a whole number."""
+    """Checks records against features. Values stay as they are, dates are text, and 50.0 is a whole number."""
 
     def __init__(self, features: Iterable[Feature]) -> None:
-        """Build the validator once; checking a record then costs about a microsecond."""
+        """Build the validator once; a check then takes about a microsecond."""
         self.features = {f.name: f for f in features}
         self._adapter = _adapter(tuple(self.features.values()))
         self._validate = self._adapter.validator.validate_python
         self._known = KnownNames([*self.features, *ID_FIELDS])
 
     def check(self, record: object) -> dict[str, Any] | Rejected:
-        """Return the record with its numbers as floats, or every reason why it cannot be scored."""
+        """Return the record, or every reason why it cannot be scored."""
         try:
             checked: dict[str, Any] = self._validate(record)
         except ValidationError as error:
@@ -97,14 +97,14 @@ class RecordSchema:
 
 @lru_cache(maxsize=16)
 def _adapter(features: tuple[Feature, ...]) -> TypeAdapter[dict[str, Any]]:
-    """The validator of a record; the next bundle of the same features shares it."""
+    """The validator of a record; bundles with the same features share it."""
     fields = {f.name: annotation(f) for f in features} | envelope()
     record = with_config(ConfigDict(extra="forbid"))(TypedDict("Record", fields))  # type: ignore[operator]
     return TypeAdapter(record)
 
 
 def _shown(value: Any) -> Any:
-    """A value as an error repeats it: short, and never a structure."""
+    """A value as an error shows it: short, and never a structure."""
     if isinstance(value, str):
         return value if len(value) <= 80 else value[:79] + "…"
     if isinstance(value, int) and not -(2**63) <= value < 2**64:

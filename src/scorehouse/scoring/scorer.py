@@ -1,4 +1,4 @@
-"""The one data plane: records in, predictions or per-record errors out. Pure: it opens nothing and keeps nothing."""
+"""The one path from records to predictions or errors. It is pure: it opens nothing and keeps nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scorehouse.usecase import Record
 Prediction = float | int
 NO_ANSWER = Rejected((FieldError("", None, "the model has no finite answer to it", "what it was trained on"),))
 Predict = Callable[[Matrix], NDArray[Any]]  # rows (n, columns) -> one number per row, shape (n,)
-FEW = 3  # records that are sooner scored one by one than as a batch
+FEW = 3  # so many records are scored faster one by one than as a batch
 PredictOne = Callable[["array[float]"], Prediction]  # one row of float32 values -> its number
 
 
@@ -32,7 +32,7 @@ class Scorer:
         predict: Predict,
         predict_one: PredictOne | None = None,
     ):
-        """Join the parts that a bundle names; `predict_one` gives what `predict` gives for one row, sooner."""
+        """`predict_one` returns what `predict` returns for one row, but faster."""
         self.schema, self.derive, self.encoder, self.predict = schema, derive, encoder, predict
         self._predict_one = predict_one
 
@@ -42,7 +42,7 @@ class Scorer:
         return self.encoder.rows([derive(r) for r in records])
 
     def score(self, records: Sequence[object]) -> list[Prediction | Rejected]:
-        """Score each record; a bad one gets its reasons in its place and costs the others nothing."""
+        """Score each record. A bad one gets its reasons in its place, and does not affect the others."""
         ready = [self._ready(record) for record in records]
         good = [record for record in ready if not isinstance(record, Rejected)]
         if not good:
@@ -54,15 +54,15 @@ class Scorer:
         return [r if isinstance(r, Rejected) else next(following) for r in ready]
 
     def _ready(self, record: object) -> Record | Rejected:
-        """The record with its derived features; where `derive` fails it would fail again, so it is refused."""
+        """The record with its derived features. If `derive` fails, it would fail again, so the record is refused."""
         checked = self.schema.check(record)
         if isinstance(checked, Rejected):
             return checked
         try:
             return self.derive(checked)
-        except Exception as error:  # a fault of the use case's page: it must cost one record, not a shard or a list
+        except Exception as error:  # a fault of the use case costs one record, not a shard or a list
             fault = f"its derived features cannot be computed ({type(error).__name__})"
-            return Rejected((FieldError("", None, fault, "a record that the use case can derive from"),))
+            return Rejected((FieldError("", None, fault, "a record whose derived features can be computed"),))
 
     def _answers(self, ready: Sequence[Record]) -> list[Prediction | Rejected]:
         one, row = self._predict_one, self.encoder.row

@@ -1,4 +1,4 @@
-"""What a door rejected, counted by minute and reason: names of fields and what is wrong with them, never a value."""
+"""What a door rejected, by minute and reason: names of fields and what is wrong with them, never a value."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import orjson
 
 from scorehouse.scoring.schema import Rejected
 
-UNNAMED = ("is not a known field",)  # the client's own words: they are not written down
+UNNAMED = ("is not a known field",)  # the name is the client's own, so it is not written
 
 
 class Rejections:
-    """One process's counts. A line carries its minute's counts so far, so that storing it twice changes nothing."""
+    """The counts of one process. A line has the counts of its minute so far, so storing it twice changes nothing."""
 
     def __init__(self, use_case: str, door: str):
-        """Count for one door; the id is this process's own, whatever its number."""
+        """Count for one door. A random id tells processes apart, because their numbers repeat."""
         self._use_case, self._door = use_case, door
         self._source = f"{door}-{os.urandom(8).hex()}"
         self._lock = Lock()
@@ -49,7 +49,7 @@ class Rejections:
 
 
 def reasons(rejected: Rejected) -> set[str]:
-    """Return why a record was rejected: `credit_limit is missing`, `is not a known field`."""
+    """Return the reasons of a record: `credit_limit is missing`, `is not a known field`."""
     return {
         e.problem.partition(":")[0] if not e.field or e.problem in UNNAMED else f"{e.field} {e.problem}"
         for e in rejected.errors

@@ -106,9 +106,9 @@ class Serving:
         all_or_none: bool = False,
         model: Model | None = None,
     ) -> list[Answer | Rejected]:
-        """Return each record's answer, journalled, or its reasons; in order.
+        """Return each record's answer, journalled, or what is wrong with it, in order.
 
-        `ids` are used where a record brings no prediction_id of its own; without them new ones are made. With
+        `ids` are used for records without a prediction_id of their own; without `ids`, new ones are made. With
         `all_or_none` one record that cannot be scored leaves none answered: no prediction is journalled or counted.
         `model` is for a caller that must know which one answers; without it, it is the one that serves now.
 
@@ -144,7 +144,7 @@ class Serving:
     def _score(
         self, model: Model, now: datetime, records: Sequence[Any], ids: Sequence[str] | None = None
     ) -> tuple[list[Answer | Rejected], list[bytes]]:
-        """The answers, and the lines of the journal without which none of them may leave."""
+        """The answers, and the journal lines that must be written before any answer leaves."""
         run_id = model.run_id
         predictions = model.scorer.score(records)
         answers: list[Answer | Rejected] = []
@@ -174,20 +174,20 @@ class Serving:
         return answers, lines
 
     def reject(self, rejected: Sequence[Rejected]) -> None:
-        """Count what a door rejected itself, before it could be a record. Raises JournalError."""
+        """Count what the door itself rejected, because it was not even a record. Raises JournalError."""
         self._rejected.inc(len(rejected))
         if rejected and self.model is not None:
             self._write(self._rejections.line(self.model.run_id, self._now(), rejected))
 
     def accept_outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
-        """Journal outcomes (prediction_id, outcome) that were checked. Raises JournalError."""
+        """Journal checked outcomes (prediction_id, outcome). Raises JournalError."""
         timed = zip(outcomes, self._outcome_times(len(outcomes)), strict=True)
         lines = [{"kind": "outcome", **outcome, "outcome_at": at} for outcome, at in timed]
         self._write(b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
         metrics.OUTCOMES.labels(self.use_case).inc(len(outcomes))
 
     def _outcome_times(self, count: int) -> list[datetime]:
-        """Times that grow from one to the next, though the clock step back: the latest outcome counts."""
+        """Times that always grow, even if the clock steps back, because the latest outcome counts."""
         with self._lock:
             first = max(self._now(), self._last_outcome + _TICK)
             times = [first + i * _TICK for i in range(count)]

@@ -1,4 +1,4 @@
-"""Predictions and outcomes as MongoDB holds them, and what its errors mean."""
+"""Predictions and outcomes as MongoDB stores them, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def find(collection: Collection[Document], ids: Iterable[str], shown: Document) -> Iterator[Document]:
-    """Yield the documents of these ids: `$or` and not `$in`, which the stand-in of tests answers by reading all."""
+    """Yield the documents of these ids: `$or`, not `$in`, which the tests' MongoDB answers by reading everything."""
     for part in parts(list(ids), ASKED):
         yield from collection.find({"$or": [{"_id": id_} for id_ in part]}, shown)
 
@@ -30,7 +30,7 @@ def delete(collection: Collection[Document], ids: Sequence[str]) -> None:
 
 
 def parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield `items` in slices of `size`, so that the time of one call has a bound."""
+    """Yield `items` in slices of `size`, which bounds the time of one call."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
@@ -64,7 +64,7 @@ def setting(outcome: Document, number: int) -> UpdateOne:
 
 
 def duplicates(error: BulkWriteError) -> list[dict[str, Any]]:
-    """Return the write errors, which are all keys that exist. Raises `error` where they are not."""
+    """Return the write errors if all are duplicate keys. Raises `error` otherwise."""
     details = error.details or {}
     faults: list[dict[str, Any]] = details.get("writeErrors", [])
     if not faults or any(f["code"] != DUPLICATE_KEY for f in faults) or details.get("writeConcernErrors"):

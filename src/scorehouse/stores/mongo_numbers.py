@@ -1,4 +1,4 @@
-"""Numbers that only grow, for several writers into one MongoDB, and up to which of them a reader may read."""
+"""Numbers that only grow, for several writers to one MongoDB, and how far a reader may read them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OPEN_SECONDS = 120  # after which numbers that were taken and never used are giv
 class Numbers:
     """One counter: a document `{_id, value, open: {writer: {above, at}}}`.
 
-    A writer declares what it takes before it writes, and a reader reads only up to what is declared and not yet
-    written: without that, a cursor that saw a fast writer's numbers would skip a slow writer's lower ones for ever.
-    The machines' clocks may differ by a minute, a writer's call takes 30 s at most.
+    A writer declares the numbers it takes before it writes, and a reader stops before numbers that are declared but
+    not yet written. Otherwise a cursor that has read the numbers of a fast writer would skip the lower ones of a slow
+    writer for ever. The machines' clocks may differ by a minute; a call takes 30 s at most.
     """
 
     def __init__(self, counters: Collection[dict[str, Any]], name: str, clock: Callable[[], float]):

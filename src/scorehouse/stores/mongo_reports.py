@@ -1,4 +1,4 @@
-"""The MongoDB prediction store as reports use it: read by time, and a collection `report` beside the predictions."""
+"""The MongoDB store for reports: reads predictions by time, and has a collection `report`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ class MongoReports(MongoStore):
     """Reports are documents whose `_id` is the report's id."""
 
     def answered_between(self, since: datetime, until: datetime) -> list[Answered]:
-        """Return which runs answered."""
         steps: list[dict[str, Any]] = [
             {"$match": {"created_at": {"$gte": since, "$lt": until}}},
             {"$group": {"_id": {"use_case": "$use_case", "run": "$model_run_id"}, "records": {"$sum": 1}}},
@@ -27,7 +26,6 @@ class MongoReports(MongoStore):
     def newest_between(
         self, run: Answered, since: datetime, until: datetime, limit: int, with_outcome: bool = False
     ) -> list[Document]:
-        """Return a run's newest predictions, oldest first."""
         asked: dict[str, Any] = {
             "use_case": run.use_case,
             "model_run_id": run.run_id,
@@ -40,17 +38,14 @@ class MongoReports(MongoStore):
         return [{"outcome": None, **p, "created_at": p["created_at"].isoformat()} for p in reversed(found)]
 
     def save_report(self, report: Document) -> None:
-        """Store a report."""
         with self._available():
             self._collection.replace_one({"_id": report["id"]}, report, upsert=True)
 
     def reports(self, limit: int) -> list[Document]:
-        """Return the newest reports."""
         with self._available():
             return list(self._collection.find({}, {"_id": False}).sort([("until", -1), ("_id", 1)]).limit(limit))
 
     def forget_reports(self, before: datetime) -> None:
-        """Remove old reports."""
         with self._available():
             self._collection.delete_many({"until": {"$lt": before.isoformat()}})
 

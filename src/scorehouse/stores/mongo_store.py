@@ -38,7 +38,7 @@ class MongoStore:
     """The store for several machines: any number of writers, any number of readers, each call bounded."""
 
     def __init__(self, address: str, clock: Callable[[], float] = time.time):
-        """Connect nothing yet. Raises SettingError for an address that is none."""
+        """Connect to nothing yet. Raises SettingError if `address` is not an address."""
         options: dict[str, Any] = {
             "serverSelectionTimeoutMS": SELECT_SECONDS * 1000,
             "connectTimeoutMS": SELECT_SECONDS * 1000,
@@ -48,7 +48,7 @@ class MongoStore:
         try:
             self._client = MongoClient[Document](address, connect=False, appname="scorehouse", tz_aware=True, **options)
         except (InvalidURI, ConfigurationError, ValueError) as error:
-            raise SettingError(f"MONGODB_ADDRESS is no mongodb://… address: {error}") from error
+            raise SettingError(f"MONGODB_ADDRESS is not a mongodb://… address: {error}") from error
         concern = WriteConcern(w="majority", j=True)  # a segment is deleted once its lines are here
         database = self._client.get_database(DATABASE, write_concern=concern)
         self._predictions, self._waiting = database[PREDICTIONS], database["waiting_outcomes"]
@@ -57,7 +57,6 @@ class MongoStore:
         self._indexed = False
 
     def add(self, predictions: Sequence[Document]) -> Added:
-        """Store what is new; several writers may try the same at once."""
         predictions = [{**p, "record": plain(p["record"])} for p in predictions]
         first = first_of(predictions)
         known: dict[str, Any] = {}
@@ -68,7 +67,7 @@ class MongoStore:
         return Added(len(first) - len(known), conflicts(predictions, kept))
 
     def add_outcomes(self, outcomes: Sequence[Document]) -> None:
-        """Set what has its prediction, let the rest wait, and look once more: its prediction may just have come."""
+        """Set outcomes whose prediction is stored; the others wait, and are checked again in case it has just come."""
         latest: dict[str, Document] = {}
         for outcome in sorted(outcomes, key=lambda o: str(o["outcome_at"])):
             latest[outcome["prediction_id"]] = outcome
@@ -80,20 +79,16 @@ class MongoStore:
                     self._join_waiting([outcome["prediction_id"] for outcome in late])
 
     def predictions_after(self, use_case: str, seq: int, limit: int) -> list[Document]:
-        """Return predictions by the order of their storing."""
         return self._read(use_case, "seq", seq, limit)
 
     def outcomes_after(self, use_case: str, outcome_seq: int, limit: int) -> list[Document]:
-        """Return predictions by the order in which their outcomes were set."""
         return self._read(use_case, "outcome_seq", outcome_seq, limit)
 
     def waiting_outcomes(self) -> int:
-        """Return how many outcomes wait."""
         with self._available():
             return self._waiting.count_documents({})
 
     def add_rejected(self, counts: Sequence[Document]) -> None:
-        """Store the highest count of each id."""
         with self._available():
             try:
                 self._rejected.bulk_write([counting(count) for count in counts], ordered=False)
@@ -101,24 +96,20 @@ class MongoStore:
                 duplicates(error)  # a higher one is stored already
 
     def rejected_since(self, use_case: str, minute: int) -> list[Document]:
-        """Return the counts of `minute` and later."""
         with self._available():
             return list(self._rejected.find({"use_case": use_case, "minute": {"$gte": minute}}, {"_id": False}))
 
     def ids_of_customer(self, customer_id: str) -> list[str]:
-        """Return the ids of a customer's predictions."""
         with self._available():
             return [p["_id"] for p in self._predictions.find({"customer_id": customer_id}, {"_id": True})]
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Remove predictions and waiting outcomes."""
         for part in parts(ids, AT_ONCE):
             with self._available():
                 delete(self._predictions, part)
                 delete(self._waiting, part)
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove what is old."""
         with self._available():
             old = self._predictions.find({"created_at": {"$lt": before}}, {"_id": True}).limit(limit)
             ids = [p["_id"] for p in old]
@@ -128,7 +119,6 @@ class MongoStore:
         return len(ids)
 
     def close(self) -> None:
-        """Close the connections."""
         self._client.close()
 
     def _read(self, use_case: str, number: str, after: int, limit: int) -> list[Document]:
@@ -188,13 +178,13 @@ class MongoStore:
     @contextmanager
     def _available(self) -> Iterator[None]:
         try:
-            with pymongo.timeout(SELECT_SECONDS):  # within the next block the driver would look for a server 30 s long
+            with pymongo.timeout(SELECT_SECONDS):  # in the next block the driver would look for a server for 30 s
                 self._client.admin.command("ping")
             with pymongo.timeout(CALL_SECONDS):
                 self._index()
                 yield
         except PyMongoError as error:
-            reason = str(error).partition(", Timeout:")[0]  # without the driver's picture of the whole deployment
+            reason = str(error).partition(", Timeout:")[0]  # without the driver's description of the whole deployment
             raise StoreUnavailable(f"the prediction store does not answer: {reason}") from error
 
     def _index(self) -> None:

@@ -1,4 +1,4 @@
-"""What reports need of the prediction store: what was answered between two times, and a place for the reports made."""
+"""What reports need from the prediction store: predictions between two times, and a place for reports."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class ReportStore(Protocol):
         """Remove the reports of windows that ended before a time."""
 
     def close(self) -> None:
-        """Let go of file or connections."""
+        """Close the file or the connections."""

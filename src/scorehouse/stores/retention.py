@@ -10,15 +10,15 @@ from scorehouse.stores.store import Document, Store
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 3600.0
-AT_ONCE = 1000  # predictions in one step, so that what comes new never waits long
+AT_ONCE = 1000  # predictions in one step, so that new ones never wait long
 _TIMES = {"prediction": "created_at", "outcome": "outcome_at"}
 
 
 class Retention:
-    """The shipper's: it drops old lines that a restart reads again, and removes what has become too old."""
+    """Drops old journal lines that a restart reads again, and removes what has become too old from the store."""
 
     def __init__(self, days: int, clock: Callable[[], float]):
-        """Keep what is younger than `days`; all of it where that is 0. `clock` gives Unix seconds."""
+        """Keep what is younger than `days`, or everything if that is 0. `clock` returns Unix seconds."""
         self._days, self._clock = days, clock
         self._due = float("-inf")
         self._removed = 0
@@ -30,7 +30,7 @@ class Retention:
         return datetime.fromtimestamp(self._clock(), UTC) - timedelta(days=self._days)
 
     def keeps(self, line: Document) -> bool:
-        """Say whether a journal line is young enough to be stored."""
+        """Return whether a journal line is young enough to be stored."""
         oldest = self.oldest()
         if oldest is None:
             return True
@@ -48,7 +48,7 @@ class Retention:
         if removed == AT_ONCE:
             return
         if self._removed:
-            log.info("forgot %d predictions from before %s", self._removed, oldest.isoformat(timespec="seconds"))
+            log.info("removed %d predictions from before %s", self._removed, oldest.isoformat(timespec="seconds"))
         self._removed, self._due = 0, self._clock() + EVERY_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""What removes predictions from the SQLite store: one customer's, or all that are too old, within a transaction."""
+"""Removes predictions from the SQLite store, within a transaction: one customer's, or all that are too old."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ TABLES = """
 CREATE INDEX IF NOT EXISTS by_time ON predictions (created_at);
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
-# NOT NULL, or the partial index is not used and each outcome reads the whole table.
+# Without NOT NULL the partial index is not used, and each outcome reads the whole table.
 _LAST = "(SELECT coalesce(max(outcome_seq), 0) FROM predictions WHERE outcome_seq IS NOT NULL)"
-# What outcomes are numbered from: a number that a reader has seen is never given again, though its prediction be gone.
+# The next number of an outcome: one that a reader has seen is never used again, even if its prediction is gone.
 NEXT = f"(max({_LAST}, (SELECT coalesce(max(value), 0) FROM numbers)) + 1)"  # noqa: S608 our own
 _REMEMBER = f"""INSERT INTO numbers VALUES ('outcome_seq', {_LAST})
   ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"""  # noqa: S608 our own

@@ -1,4 +1,4 @@
-"""The SQLite prediction store as reports use it: read by time, and a table `report` beside the predictions."""
+"""The SQLite store for reports: reads predictions by time, and has a table `report`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class SqliteReports(SqliteStore):
     """Times are compared as text: all are ISO 8601 in UTC, and windows begin and end at whole seconds."""
 
     def answered_between(self, since: datetime, until: datetime) -> list[Answered]:
-        """Return which runs answered."""
         with self._available():
             found = self._db.execute(_ANSWERED, [since.isoformat(), until.isoformat()]).fetchall()
         return sorted(Answered(*row) for row in found)
@@ -28,26 +27,22 @@ class SqliteReports(SqliteStore):
     def newest_between(
         self, run: Answered, since: datetime, until: datetime, limit: int, with_outcome: bool = False
     ) -> list[Document]:
-        """Return a run's newest predictions, oldest first."""
         known = "AND outcome IS NOT NULL " if with_outcome else ""
         where = f"use_case = ? AND model_run_id = ? AND created_at >= ? AND created_at < ? {known}"
         values = (run.use_case, run.run_id, since.isoformat(), until.isoformat(), limit)
         return self._read(f"{where}ORDER BY created_at DESC, seq DESC LIMIT ?", *values)[::-1]
 
     def save_report(self, report: Document) -> None:
-        """Store a report."""
         row = [report["id"], report["until"], orjson.dumps(report).decode()]
         with self._reports():
             self._db.execute("INSERT OR REPLACE INTO report VALUES (?, ?, ?)", row)
 
     def reports(self, limit: int) -> list[Document]:
-        """Return the newest reports."""
         with self._reports():
             query = "SELECT content FROM report ORDER BY until DESC, id LIMIT ?"
             return [orjson.loads(row[0]) for row in self._db.execute(query, [limit])]
 
     def forget_reports(self, before: datetime) -> None:
-        """Remove old reports."""
         with self._reports():
             self._db.execute("DELETE FROM report WHERE until < ?", [before.isoformat()])
 

@@ -49,7 +49,7 @@ class SqliteStore:
     """The store in one SQLite file (WAL): one shipper writes, others read. One thread at a time uses an instance."""
 
     def __init__(self, path: Path):
-        """Open nothing yet: the first use does, and makes file and tables where they are missing."""
+        """Open nothing yet: the first use does, and creates missing files and tables."""
         self._path = path
         self._opened: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -67,22 +67,18 @@ class SqliteStore:
         return Added(len(new), conflicts(predictions, kept))
 
     def add_outcomes(self, outcomes: Sequence[Document]) -> None:
-        """Set or correct outcomes, in one transaction."""
         with self._transaction():
             for outcome in outcomes:
                 self._db.execute(_SET_OUTCOME, outcome)
                 self._db.execute(_WAIT, outcome)
 
     def predictions_after(self, use_case: str, seq: int, limit: int) -> list[Document]:
-        """Return predictions by the order of their storing."""
         return self._read("use_case = ? AND seq > ? ORDER BY seq LIMIT ?", use_case, seq, limit)
 
     def outcomes_after(self, use_case: str, outcome_seq: int, limit: int) -> list[Document]:
-        """Return predictions by the order in which their outcomes were set."""
         return self._read("use_case = ? AND outcome_seq > ? ORDER BY outcome_seq LIMIT ?", use_case, outcome_seq, limit)
 
     def waiting_outcomes(self) -> int:
-        """Return how many outcomes wait."""
         with self._available():
             return int(self._db.execute("SELECT count(*) FROM waiting").fetchone()[0])
 
@@ -93,14 +89,12 @@ class SqliteStore:
             self._db.executemany(_COUNT_REJECTED, rows)
 
     def rejected_since(self, use_case: str, minute: int) -> list[Document]:
-        """Return the counts of `minute` and later."""
         query = "SELECT * FROM rejected WHERE use_case = ? AND minute >= ?"
         with self._available():
             rows = self._db.execute(query, (use_case, minute)).fetchall()
         return [{**dict(row), "reasons": orjson.loads(row["reasons"])} for row in rows]
 
     def ids_of_customer(self, customer_id: str) -> list[str]:
-        """Return the ids of a customer's predictions."""
         with self._available():
             found = self._db.execute("SELECT prediction_id FROM predictions WHERE customer_id = ?", [customer_id])
             return [row[0] for row in found]
@@ -158,7 +152,7 @@ class SqliteStore:
 
     @contextmanager
     def _available(self) -> Iterator[None]:
-        if _identity(self._path) != self._file:  # deleted or replaced: what is written to the old one is lost
+        if _identity(self._path) != self._file:  # deleted or replaced: writes to the old file would be lost
             self.close()
         try:
             yield
@@ -169,7 +163,7 @@ class SqliteStore:
             raise StoreUnavailable(f"the prediction store does not answer: {error}") from error
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again, perhaps another one at the same place."""
+        """Close the file; the next use opens it again, or another one at the same path."""
         if self._opened is not None:
             self._opened.close()
         self._opened = None

@@ -1,4 +1,4 @@
-"""What every prediction store does, and what a prediction looks like in it."""
+"""What every prediction store does, and the fields of a stored prediction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 
 class Added(NamedTuple):
-    """What became of a batch: newly stored, and ids that came again with another record (the first is kept)."""
+    """How many were newly stored, and which ids came again with another record (the first is kept)."""
 
     stored: int
     conflicts: list[str]
@@ -27,7 +27,7 @@ class Answered(NamedTuple):
 
 
 class Store(Protocol):
-    """Takes predictions and outcomes idempotently; is read in the order in which it took them."""
+    """Stores predictions and outcomes idempotently; they are read in the order in which they were stored."""
 
     def add(self, predictions: Sequence[Document]) -> Added:
         """Store what is new by prediction_id; join outcomes that came before. Raises StoreUnavailable."""
@@ -57,11 +57,11 @@ class Store(Protocol):
         """Remove these predictions, and outcomes that wait for them; ids that are not there change nothing."""
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove up to `limit` predictions from before a time, all waiting outcomes and counts; return how many."""
+        """Remove up to `limit` old predictions, and all old waiting outcomes and counts; return the predictions' number."""
 
 
 def first_of(predictions: Iterable[Document]) -> dict[str, Document]:
-    """Return the first prediction of each id, in order: a batch may repeat one."""
+    """Return the first prediction of each id, in order, because a batch may repeat ids."""
     first: dict[str, Document] = {}
     for prediction in predictions:
         first.setdefault(prediction["prediction_id"], prediction)
@@ -74,6 +74,6 @@ def conflicts(predictions: Iterable[Document], kept: Mapping[str, Mapping[str, A
 
 
 def customer(prediction: Document) -> str | None:
-    """Return the customer as text: one door may send 7, another "7", and a table's column with gaps 7.0."""
+    """Return the customer as text: doors may send 7 or "7", and a table's column with gaps 7.0."""
     id_ = prediction.get("customer_id")
     return None if id_ is None else str(int(id_) if isinstance(id_, float) else id_)

@@ -1,4 +1,4 @@
-"""What every Kinesis door does to publish: PutRecords until each entry is taken or refused for good."""
+"""Publishes to Kinesis streams: PutRecords until each entry is taken or refused for good."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scorehouse.errors import ScorehouseError
 log = logging.getLogger(__name__)
 Entry = dict[str, Any]  # {"Data": bytes, "PartitionKey": str}
 MOST_ENTRIES, MOST_BYTES = 500, 5_000_000  # of one PutRecords call; partition keys count too
-TRIES_AFTER_STOP = 4  # in a row without any progress: SIGTERM finishes the batch, unless the stream is down
+TRIES_AFTER_STOP = 4  # without progress, after SIGTERM: the batch is finished unless the stream is down
 
 THROTTLED = frozenset(
     {
@@ -29,16 +29,16 @@ THROTTLED = frozenset(
         "KMSThrottlingException",
     }
 )
-# Of one entry, or of a whole call: these alone are tried again, for any other refusal would come again for ever.
+# Of an entry or of a call: only these are tried again, because any other refusal would be repeated for ever.
 PASSING = THROTTLED | {"InternalFailure", "InternalFailureException", "ServiceUnavailable"}
 MISSING = "ResourceNotFoundException"
 FAULTS = (ClientError, NoConnection, HTTPClientError, IncompleteReadError, ResponseParserError)
 
 
 class GaveUp(ScorehouseError):
-    """The process was told to stop and the stream does not take the batch: the next start sends it again.
+    """The process should stop, but the stream does not take the batch: the next start sends it again.
 
-    `left` are the places of the entries that it is not known to have taken.
+    `left` are the indexes of the entries that the stream may not have taken.
     """
 
     left: frozenset[int] = frozenset()
@@ -46,19 +46,19 @@ class GaveUp(ScorehouseError):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An entry, by its place, that the stream will never take, and why."""
+    """The index of an entry that the stream will never take, and why."""
 
     place: int
     reason: str
 
 
 def code_of(error: Exception) -> str:
-    """Return AWS's code of `error`, or the kind of connection error that it is."""
+    """Return AWS's code of `error`, or the class of a connection error."""
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 
 def passes(error: Exception) -> bool:
-    """Say whether the same call may do better later: throttling, a service or a connection that is down."""
+    """Return whether the call may succeed later: after throttling, or while a service or a connection is down."""
     if not isinstance(error, ClientError):
         return True
     return code_of(error) in PASSING or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
@@ -79,7 +79,7 @@ class Backoff:
         return wait * (1 - self._random() / 2)
 
     def reset(self) -> None:
-        """Begin again with the shortest wait."""
+        """Start again with the shortest wait."""
         self._attempts = 0
 
 
@@ -87,33 +87,35 @@ class Publisher:
     """Puts entries into streams, in order; only one thread may use it."""
 
     def __init__(self, client: Any, sleep: Callable[[float], bool], random: Callable[[], float]):
-        """`sleep` waits the given seconds, and returns early and true once the process should stop."""
-        self._client, self._sleep, self._random = client, sleep, random
+        """`sleep` waits so many seconds; once the process should stop, it returns True at once."""
+        self._client = client
+        self._sleep = sleep
+        self._random = random
         self._tries_after_stop = TRIES_AFTER_STOP
         self._left: list[int] = []  # of the call under way
         self.problem: str | None = None
 
     def find(self, stream: str) -> None:
-        """Wait until `stream` is there. Raises as `put` does."""
+        """Wait until `stream` exists. Raises as `put` does."""
         backoff = Backoff(self._random)
         while True:
             try:
                 self._client.describe_stream_summary(StreamName=stream)
             except FAULTS as error:
-                self._later("DescribeStreamSummary", stream, backoff, error)
+                self._retry_later("DescribeStreamSummary", stream, backoff, error)
             else:
-                self._say(stream, None)
+                self._set_problem(stream, None)
                 return
 
     def put(self, stream: str, entries: Sequence[Entry]) -> list[Refusal]:
-        """Put `entries` into `stream`, waiting as long as it takes; return those that it refuses for good.
+        """Put `entries` into `stream`, however long that takes; return those that it refuses for good.
 
-        Entries that fail alone are sent again, in their order, before any later call: a record never overtakes one of
-        an earlier call. Within one call Kinesis itself may take an entry and refuse the one before it.
+        Entries that fail alone are sent again, in order, before any later call, so no record overtakes one of an
+        earlier call. Within one call Kinesis itself may take an entry and refuse the previous one.
 
         Raises:
-            GaveUp: `sleep` said stop, and the stream still takes nothing.
-            ClientError: the call itself is refused (no permission, no credentials): nothing to wait for.
+            GaveUp: the process should stop, and the stream still takes nothing.
+            ClientError: the call itself is refused for good: no permission, no credentials.
         """
         refused: list[Refusal] = []
         calls = list(_calls(entries))
@@ -134,9 +136,9 @@ class Publisher:
             try:
                 answer = self._client.put_records(StreamName=stream, Records=[entries[i] for i in places])
             except FAULTS as error:
-                self._later("PutRecords", stream, backoff, error)
+                self._retry_later("PutRecords", stream, backoff, error)
                 continue
-            self._say(stream, None)
+            self._set_problem(stream, None)
             if not answer["FailedRecordCount"]:
                 break
             failed = [(i, a) for i, a in zip(places, answer["Records"], strict=True) if a.get("ErrorCode")]
@@ -151,10 +153,10 @@ class Publisher:
                 self._wait("PutRecords", stream, backoff, failed[0][1]["ErrorCode"])
         return refused
 
-    def _later(self, operation: str, stream: str, backoff: Backoff, error: Exception) -> None:
+    def _retry_later(self, operation: str, stream: str, backoff: Backoff, error: Exception) -> None:
         if not passes(error) and code_of(error) != MISSING:
             raise error
-        self._say(stream, f"{stream}: {error}")
+        self._set_problem(stream, f"{stream}: {error}")
         self._wait(operation, stream, backoff, code_of(error))
 
     def _wait(self, operation: str, stream: str, backoff: Backoff, code: str) -> None:
@@ -162,9 +164,9 @@ class Publisher:
         if self._sleep(backoff.next()):
             self._tries_after_stop -= 1
             if self._tries_after_stop < 0:
-                raise GaveUp(f"told to stop while {stream} takes nothing ({code}); the next start sends it again")
+                raise GaveUp(f"stopping while {stream} takes nothing ({code}); the next start sends it again")
 
-    def _say(self, stream: str, problem: str | None) -> None:
+    def _set_problem(self, stream: str, problem: str | None) -> None:
         if (problem is None) != (self.problem is None):
             log.warning("%s; trying again", problem) if problem else log.info("%s answers", stream)
         self.problem = problem
@@ -172,7 +174,7 @@ class Publisher:
 
 
 def _calls(entries: Sequence[Entry]) -> Iterator[list[int]]:
-    """Split the places of `entries` into runs that one PutRecords call may carry."""
+    """Split the indexes of `entries` into parts that fit into one PutRecords call each."""
     places: list[int] = []
     size = 0
     for place, entry in enumerate(entries):

@@ -1,4 +1,4 @@
-"""A page of a Kinesis stream to what is published for it: answers for `results`, reasons for `results-errors`."""
+"""From a batch of stream records to what is published: answers for `results`, dead letters for `results-errors`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from scorehouse.usecase import Envelope
 
 log = logging.getLogger(__name__)
 StreamRecord = Mapping[str, Any]  # as GetRecords returns it: SequenceNumber, PartitionKey, Data (bytes)
-# An entry may have 1 MiB, and base64 makes three bytes four: of a longer original the beginning is kept.
+# An entry may have 1 MiB, and base64 turns three bytes into four: of a longer original, the beginning is kept.
 MOST_ORIGINAL_BYTES, MOST_REASON = 700_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a page became, in its order: `results[i]` answers `origins[i]`; every other record is in `errors`."""
+    """The entries for a batch, in order: `results[i]` answers `origins[i]`; every other record is in `errors`."""
 
     results: list[Entry]
     origins: list[StreamRecord]
@@ -32,7 +32,7 @@ class Scored:
 
 
 def score(serving: Serving, envelope: Envelope | None, shard: str, records: Sequence[StreamRecord]) -> Scored:
-    """Score a page of `shard`'s records at once and journal the answers; nothing is published yet.
+    """Score a batch of `shard`'s records and journal the answers; nothing is published yet.
 
     A record without an id of its own gets `shard:sequence`, so that scoring it again gives the same bytes.
 
@@ -55,7 +55,7 @@ def score(serving: Serving, envelope: Envelope | None, shard: str, records: Sequ
 
 
 def error_entry(shard: str, record: StreamRecord, reason: str) -> Entry:
-    """Return the entry that tells why `record` has no answer, with its bytes as they came."""
+    """Return the dead letter of `record`: the reason, and its bytes as they came."""
     data = record["Data"]
     about = {
         "reason": reason[:MOST_REASON],
@@ -71,7 +71,7 @@ def _parse(data: bytes) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        try:  # what `base64` made of a record: awscli 1 sends it as it is given, awscli 2 decodes it first
+        try:  # a record in base64: awscli 1 sends its argument as it is, awscli 2 decodes it first
             return orjson.loads(b64decode(b"".join(data.split()), validate=True))
         except ValueError:
             return _rejected(f"is not JSON: {error}")
@@ -82,7 +82,7 @@ def _rejected(problem: str) -> Rejected:
 
 
 def _answers(serving: Serving, model: Model, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
-    """Answer `values` at once, leaving out what was rejected before."""
+    """Answer `values` together, without those that were rejected before."""
     good = [place for place, value in enumerate(values) if not isinstance(value, Rejected)]
     if len(good) < len(values):
         serving.reject([value for value in values if isinstance(value, Rejected)])
@@ -91,7 +91,7 @@ def _answers(serving: Serving, model: Model, values: list[Any], ids: list[str]) 
 
 
 def _isolated(serving: Serving, model: Model, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
-    """Answer `values`; where one breaks the code that scores it, it alone is rejected and stops nobody."""
+    """Answer `values`. One that makes the scoring code fail is rejected alone, and does not stop the others."""
     try:
         return serving.answer(values, ids, model=model)
     except (JournalError, NotServing):

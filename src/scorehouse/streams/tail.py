@@ -1,4 +1,4 @@
-"""Reads streams from a moment on, for who looks for an answer and keeps no checkpoint."""
+"""Reads streams from a given time on, for clients that wait for answers and keep no checkpoints."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _OLDEST = {"ShardIteratorType": "TRIM_HORIZON"}
 class _Shard:
     stream: str
     id: str
-    start: dict[str, Any]  # where to begin, until a record was read
+    start: dict[str, Any]  # where to start, until a record was read
     iterator: str | None = None
     last: str | None = None  # sequence number
 
 
 class Tail:
-    """Every shard of some streams, and the shards that follow when one is split or merged."""
+    """Reads every shard of some streams, and the shards that follow when one is split or merged."""
 
     def __init__(self, client: Any, streams: Sequence[str], since: datetime | None = None):
-        """Start at `since`, or else behind what is there now. Raises what the client raises (kinesis.FAULTS)."""
+        """Start at `since`, or else after the newest record. Raises what the client raises (publisher.FAULTS)."""
         self._client, self._shards = client, dict[tuple[str, str], _Shard]()
         moment = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since}
         for stream in streams:
@@ -36,7 +36,7 @@ class Tail:
                 self._shards[stream, id_] = shard
 
     def read(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the stream and the data of each record that came since the last read, a page of each shard."""
+        """Yield the stream and the data of each record that came since the last read, one batch of each shard."""
         for shard in list(self._shards.values()):
             for record in self._page(shard):
                 yield shard.stream, record["Data"]
@@ -46,7 +46,7 @@ class Tail:
             if shard.iterator is None:
                 shard.iterator = self._iterator(shard, shard.start)
             page = self._client.get_records(ShardIterator=shard.iterator, Limit=MOST)
-        except FAULTS:  # throttled, expired, or down: read on from the last record, next time
+        except FAULTS:  # throttled, expired or down: the next call reads on from the last record
             shard.iterator = None
             return []
         records: list[dict[str, Any]] = page["Records"]

@@ -119,7 +119,7 @@ def test_another_use_cases_bundle_is_refused(toy: Toy) -> None:
 
 @pytest.mark.parametrize("version", [0, 2])
 def test_another_version_is_refused_and_the_commit_to_go_back_to_is_named(toy: Toy, version: int) -> None:
-    with pytest.raises(BundleError, match=rf"trained for version 1 of churn, this code is version {version}.*{'0' * 40}"):
+    with pytest.raises(BundleError, match=rf"is for version 1 of churn, this code is version {version}.*{'0' * 40}"):
         toy.bundle().scorer(replace(toy.use_case, version=version))
 
 
