@@ -24,7 +24,7 @@ from scorehouse.stores.open import open_report_store
 @contextmanager
 def reporter(settings: Settings) -> Iterator[Reporter]:
     """Make a reporter of `settings`, and let go of its store in the end. Raises SettingError."""
-    store = open_report_store(settings)
+    store = open_report_store(settings.store)
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
     try:
         yield Reporter(

@@ -1,1 +1,1 @@
-"""One page per problem; copy one to add yours (docs/your-own-use-case.md)."""
+"""One page per use case; copy one to add yours (docs/your-own-use-case.md)."""

@@ -67,7 +67,7 @@ FEATURES = (
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """BankChurners' table -> records, `left` (0 or 1) and the customer. "Unknown" is missing; no row is dropped."""
+    """BankChurners' table -> records, `left` (0 or 1) and the customer. "Unknown" counts as missing; all rows are kept."""
     table = table.rename(columns=str.lower).rename(columns={"clientnum": "customer_id"})
     table = table.replace("Unknown", None)
     table["left"] = table["attrition_flag"].map({"Existing Customer": 0, "Attrited Customer": 1})
@@ -75,11 +75,11 @@ def clean(table: pd.DataFrame) -> pd.DataFrame:
     table["income_category"] = table["income_category"].map({name: i for i, name in enumerate(INCOME)})
     for column in ("marital_status", "card_category"):
         table[column] = table[column].str.lower()
-    return table[["customer_id", *(f.name for f in FEATURES), "left"]]  # the Naive_Bayes columns hold the answer
+    return table[["customer_id", *(f.name for f in FEATURES), "left"]]  # the Naive_Bayes columns contain the answer
 
 
 def chance(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: each customer's chance of leaving. Drift weakens activity and turns the balance around."""
+    """The sample's truth: each customer's chance of leaving. Drift weakens the effect of activity and reverses that of the balance."""
     activity = (c["Total_Trans_Ct"] - 60) / 12 + 3 * (c["Total_Ct_Chng_Q4_Q1"] - 0.7)
     balance = np.minimum(c["Total_Revolving_Bal"], 1000) / 1000 - 0.6
     ties = (
@@ -93,7 +93,7 @@ def chance(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's; drift, 0 to 1, moves customers, cards and what makes them leave."""
+    """A raw table like the publisher's; drift, 0 to 1, changes customers, cards, and why customers leave."""
     rng = np.random.default_rng(seed)
 
     def pick(values: list[str], p: list[float]) -> np.ndarray:

@@ -38,9 +38,9 @@ def _category(name: str, labels: Mapping[Any, str], help: str, example: str | in
     )  # fmt: skip
 
 
-# No field may be null: the table never lacks one, so that no model learnt what a gap means. Left out are the row's
-# number, family_history_3 and employment_type (four fifths and three quarters empty), and what is there twice:
-# insurance_hist_2 is financial_hist_1, insurance_hist_3 is financial_hist_3, insurance_hist_5 is the income, rescaled.
+# No field may be null: the table has no gaps, so the model has not learnt what a gap means. These columns are left out:
+# the row's number; family_history_3 and employment_type, which are mostly empty (four fifths and three quarters); and
+# duplicates: insurance_hist_2 is financial_hist_1, insurance_hist_3 is financial_hist_3, insurance_hist_5 is the income.
 NUMBERS = (
     _field("age", (0, 130), "Age of the applicant", 55, "years"),
     _field("height_cm", (30, 280), "Height", 173, "cm"),
@@ -75,14 +75,14 @@ FEATURES = (*NUMBERS, *CATEGORIES)
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the features and, where the table has them, the target and the day (a day's applications have no target)."""
+    """Keep the features and, if the table has them, the target and the day (new applications have no target)."""
     beside = [column for column in (TARGET, DATED) if column in table]
     return table[[*(f.name for f in FEATURES), *beside]]
 
 
-FLIPPED = 0.035  # share of rows whose outcome is a coin's; a few of the codes depend on the outcome, the numbers do not
-# The columns of the published generator in the order in which it makes them (it then shuffles them), and the whole
-# numbers to which some are scaled: seven informative ones, four mixtures of those, three copies, two of noise.
+FLIPPED = 0.035  # share of rows with a random outcome; some codes depend on the outcome, the numbers do not
+# The columns of the published generator in its own order (it shuffles them later), and the whole numbers to which some
+# are scaled: seven informative columns, four mixtures of those, three copies, two of noise.
 MADE: Mapping[str, tuple[float, float] | None] = {
     "height_cm": (140, 210), "financial_hist_4": None, "age": (18, 95), "weight_kg": (45, 125),
     "credit_score_1": (0, 999), "financial_hist_1": None, "financial_hist_3": None, "insurance_hist_1": None,
@@ -126,7 +126,7 @@ def _applicants(rng: np.random.Generator, rows: int) -> tuple[dict[str, np.ndarr
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's; drift, 0 to 1, lowers incomes and credit, and makes outcomes a coin's."""
+    """A raw table like the publisher's; drift, 0 to 1, lowers incomes and credit, and makes outcomes random."""
     rng = np.random.default_rng(seed)
     columns, claimant = _applicants(rng, rows)
     coin = rng.random(rows) < FLIPPED + 0.3 * drift
@@ -175,7 +175,7 @@ use_case = UseCase(
     target=TARGET,
     task="binary",
     answer="claim_probability",
-    key="",  # no column is an id: a row's content is its key, so that copies stay on one side
+    key="",  # there is no id, so the content of a row is its key, and copies stay on one side of the split
     dated=DATED,
     schedule=Schedule(train="0 6 2 * *", score="0 1 * * *", timezone="Europe/London"),
     clean=clean,

@@ -26,7 +26,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def _name(name: str, known: tuple[str, ...], help: str, example: str) -> Feature:
-    """A name that the model may not have met: scored as a missing one, and watched for drift, not refused."""
+    """A name that may be new to the model: it is not refused but scored as missing, and checked for drift."""
     may_be_new: Any = {"kind": "category", "required": True, "unseen": "missing"}
     return Feature(name=name, categories=known, help=help, example=example, **may_be_new)
 
@@ -71,7 +71,7 @@ INPUTS = (
 
 
 def derive(record: Record) -> Record:
-    """Add the weekday, the trip, both hours rounded, and the whole duration; None where a part is missing."""
+    """Add the weekday, the trip, both hours rounded, and the whole duration; None if a part is missing."""
     get: Any = record.get
     source, destination, hours = get("source"), get("destination"), get("duration_hours")
     return {
@@ -85,7 +85,7 @@ def derive(record: Record) -> Record:
 
 
 def _weekday(year: float | None, month: float | None, day: float | None) -> Value:
-    """Monday is 0; None for a day that no calendar has, such as 31 June."""
+    """Monday is 0; None for a day that does not exist, such as 31 June."""
     if year is None or month is None or day is None:
         return None
     try:
@@ -99,12 +99,12 @@ def _nearest_hour(hours: float | None, minutes: float | None) -> Value:
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """The publisher's table -> records and `price`. All rows stay; copies of a row share its side of the split."""
+    """The publisher's table -> records and `price`. All rows are kept; copies of a row are on the same side of the split."""
     table = table.rename(columns=str.lower)
     return table[[*(f.name for f in FEATURES), "price"]]
 
 
-# The sample's world: a route's minutes in the air and fare, an airline's level, and who flies how much.
+# The sample: minutes in the air and fare of each route, price level of each airline, and how many people fly it.
 _AIR = np.array([170, 170, 140, 190, 155, 90])
 _FARE = np.array([4700, 5200, 3900, 5600, 4500, 3300])
 _LEVEL = np.array([0.80, 1.10, 0.85, 0.80, 1.30, 5.00, 1.20, 1.25, 0.70, 0.75, 1.05, 1.30])
@@ -115,7 +115,7 @@ _MONTH = {3: 1.15, 4: 0.80, 5: 1.05, 6: 1.0}
 
 
 def fare(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: the median price in rupees, (n,). Drift makes all dearer, what has stops most."""
+    """The sample's truth: the median price in rupees, (n,). Drift makes every ticket dearer, most of all those with stops."""
     route = np.array([TRIPS.index(f"{a}_{b}") for a, b in zip(c["Source"], c["Destination"], strict=True)])
     airline = np.array([AIRLINES.index(a) for a in c["Airline"]])
     weekend = np.array([date(2019, m, d).weekday() >= 5 for m, d in zip(c["Month"], c["Date"], strict=True)])
@@ -129,7 +129,7 @@ def fare(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's; drift, 0 to 1, moves travellers to June, to longer ways and to IndiGo."""
+    """A raw table like the publisher's; drift, 0 to 1, moves travellers to June, to longer routes and to IndiGo."""
     rng = np.random.default_rng(seed)
     route = rng.choice(6, rows, p=np.array([1131, 832, 349, 4054, 2569, 619]) / 9554)
     share = _SHARE.copy()
@@ -170,7 +170,7 @@ use_case = UseCase(
     task="amount",
     answer="price",
     answer_unit="rupees",
-    key="",  # a fare has no id: its row's own hash
+    key="",  # there is no id, so the content of a row is its key
     clean=clean,
     sample=sample,
     trials=30,

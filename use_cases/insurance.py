@@ -18,7 +18,7 @@ SPREAD = 0.07  # variance of the sample's premiums over their squared mean, and 
 
 
 def _field(name: str, kind: Any, help: str, example: Any, high: float | None = None, **more: Any) -> Feature:
-    # What the table never lacks may not be null: no model learnt what a gap there means.
+    # Fields without gaps in the table may not be null: the model has not learnt what a gap means.
     fixed = {"required": True, "nullable": False, "low": None if kind == "category" else 0, "high": high}
     return Feature(name=name, kind=kind, help=help, example=example, **{**fixed, **more})
 
@@ -27,7 +27,7 @@ def _choice(name: str, labels: Mapping[Any, str], help: str, example: Any, **mor
     return _field(name, "category", help, example, categories=tuple(labels), labels=labels, **more)
 
 
-PAST = (  # what the house knows of a customer
+PAST = (  # what the insurer knows about a customer
     _field("R_Claims_history", "number", "Claims a year, over all years with the house", 0.2, 1000),
     _field("av_senior_year", "number", "Seniority: half of (years here ^ 2/3 + years of the policy ^ 2)", 2.5, 1e4),
     _field("policy_stability", "number", "Policies in force, per policy ever held", 1.0, 1000),
@@ -54,9 +54,11 @@ DERIVED = (
     Feature(name="driving_licence_long", kind="number", unit="years", help="Years since the licence"),
     Feature(name="vehicle_age", kind="number", unit="years", help="Years since the vehicle's first registration"),
 )
-INPUTS = tuple(f.name for f in (*FEATURES, *DERIVED) if f.kind not in {"date", "integer"})  # those are ingredients
-# A customer without a past: a first policy in its first year, no claims. Of the table's customers in their first year
-# this asks 3 % too much in the mean; a past that is missing, with a model trained to bear that, 8 %.
+INPUTS = tuple(
+    f.name for f in (*FEATURES, *DERIVED) if f.kind not in {"date", "integer"}
+)  # only derived features use those
+# A customer without a past: a first policy in its first year, without claims. For the table's customers in their first
+# year this predicts 3 % too much on average. Scoring a missing past, with a model trained for it, predicts 8 % too much.
 NEW_CUSTOMER = {f.name: 0.0 for f in PAST} | {"av_senior_year": 0.5, "policy_stability": 1.0, "product_stability": 1.0}
 
 
@@ -68,7 +70,7 @@ def derive(record: Record) -> Record:
 
 
 def past(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return what each row tells of its customer without this year's claims; counted at the end of the data."""
+    """Return what each row says about its customer without this year's claims, as of the end of the data."""
     import pandas as pd
 
     counts = ["Seniority", "Policies_in_force", "Max_policies", "Max_products", "N_claims_history"]
@@ -90,13 +92,13 @@ def clean(table: pd.DataFrame) -> pd.DataFrame:
     table = table.reset_index(drop=True)
     days = ("Date_birth", "Date_driving_licence", "Date_last_renewal")
     iso = {name: table[name].str.replace(r"^(\d\d)/(\d\d)/(\d{4})$", r"\3-\2-\1", regex=True) for name in days}
-    premium = table["Premium"].where(table["Premium"] > 0)  # a gamma's amounts are positive
+    premium = table["Premium"].where(table["Premium"] > 0)  # a gamma distribution needs positive amounts
     table = table.assign(**past(table), **iso, Date_renewal=iso["Date_last_renewal"], Premium=premium)
     return table[["ID", *(f.name for f in FEATURES), "Premium"]]
 
 
 def customers(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one record a customer, as known when their last policy year ends: what an offer need not ask them."""
+    """Return one record a customer, as known at the end of the last policy year: what an offer need not ask for."""
     import pandas as pd
 
     oldest_first = _days(table["Date_last_renewal"]).sort_values(kind="stable").index
@@ -114,7 +116,7 @@ def _days(column: pd.Series) -> pd.Series:
 
 
 def fair_premium(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: the mean premium by what the model sees. Drift makes young drivers and power dearer."""
+    """The sample's truth: the mean premium by what the model sees. Drift makes young drivers and powerful cars dearer."""
     vehicle = np.array([0.0, -0.7, 0.1, 0.0, -0.5])[np.asarray(c["Type_risk"], dtype=int)]
     driver = (0.5 + drift) * np.exp(-(c["customer_age"] - 18) / 10) - 0.01 * np.minimum(c["driving_licence_long"], 30)
     engine = (0.003 + 0.004 * drift) * (c["Power"] - 90) + 0.15 * np.log(c["Value_vehicle"] / 18_000)
@@ -124,7 +126,7 @@ def fair_premium(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's, 1 to 4 years a customer; drift, 0 to 1, brings the young and the fast."""
+    """A raw table like the publisher's, 1 to 4 years a customer; drift, 0 to 1, brings young drivers and fast cars."""
     rng = np.random.default_rng(seed)
     of = np.repeat(np.arange(rows), rng.choice(4, rows, p=[0.4, 0.25, 0.2, 0.15]) + 1)[:rows]  # row -> customer
     year = np.arange(rows) - np.searchsorted(of, of)

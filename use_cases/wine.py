@@ -37,12 +37,12 @@ FEATURES = (
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """UCI's table -> records and `quality`. All rows stay; copies of a wine share its side of the split."""
+    """UCI's table -> records and `quality`. All rows are kept; copies of a wine are on the same side of the split."""
     return table[[*(f.name for f in FEATURES), "quality"]]
 
 
 def liking(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: a wine's mark before it is rounded, (n,). Drift turns the tasters to sweetness."""
+    """The sample's truth: a wine's mark before it is rounded, (n,). Drift makes tasters prefer sweetness."""
     strength = 0.45 * (c["alcohol"] - 10.5)
     faults = 3.0 * np.maximum(c["volatile acidity"] - 0.28, -0.1) + 6 * (c["chlorides"] - 0.046)
     sulphur = 0.012 * np.minimum(c["free sulfur dioxide"] - 35, 0) + 0.9 * (c["sulphates"] - 0.49)
@@ -78,8 +78,8 @@ def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
     return {**table, "quality": np.clip(opinion.round(), 3, 9).astype(int)}
 
 
-# A wine counts by (its class's wines) ** -1/2. Counted alike, a rare class is hardly ever named (quadratic kappa .45 in
-# cross-validation); fully balanced, it is named so readily that three wines in five get a wrong class (.48, this: .52).
+# The weight of a wine is (size of its class) ** -1/2: quadratic kappa is .52 in cross-validation. With equal weights a rare
+# class is hardly ever predicted (.45); fully balanced, it is predicted so often that three wines in five are wrong (.48).
 RARE = 0.5
 
 use_case = UseCase(
@@ -94,10 +94,10 @@ use_case = UseCase(
     task="ordinal",
     answer="quality",
     envelope=Envelope(features="wine_features", answer="wine_quality"),
-    key="",  # a wine has no id: its row's own hash
+    key="",  # there is no id, so the content of a row is its key
     clean=clean,
     sample=sample,
-    sample_rows=3_000,  # training a support vector machine takes time by the square of its rows
+    sample_rows=3_000,  # the time to train a support vector machine grows with the square of its rows
     mask_optional=0.3,
     trials=50,
     retrain_best=5,
@@ -105,7 +105,7 @@ use_case = UseCase(
         Estimator(
             family="svc",
             fixed={"kernel": "rbf", "rare_class_power": RARE},
-            # No wider: balanced accuracy hangs on a handful of rare wines, and out there it has chosen by their luck.
+            # No wider: balanced accuracy depends on a few rare wines, so a wider search would choose by chance.
             space={"C": Range(0.3, 20, log=True), "gamma": Range(0.01, 0.1, log=True)},
         ),
         Estimator(

@@ -37,7 +37,7 @@ def training_table(use_case: UseCase, settings: Settings) -> TrainingTable:
     table = prepare(read_table(settings.data, use_case, settings.s3_address), use_case, settings.data, before)
     if not settings.train_on_outcomes:
         return table
-    return with_outcomes(table, use_case, known_outcomes(open_store(settings), use_case))
+    return with_outcomes(table, use_case, known_outcomes(open_store(settings.store), use_case))
 
 
 def this_month(use_case: UseCase, now: datetime) -> date:

@@ -52,7 +52,7 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WSGIServer
     cache = BundleCache(settings.bundle_folder, registry)
     served = Served(use_case, cache, History(registry, use_case.name))
     folder = MonitorFolder(settings.monitor_folder / use_case.name)
-    follower = Follower(use_case, open_store(settings), cache, folder, time.time)
+    follower = Follower(use_case, open_store(settings.store), cache, folder, time.time)
     app = create_app(follower, served, use_case, settings, alive=lambda: not stop.is_set())
     server = make_server(settings.bind_address, settings.monitor_port, app, ThreadingWSGIServer, _Handler)
     return follower, served, server
@@ -64,7 +64,7 @@ def shadow(settings: Settings) -> Shadow:
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
     path = folder / f"shadow-{settings.shadow_run_id}.jsonl"
     return Shadow(
-        use_case, open_store(settings), cache, settings.shadow_run_id, settings.shadow_share, path,
+        use_case, open_store(settings.store), cache, settings.shadow_run_id, settings.shadow_share, path,
         MonitorFolder(folder).cursor(),
     )  # fmt: skip
 

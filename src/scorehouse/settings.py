@@ -289,16 +289,8 @@ class Settings(
         return self._part(ServingSettings)
 
     @property
-    def deploy(self) -> DeploySettings:
-        return self._part(DeploySettings)
-
-    @property
     def store(self) -> StoreSettings:
         return self._part(StoreSettings)
-
-    @property
-    def aws(self) -> AwsSettings:
-        return self._part(AwsSettings)
 
     @property
     def http(self) -> HttpSettings:
@@ -309,24 +301,8 @@ class Settings(
         return self._part(StreamSettings)
 
     @property
-    def monitor(self) -> MonitorSettings:
-        return self._part(MonitorSettings)
-
-    @property
     def retraining(self) -> RetrainingSettings:
         return self._part(RetrainingSettings)
-
-    @property
-    def training(self) -> TrainingSettings:
-        return self._part(TrainingSettings)
-
-    @property
-    def batch(self) -> BatchSettings:
-        return self._part(BatchSettings)
-
-    @property
-    def report(self) -> ReportSettings:
-        return self._part(ReportSettings)
 
     @property
     def web_service(self) -> WebServiceSettings:
