@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from threading import Event, Thread
 
+from scorehouse.errors import ScorehouseError
+
 log = logging.getLogger(__name__)
 POLL_SECONDS = 2.0
 
@@ -16,12 +18,16 @@ def poll_forever(
     """Call `step` now and again, `seconds` after it has ended, until `stop` is set.
 
     A step that returns True has more to do and is called again at once. An exception is logged and ends nothing: the
-    wait after it doubles, up to `longest` seconds (`seconds` if not given).
+    wait after it doubles, up to `longest` seconds (`seconds` if not given). An expected one takes a line of the log,
+    any other one its traceback.
     """
     wait = seconds
     while True:
         try:
             wait = 0.0 if step() is True else seconds
+        except ScorehouseError as error:
+            wait = min(max(wait, seconds) * 2, longest or seconds)
+            log.warning("%s failed: %s; trying again in %g s", name, error, wait)
         except Exception:  # an error that nobody foresaw must not end the polling
             wait = min(max(wait, seconds) * 2, longest or seconds)
             log.exception("%s failed; trying again in %g s", name, wait)

@@ -14,6 +14,7 @@ from monitoring.evidently_service.site.histogram import Bar, bars, svg
 from monitoring.evidently_service.windows.evaluation import Evaluation
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.bundle import Bundle
+from scorehouse.scoring.figures import FIGURES
 from scorehouse.usecase import Feature, UseCase
 
 METHODS = {
@@ -22,18 +23,6 @@ METHODS = {
     "z": "z-test p",
     "wasserstein": "Wasserstein distance",
     "jensenshannon": "Jensen-Shannon distance",
-}
-SHOWN_FIGURES = {
-    "binary": ("auc", "log_loss", "brier", "calibration_error", "accuracy", "mean_predicted", "mean_true"),
-    "amount": ("mae", "rmse", "bias", "predicted_over_true"),
-    "ordinal": ("accuracy", "balanced_accuracy", "kappa", "mae"),
-}
-WORDS = {
-    "auc": "AUC",
-    "mae": "mean absolute error",
-    "rmse": "RMSE",
-    "mean_true": "mean outcome",
-    "brier": "Brier score",
 }
 
 
@@ -58,10 +47,11 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Figure:
+class FigureRow:
     """One row of the quality table; None where a source does not know it."""
 
-    name: str
+    label: str
+    meaning: str
     outcomes: float | None
     estimate: float | None
     training: float | None
@@ -110,12 +100,15 @@ def columns(watch: Watch, evaluation: Evaluation, use_case: UseCase) -> list[Col
     return sorted(cards, key=lambda card: not card.drifts)
 
 
-def figures(watch: Watch) -> list[Figure]:
+def figures(watch: Watch) -> list[FigureRow]:
     """Return the quality table: by outcomes, estimated, and at training."""
     made, estimate = watch.bundle.manifest, watch.evaluation.estimate if watch.evaluation else {}
     known = (watch.quality, estimate, watch.at_training)
-    names = [n for n in SHOWN_FIGURES[made.task] if any(n in source for source in known)]
-    return [Figure(words(n), *(source.get(n) for source in known)) for n in names]
+    return [
+        FigureRow(figure.label, figure.meaning, *(source.get(figure.name) for source in known))
+        for figure in FIGURES[made.task]
+        if any(figure.name in source for source in known)
+    ]
 
 
 def _card(
@@ -123,7 +116,7 @@ def _card(
 ) -> Column:
     name, drifting = verdict.name, watch.drifting.get(verdict.name)
     reference, window = evaluation.reference.columns[name], evaluation.window.columns[name]
-    drawn = bars(reference, window, labels(watch.bundle, name, feature))
+    drawn = bars(reference, window, code_labels(watch.bundle, name, feature))
     measure = "distance of distributions" if verdict.test == "ks" else "share of records"
     score = "no figure" if figure.score is None else f"{METHODS[figure.method or '']} {figure.score:.3g}"
     return Column(
@@ -144,7 +137,7 @@ def _card(
     )
 
 
-def labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[float, str]:
+def code_labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[float, str]:
     """Return what a person reads for the codes of a category, or for the levels of a number that has names."""
     named = feature.labels if feature else {}
     codes = next((c.codes for c in bundle.encoder.columns if c.name == name), None)
@@ -156,8 +149,3 @@ def labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[float, st
 def ends(drawn: Sequence[Bar]) -> tuple[str, str]:
     """Return the lowest and the highest label of a histogram."""
     return (drawn[0].label.partition(" to ")[0], drawn[-1].label.rpartition(" to ")[2]) if drawn else ("", "")
-
-
-def words(name: str) -> str:
-    """Return a figure's name as people read it."""
-    return WORDS.get(name, name.replace("_", " "))

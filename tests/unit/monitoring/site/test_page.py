@@ -67,7 +67,7 @@ def test_the_quality_table_has_what_outcomes_estimate_and_training_know() -> Non
     watch.take(documents(records(300, seed=2)))
     watch.evaluate()
     auc = figures(watch)[0]
-    assert (auc.name, auc.outcomes, auc.training) == ("AUC", None, 0.8)
+    assert (auc.label, auc.outcomes, auc.training) == ("AUC", None, 0.8)
     assert auc.estimate is not None and 0.5 < auc.estimate < 1
 
 
