@@ -133,9 +133,9 @@ class Reporter:
         if len(pairs) and problem:
             report["notices"].append(problem)
         drift = drift_report(comparison.reference, comparison.window, labels)
-        found = {name: evidently for name, evidently in (("drift", drift), ("quality", by_outcomes)) if evidently}
-        report["evidently"] = {name: evidently.metrics for name, evidently in found.items()}
-        for name, evidently in found.items():
+        written = {name: evidently for name, evidently in (("drift", drift), ("quality", by_outcomes)) if evidently}
+        report["evidently"] = {name: evidently.metrics for name, evidently in written.items()}
+        for name, evidently in written.items():
             self._folder.write_page(f"{report['id']}-{name}", evidently.html)
 
     def _compare_challenger(

@@ -1,4 +1,4 @@
-"""The monitor as a process, beside a real scorer, shipper and store: what its port says of real traffic."""
+"""The monitor as a process, with a real scorer, shipper and store: what it shows about real traffic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHURN = load_use_case("churn")
 
 @dataclass
 class House:
-    """One folder's scorer, shipper and monitor."""
+    """Scorer, shipper and monitor on one data folder."""
 
     folder: Path
     scorer: Scorer

@@ -1,4 +1,4 @@
-"""Reports by the real Evidently, from both stores: what each window gives, and that no window breaks them."""
+"""Reports with the real Evidently, from both stores: what each kind of window gives, without any error."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_drift_and_quality_of_a_window_are_on_pages_and_stored_as_json(store: An
 
 
 class Challengers(FakeCache):
-    """The one that answers, and another that answers otherwise."""
+    """The run that answers, and a challenger that answers differently."""
 
     def load(self, version: Version) -> Bundle:
         made = super().load(version)
@@ -139,10 +139,11 @@ def test_the_report_compares_the_challengers_answers_and_both_qualities(sqlite: 
     sqlite.add(given)
     made = with_challenger(sqlite, tmp_path, OTHER)
     answers = np.array([d["prediction"] for d in given])
-    told = made["challenger"]
-    assert (told["model_run_id"], told["records"], told["rejected"], told["outcomes"]) == (OTHER, 300, 0, 0)
-    assert told["difference"]["mean"] == pytest.approx(0.4 - answers.mean())
-    assert told["difference"]["mean_absolute"] == pytest.approx(np.abs(0.4 - answers).mean())
+    compared = made["challenger"]
+    figures = ("model_run_id", "records", "rejected", "outcomes")
+    assert tuple(compared[name] for name in figures) == (OTHER, 300, 0, 0)
+    assert compared["difference"]["mean"] == pytest.approx(0.4 - answers.mean())
+    assert compared["difference"]["mean_absolute"] == pytest.approx(np.abs(0.4 - answers).mean())
     text = page(tmp_path, made["id"])
     assert "scored the same 300 records" in text and "once outcomes are known" in text
     sqlite.add_outcomes(
@@ -171,8 +172,8 @@ def test_a_report_holds_no_id_and_no_record(sqlite: Any, tmp_path: Path) -> None
     secret = [{**d, "prediction_id": f"id-{i}-x", "customer_id": f"anna-{i}-x"} for i, d in enumerate(usual(300))]
     sqlite.add([{**d, "record": {**d["record"], "limit": 7654.321}} for d in secret[:1]] + secret[1:])
     [made] = made_by(sqlite, tmp_path)
-    told = [str(made), index(tmp_path), *(page(tmp_path, f"{made['id']}{part}") for part in ("", "-drift"))]
-    assert all(re.search(r"anna-\d|id-\d+-x|7654\.32", text) is None for text in told)
+    texts = [str(made), index(tmp_path), *(page(tmp_path, f"{made['id']}{part}") for part in ("", "-drift"))]
+    assert all(re.search(r"anna-\d|id-\d+-x|7654\.32", text) is None for text in texts)
 
 
 def usual(count: int) -> list[Document]:
@@ -249,7 +250,7 @@ def test_a_window_across_a_change_of_run_gives_one_report_for_each(store: Any, t
     assert page(tmp_path, first["id"]) != page(tmp_path, other["id"])
 
 
-def test_a_run_that_is_gone_is_a_line_beside_the_report_of_the_other(store: Any, tmp_path: Path) -> None:
+def test_a_deleted_run_is_one_line_and_the_other_run_has_its_report(store: Any, tmp_path: Path) -> None:
     add(store, documents(records(300, seed=2)), [{**d, "model_run_id": OTHER} for d in documents(records(9), 301)])
     first, gone = made_by(store, tmp_path, RUN)
     assert first["verdict"] == "Nothing drifts"

@@ -1,4 +1,4 @@
-"""The index in words, the folder that is served, and the server where there is no Nginx."""
+"""The text of the index, the folder that is served, and the server for machines without Nginx."""
 
 from __future__ import annotations
 
