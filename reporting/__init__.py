@@ -1,1 +1,1 @@
-"""Reports of what was answered in a window of time: drift and quality by run, as pages and as JSON."""
+"""Reports about the predictions of a window of time: drift and quality of each run, as pages and as JSON."""

@@ -1,4 +1,4 @@
-"""Reports now, without Prefect: `python -m reporting [MINUTES] [--until 2026-11-21T12:00]`."""
+"""Writes reports now, without Prefect: `python -m reporting [MINUTES] [--until 2026-11-21T12:00]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from reporting.folder import ReportFolder
-from reporting.pages import links, span
+from reporting.pages import page_links, span
 from reporting.reporter import Reporter
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
@@ -22,8 +22,8 @@ from scorehouse.stores.open import open_report_store
 
 
 @contextmanager
-def reporter(settings: Settings) -> Iterator[Reporter]:
-    """Make a reporter of `settings`, and let go of its store in the end. Raises SettingError."""
+def open_reporter(settings: Settings) -> Iterator[Reporter]:
+    """Yield a reporter with these settings, and close its store afterwards. Raises SettingError."""
     store = open_report_store(settings.store)
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
     try:
@@ -31,7 +31,7 @@ def reporter(settings: Settings) -> Iterator[Reporter]:
             store,
             cache,
             ReportFolder(settings.reports_folder),
-            links(settings),
+            page_links(settings),
             settings.report_most_records,
             settings.report_retention_days,
             {settings.use_case: settings.shadow_run_id},
@@ -40,27 +40,27 @@ def reporter(settings: Settings) -> Iterator[Reporter]:
         store.close()
 
 
-def told(report: Mapping[str, Any]) -> str:
+def summary(report: Mapping[str, Any]) -> str:
     """Return a report in one line."""
     if report["state"] == "nothing":
         return f"{span(report)}: nothing to report, no prediction was answered"
-    why = f": {report['notices'][0]}" if report["state"] == "refused" else ""
+    reason = f": {report['notices'][0]}" if report["state"] == "refused" else ""
     run = f"run {report['model_run_id'][:8]}, {report['records']:,} records"
-    return f"{span(report)}: {report['use_case']}, {run}: {report['verdict'][0].lower()}{report['verdict'][1:]}{why}"
+    return f"{span(report)}: {report['use_case']}, {run}: {report['verdict'][0].lower()}{report['verdict'][1:]}{reason}"
 
 
 def main() -> None:
-    """Report once; end with status 1 and one line where store, registry or folder do not answer."""
+    """Report once; exit with status 1 and a one-line message where store, registry or folder cannot be used."""
     settings = settings_or_exit()
     parser = argparse.ArgumentParser(prog="python -m reporting", description=__doc__)
     parser.add_argument("minutes", type=int, nargs="?", default=settings.report_time_window_minutes)
-    parser.add_argument("--until", type=datetime.fromisoformat, help="the window's end, in UTC; now if not given")
+    parser.add_argument("--until", type=datetime.fromisoformat, help="the end of the window, in UTC (default: now)")
     options = parser.parse_args()
     start_logging(settings.log_level)
     try:
-        with reporter(settings) as made:
-            for report in made.report(made.span(options.minutes, options.until)):
-                sys.stdout.write(f"{told(report)}\n")
+        with open_reporter(settings) as reporter:
+            for report in reporter.report(reporter.span(options.minutes, options.until)):
+                sys.stdout.write(f"{summary(report)}\n")
     except (ScorehouseError, OSError) as error:
         sys.exit(f"reporting: {error}")
 

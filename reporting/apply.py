@@ -1,6 +1,6 @@
-"""Schedules the report flow for Prefect's worker, from the code beside it: `python -m reporting.apply [--run]`.
+"""Schedules the report flow, which Prefect's worker runs: `python -m reporting.apply [--run]`.
 
-With `--run` it also starts one report now; the last line it prints is then that flow run's id.
+With `--run` it also starts one report now; the last printed line is then the id of that flow run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from scorehouse.environment import settings_or_exit
 ROOT = Path(__file__).parents[1]
 NAME = "evidently_data_reporting"
 POOL = "scorehouse"
-DAILY, DAY_MINUTES = "0 12 * * *", 1440
+DAILY = "0 12 * * *"
+DAY_MINUTES = 1440
 
 
 def apply(minutes: int) -> str:
-    """Make or change the deployment: the last `minutes` every `minutes`, the last day at 12:00 UTC; return its name.
+    """Create or update the deployment, which reports on the last `minutes` every `minutes` and daily; return its name.
 
-    Nothing is built or pulled: the worker runs the code that lies in its own image, at the same path as this.
+    Nothing is built or pulled: the worker runs the code in its own image, which is at the same path as this file.
     """
     source: Any = flow.from_source(source=str(ROOT), entrypoint=f"reporting/flows.py:{NAME}")
     source.deploy(
@@ -45,16 +46,16 @@ def apply(minutes: int) -> str:
 
 
 def main() -> None:
-    """Schedule, and with --run start one report."""
+    """Schedule reports, and start one with --run."""
     settings = settings_or_exit()
     name = apply(settings.report_time_window_minutes)
     sys.stdout.write(
         f"{name} runs every {settings.report_time_window_minutes} minutes and daily at 12:00 UTC in pool {POOL}\n"
     )
     if "--run" in sys.argv[1:]:
-        until = datetime.now(UTC) + timedelta(minutes=1)  # what was answered a moment ago is in it
-        asked = {"until": until.isoformat()}
-        started: Any = run_deployment(name, parameters=asked, timeout=0, as_subflow=False)
+        until = datetime.now(UTC) + timedelta(minutes=1)  # so that answers of this minute are included
+        parameters = {"until": until.isoformat()}
+        started: Any = run_deployment(name, parameters=parameters, timeout=0, as_subflow=False)
         sys.stdout.write(f"{UUID(str(started.id))}\n")
 
 

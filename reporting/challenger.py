@@ -1,51 +1,53 @@
-"""What a challenger (SHADOW_RUN_ID) would have answered in a window, beside what was answered."""
+"""What a challenger (SHADOW_RUN_ID) would have answered in a window, compared with what was answered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from monitoring.evidently_service.challenger import apart
+from monitoring.evidently_service.challenger import answer_differences
 from scorehouse.bundles.bundle import Bundle
-from scorehouse.scoring.quality import Vector, quality
+from scorehouse.scoring.figures import Vector
+from scorehouse.scoring.quality import quality
 from scorehouse.scoring.schema import Rejected
 from scorehouse.scoring.scorer import Scorer
 from scorehouse.stores.store import Document
 from scorehouse.usecase import UseCase
 
 
-def beside(
-    bundle: Bundle, use_case: UseCase, documents: Sequence[Document], known: Sequence[Document]
+def compare_challenger(
+    bundle: Bundle, use_case: UseCase, documents: Sequence[Document], with_outcome: Sequence[Document]
 ) -> dict[str, Any]:
-    """Score a window's `documents` by another run's bundle; compare, by `known` outcomes too where there are some.
+    """Score a window's `documents` by the challenger's bundle, and judge both by the documents `with_outcome`.
 
     Raises:
         BundleError: this code cannot score by that run.
         CacheUnavailable: the bundle cannot be read now; worth another try.
     """
     scorer = bundle.scorer(use_case)
-    champion, challenger, _ = _both(scorer, documents)
-    *of_known, truth = _both(scorer, known)
-    figures: list[Mapping[str, float]] = [quality(bundle.manifest.task, truth, answers) for answers in of_known]
+    given, instead, _ = _answers(scorer, documents)
+    given_known, instead_known, truth = _answers(scorer, with_outcome)
+    figures = quality(bundle.manifest.task, truth, given_known)
+    figures_instead = quality(bundle.manifest.task, truth, instead_known)
     return {
         "model_run_id": bundle.manifest.run_id,
-        "records": len(champion),
-        "rejected": len(documents) - len(champion),
-        "difference": apart(champion, challenger) if len(champion) else {},
+        "records": len(given),
+        "rejected": len(documents) - len(given),
+        "difference": answer_differences(given, instead) if len(given) else {},
         "outcomes": len(truth),
-        "figures": {name: [given.get(name) for given in figures] for name in figures[0]},
+        "figures": {name: [value, figures_instead.get(name)] for name, value in figures.items()},
     }
 
 
-def _both(scorer: Scorer, documents: Sequence[Document]) -> tuple[Vector, Vector, Vector]:
-    """What was answered, what the challenger answers, and what happened (NaN: not known), where it answers at all."""
+def _answers(scorer: Scorer, documents: Sequence[Document]) -> tuple[Vector, Vector, Vector]:
+    """Given answers, the challenger's and outcomes (NaN: not known) of the records that the challenger can score."""
     answers = scorer.score([d["record"] for d in documents])
     rows = [
         (d["prediction"], answer, np.nan if d["outcome"] is None else d["outcome"])
         for d, answer in zip(documents, answers, strict=True)
         if not isinstance(answer, Rejected)
     ]
-    given, instead, happened = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return given, instead, happened
+    given, instead, outcomes = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return given, instead, outcomes

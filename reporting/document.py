@@ -1,4 +1,4 @@
-"""What a report says, as the JSON document that is kept of it: verdict in words, figures, what to know first."""
+"""A report as the JSON document that is stored: the verdict in words, the figures and the notices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule
-from reporting.compared import Comparison
+from reporting.comparison import Comparison
 from reporting.evidently_report import comparable
 from scorehouse.stores.store import Answered
 
@@ -27,23 +27,25 @@ class Span:
 
     @property
     def name(self) -> str:
-        """Its end and length, as a part of a file's name: names sort by time."""
+        """Its end and length, as a part of a file name; such names sort by time."""
         return f"{self.until:%Y%m%dT%H%MZ}-{self.minutes}min"
 
 
-def headline(compared: Comparison, rule: DriftRule = DEFAULT_RULE) -> tuple[str, str]:
-    """Return the verdict as a state and in the monitor's words."""
-    count, ended, of = len(compared.drifting), len(compared.drifted), len(compared.verdict.columns)
-    if len(compared.observed) < rule.minimum_window:
+def headline(comparison: Comparison, rule: DriftRule = DEFAULT_RULE) -> tuple[str, str]:
+    """Return the verdict as a state and in words, which are the monitor's."""
+    count = len(comparison.drifting)
+    ended = len(comparison.drifted)
+    total = len(comparison.verdict.columns)
+    if len(comparison.observed) < rule.minimum_window:
         return "early", "Too early to say"
     if count:
-        return "drifts", f"{count} of {of} columns drift{'s' if count == 1 else ''}"
+        return "drifts", f"{count} of {total} columns drift{'s' if count == 1 else ''}"
     if ended:
-        return "drifted", f"{ended} of {of} columns drifted, and no longer {'does' if ended == 1 else 'do'}"
+        return "drifted", f"{ended} of {total} columns drifted, but no longer {'does' if ended == 1 else 'do'}"
     return "quiet", "Nothing drifts"
 
 
-def empty(span: Span, made_at: datetime, use_case: str = "") -> dict[str, Any]:
+def empty_document(span: Span, made_at: datetime, use_case: str = "") -> dict[str, Any]:
     """Return the document of a window in which nothing was answered."""
     return {
         **_about(span, made_at, f"{use_case or 'all'}/{span.name}-nothing"),
@@ -56,8 +58,8 @@ def empty(span: Span, made_at: datetime, use_case: str = "") -> dict[str, Any]:
     }
 
 
-def refused(run: Answered, span: Span, made_at: datetime, why: str) -> dict[str, Any]:
-    """Return the document of a run whose predictions cannot be compared."""
+def refused_document(run: Answered, span: Span, made_at: datetime, reason: str) -> dict[str, Any]:
+    """Return the document of a run whose predictions cannot be compared, with the reason."""
     return {
         **_about(span, made_at, _name(run, span)),
         "use_case": run.use_case,
@@ -65,15 +67,15 @@ def refused(run: Answered, span: Span, made_at: datetime, why: str) -> dict[str,
         "state": "refused",
         "verdict": "Cannot be compared",
         "records": run.records,
-        "notices": [why],
+        "notices": [reason],
     }
 
 
-def document(
-    run: Answered, span: Span, made_at: datetime, compared: Comparison, quality: Mapping[str, Any]
+def report_document(
+    run: Answered, span: Span, made_at: datetime, comparison: Comparison, quality: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the document of a run's window; `quality` has `records`, `figures` and `at_training`."""
-    state, verdict = headline(compared)
+    state, verdict = headline(comparison)
     return {
         **_about(span, made_at, _name(run, span)),
         "use_case": run.use_case,
@@ -81,48 +83,49 @@ def document(
         "state": state,
         "verdict": verdict,
         "records": run.records,
-        "compared": len(compared.observed),
-        "reference_rows": compared.reference.rows,
-        "oldest": _iso(float(compared.observed.times.min())),
-        "newest": _iso(float(compared.observed.times.max())),
-        "columns": [_column(compared, place) for place in range(len(compared.verdict.columns))],
+        "compared": len(comparison.observed),
+        "reference_rows": comparison.reference.rows,
+        "oldest": _iso(float(comparison.observed.times.min())),
+        "newest": _iso(float(comparison.observed.times.max())),
+        "columns": [_column(comparison, place) for place in range(len(comparison.verdict.columns))],
         "quality": dict(quality),
-        "notices": notices(run, compared),
+        "notices": notices(run, comparison),
     }
 
 
-def notices(run: Answered, compared: Comparison, rule: DriftRule = DEFAULT_RULE) -> list[str]:
+def notices(run: Answered, comparison: Comparison, rule: DriftRule = DEFAULT_RULE) -> list[str]:
     """Return what a reader must know before trusting the figures."""
-    rows, said = len(compared.observed), []
+    rows = len(comparison.observed)
+    texts = []
     if rows < rule.minimum_window:
-        said.append(f"{_records(rows)} can be compared: no verdict before there are {rule.minimum_window}.")
-    if run.records > rows + compared.refused:
-        said.append(f"The newest {rows + compared.refused:,} of {run.records:,} records are compared.")
-    if compared.refused:
-        said.append(f"{_records(compared.refused)} left out: the fields are not those of this run.")
-    for name, count in compared.unseen.items():
-        said.append(f"{name}: {_records(count)} with a category that training never saw, scored as missing.")
-    if left_out := [name for name, share in compared.unsent.items() if share == 1]:
-        said.append(f"Not compared, for no record carries it: {', '.join(left_out)}.")
-    for name in comparable(compared.reference, compared.window)[1]:
-        empty_side = "record here" if not len(compared.window.columns[name].present) else "row of the training table"
-        said.append(f"{name}: missing in every {empty_side}; Evidently's page leaves it out, the verdict does not.")
-    if compared.reference.rows < rule.minimum_reference:
-        said.append(
-            f"The reference has {compared.reference.rows:,} rows; the rule was measured with "
-            f"{rule.minimum_reference:,} and more, so small shifts may go unseen."
+        texts.append(f"{_records(rows)} can be compared; a verdict needs {rule.minimum_window}.")
+    if run.records > rows + comparison.refused:
+        texts.append(f"The newest {rows + comparison.refused:,} of {run.records:,} records are compared.")
+    if comparison.refused:
+        texts.append(f"{_records(comparison.refused)} left out because the fields are not those of this run.")
+    for name, count in comparison.unseen.items():
+        texts.append(f"{name}: {_records(count)} with a category that the training data lacks, scored as missing.")
+    if left_out := [name for name, share in comparison.unsent.items() if share == 1]:
+        texts.append(f"Not compared, because no record contains it: {', '.join(left_out)}.")
+    for name in comparable(comparison.reference, comparison.window)[1]:
+        empty_side = "row of the training data" if comparison.window.columns[name].present.size else "record"
+        texts.append(f"{name}: missing in every {empty_side}. The verdict includes it; Evidently's page does not.")
+    if comparison.reference.rows < rule.minimum_reference:
+        texts.append(
+            f"The training data has {comparison.reference.rows:,} rows to compare with. The drift rule was tested with "
+            f"{rule.minimum_reference:,} or more, so small shifts may be missed."
         )
-    return said
+    return texts
 
 
-def _column(compared: Comparison, place: int) -> dict[str, Any]:
-    verdict = compared.verdict.columns[place]
-    episode = compared.episodes.get(verdict.name)
-    reference, window = (t.columns[verdict.name] for t in (compared.reference, compared.window))
+def _column(comparison: Comparison, place: int) -> dict[str, Any]:
+    verdict = comparison.verdict.columns[place]
+    episode = comparison.episodes.get(verdict.name)
+    reference, window = (t.columns[verdict.name] for t in (comparison.reference, comparison.window))
     return {
         "column": verdict.name,
         "kind": verdict.kind,
-        "drifts": verdict.name in compared.drifting,
+        "drifts": verdict.name in comparison.drifting,
         "since": _iso(episode.since) if episode else None,
         "from_start": bool(episode and episode.from_start),
         "ended": _iso(episode.ended) if episode and episode.ended is not None else None,

@@ -1,4 +1,4 @@
-"""Evidently's own report of a window: its page, and its figures as JSON. It sees distributions, never a record."""
+"""Evidently's report of a window: its page, and its figures as JSON. It gets distributions, never a record."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from scorehouse.usecase import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST_OUTCOMES = 30  # under it a page of quality shows noise
+FEWEST_OUTCOMES = 30  # with fewer, a page about quality shows noise
 Labels = Mapping[str, Mapping[float, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class EvidentlyReport:
-    """A whole page that opens without any network, and the figures in it."""
+    """A complete page that needs no network, and the figures in it."""
 
     html: str
     metrics: list[dict[str, Any]]
 
 
 def comparable(reference: Table, window: Table) -> tuple[list[str], list[str]]:
-    """Return the columns that Evidently takes, and those it would end over: a side without any value."""
+    """Return the columns that Evidently can compare, and those that raise an error: one side has no value."""
     names = [name for name in reference.columns if name in window.columns]
     full = [n for n in names if len(reference.columns[n].present) and len(window.columns[n].present)]
     return full, [n for n in names if n not in full]
 
 
 def drift_report(reference: Table, window: Table, labels: Labels) -> EvidentlyReport | None:
-    """Return the drift report of the columns that both tables hold values of; None where there is none.
+    """Return the drift report of the columns that have values in both tables; None where there is none.
 
-    Each column is handed over sorted by itself: Evidently compares columns, and no row of it is anybody's record.
+    Each column is sorted by itself before Evidently gets it, so that no row of it is a person's record.
     """
     names, _ = comparable(reference, window)
     if not names:
@@ -53,15 +53,18 @@ def drift_report(reference: Table, window: Table, labels: Labels) -> EvidentlyRe
 def quality_report(
     task: Task, reference: tuple[Floats, Floats], window: tuple[Floats, Floats]
 ) -> tuple[EvidentlyReport | None, str]:
-    """Return the quality report of (outcomes, predictions), beside the training table's; or None, and why not.
+    """Return the quality report of (outcomes, predictions), compared with the reference's; or None and the reason.
 
-    The outcomes are real ones; an estimate never comes here.
+    The outcomes are real ones, never estimates.
     """
     outcomes, _ = window
     if len(outcomes) < FEWEST_OUTCOMES:
-        return None, f"Evidently's page of quality needs {FEWEST_OUTCOMES} outcomes; {len(outcomes)} are known."
+        return (
+            None,
+            f"Evidently's page about quality needs {FEWEST_OUTCOMES} outcomes; {len(outcomes)} are known.",
+        )
     if task == "binary" and len(np.unique(outcomes)) < 2:
-        return None, "Evidently's page of quality needs outcomes of both classes; only one came."
+        return None, "Evidently's page about quality needs outcomes of both classes, but only one occurs."
     import pandas as pd
 
     evidently, presets = _evidently()
@@ -77,7 +80,7 @@ def quality_report(
 
 
 def _evidently() -> tuple[Any, Any]:
-    """Import Evidently, which takes seconds, and its presets."""
+    """Import Evidently and its presets, which takes seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it touches numpy.core
         import evidently
@@ -89,14 +92,14 @@ def _run(preset: Any, kinds: dict[str, Any], window: pd.DataFrame, reference: pd
     evidently, _ = _evidently()
     definition = evidently.DataDefinition(**kinds)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own, over constants and single rows
+        warnings.simplefilter("ignore")  # Evidently's own, about constants and single rows
         sides = [evidently.Dataset.from_pandas(side, definition) for side in (window, reference)]
-        made = evidently.Report([preset()]).run(*sides)
-        return EvidentlyReport(made.get_html_str(as_iframe=False), json.loads(made.json())["metrics"])
+        snapshot = evidently.Report([preset()]).run(*sides)
+        return EvidentlyReport(snapshot.get_html_str(as_iframe=False), json.loads(snapshot.json())["metrics"])
 
 
 def _frame(columns: Mapping[str, Sample], labels: Labels) -> pd.DataFrame:
-    """A column's values, then its gaps; categories by the words that people read."""
+    """Each column's values, then its missing ones; categories by the labels that people read."""
     import pandas as pd
 
     rows = max(sample.rows for sample in columns.values())
@@ -105,7 +108,7 @@ def _frame(columns: Mapping[str, Sample], labels: Labels) -> pd.DataFrame:
         values: list[Any] = sample.present.tolist()
         kind: type = float
         if sample.kind == "category":
-            words, kind = labels.get(name, {}), object
-            values = [words.get(v, str(v)) for v in values]
+            kind = object
+            values = [labels.get(name, {}).get(v, str(v)) for v in values]
         frame[name] = pd.Series(values + [None] * (rows - len(values)), dtype=kind)
     return pd.DataFrame(frame)

@@ -8,20 +8,22 @@ from datetime import datetime
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 
-from reporting.__main__ import reporter, told
+from reporting.__main__ import open_reporter, summary
 from scorehouse.environment import read_settings
 
-RETRIES, RETRY_SECONDS = 2, 60  # a store or registry that is being restarted
+RETRIES = 2
+RETRY_SECONDS = 60  # a store or registry may be restarting
 
 
 @flow(name="evidently_data_reporting", retries=RETRIES, retry_delay_seconds=RETRY_SECONDS, persist_result=False)
 def evidently_data_reporting(minutes: int | None = None, until: datetime | None = None) -> None:
-    """Report on `minutes` before `until`, for each run that answered; nothing to report is said.
+    """Report on the `minutes` before `until`, for each run that answered, and log when there is nothing to report.
 
-    `until` is by default when the run was due, however late it starts: windows then follow each other without a gap.
+    `until` defaults to the time for which the flow run was scheduled, however late it starts, so that windows follow
+    each other without a gap.
     """
     settings = read_settings(os.environ)
-    with reporter(settings) as made:
-        span = made.span(minutes or settings.report_time_window_minutes, until or flow_run.scheduled_start_time)
-        for report in made.report(span):
-            get_run_logger().info(told(report))
+    with open_reporter(settings) as reporter:
+        span = reporter.span(minutes or settings.report_time_window_minutes, until or flow_run.scheduled_start_time)
+        for report in reporter.report(span):
+            get_run_logger().info(summary(report))

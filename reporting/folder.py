@@ -1,4 +1,4 @@
-"""The folder that is served: pages, zipped on disk, an index, and the removal of what is old."""
+"""The folder that is served: zipped pages, an index, and the removal of old pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TIME = re.compile(r"^(\d{8}T\d{4}Z)-")
 
 
 class ReportFolder:
-    """Writes whole files or none, whoever reads them meanwhile. Errors of the disk are OSError."""
+    """Replaces whole files, so that no reader sees half of one. Disk errors are OSError."""
 
     def __init__(self, folder: Path):
         """Write nothing yet."""
@@ -28,8 +28,9 @@ class ReportFolder:
         self._replace(self.folder / INDEX, html.encode())
 
     def forget(self, before: datetime) -> int:
-        """Remove the pages of windows that ended before a time, by their names; return how many files."""
-        old = [path for path in self.folder.glob("*/*.html.gz") if (at := _ended(path)) is not None and at < before]
+        """Remove the pages of windows that ended before a time, by the time in their names; return how many."""
+        pages = self.folder.glob("*/*.html.gz")
+        old = [path for path in pages if (ended := _window_end(path)) is not None and ended < before]
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)
@@ -41,6 +42,6 @@ class ReportFolder:
         partial.replace(path)
 
 
-def _ended(path: Path) -> datetime | None:
-    found = _TIME.match(path.name)
-    return datetime.strptime(found[1], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) if found else None
+def _window_end(path: Path) -> datetime | None:
+    match = _TIME.match(path.name)
+    return datetime.strptime(match[1], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) if match else None

@@ -13,7 +13,7 @@ from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, TableError
 from scorehouse.registry.client import Registry, Version
 from scorehouse.registry.history import History
-from scorehouse.scoring.quality import better, quality
+from scorehouse.scoring.quality import better, quality, quality_by
 from scorehouse.scoring.schema import Rejected
 from scorehouse.usecase import UseCase
 
@@ -134,7 +134,7 @@ class Promotion:
         for _ in range(RESAMPLES):
             rows = rng.integers(0, n, n)
             a, b = (
-                quality(self._use_case.task, self._truth[rows], m.predictions[rows]).get(self.metric)
+                quality_by(self.metric, self._use_case.task, self._truth[rows], m.predictions[rows])
                 for m in (challenger, holder)
             )
             wins += a is not None and b is not None and better(self.metric, a, b)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model_orchestration.promotion.comparison import RESAMPLES, Verdict
+from scorehouse.scoring.figures import figure_label
 
 
 def reason(verdict: Verdict) -> str:
     """Return the verdict in one line."""
-    ours, metric = verdict.challenger.figures[verdict.metric], verdict.metric.replace("_", " ")
+    ours, metric = verdict.challenger.figures[verdict.metric], figure_label(verdict.metric)
     best, holder = next(iter(verdict.holders.items()))
     if holder is None:
         return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows, the first {best}"
@@ -38,9 +39,9 @@ def report(title: str, verdict: Verdict, done: bool) -> str:
     lines += ["", _row(["figure", *sides_]), _row(["---", *("---:" for _ in sides_)])]
     lines.append(_row(["run", *(f"`{j.version.run_id[:8]}`" for j in sides_.values())]))
     for name in names:
-        label = name.replace("_", " ")
+        shown = figure_label(name)
         cells = [f"{j.figures[name]:.4g}" if name in j.figures else "cannot answer" for j in sides_.values()]
-        lines.append(_row([f"**{label}**" if name == verdict.metric else label, *cells]))
+        lines.append(_row([f"**{shown}**" if name == verdict.metric else shown, *cells]))
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
+from scorehouse.scoring.figures import figure_label
 
 INK, BLUE, ORANGE, GREY = "#1f2933", "#2b6cb0", "#dd6b20", "#cbd2d9"
 COLOURS = (BLUE, ORANGE)
@@ -94,7 +95,7 @@ class Plots:
         self._save(figure, "importance")
 
     def _history(self, metric: str, trials: list[Trial]) -> None:
-        figure, ax = _axes(f"The search: {metric.replace('_', ' ')} on the validation rows", (7, 4))
+        figure, ax = _axes(f"The search: {figure_label(metric)} on the validation rows", (7, 4))
         values = [t.figures[metric] for t in trials]
         best = [trials[int(np.argmin([t.loss for t in trials[: i + 1]]))].figures[metric] for i in range(len(trials))]
         ax.plot(range(1, len(values) + 1), values, "o", color=BLUE, ms=4, alpha=0.6, label="a trial")

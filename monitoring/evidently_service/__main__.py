@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from monitoring.evidently_service.challenger import Shadow
+from monitoring.evidently_service.challenger import Challenger
 from monitoring.evidently_service.retraining import Prefect, Retraining
 from monitoring.evidently_service.site.app import create_app
 from monitoring.evidently_service.windows.cursor import MonitorFolder
@@ -41,10 +41,10 @@ class _Handler(WSGIRequestHandler):
 
 
 def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WSGIServer]:
-    """Return what follows the log, what follows the registry, and what listens.
+    """Return the follower of the prediction log, the follower of the registry, and the server, which listens.
 
     Raises:
-        ScorehouseError: something of it cannot be set up.
+        ScorehouseError: one of them cannot be set up.
         OSError: the port is taken.
     """
     use_case = load_use_case(settings.use_case)
@@ -58,47 +58,48 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WSGIServer
     return follower, served, server
 
 
-def shadow(settings: Settings) -> Shadow:
-    """Return the challenger, which begins where the monitor has read to, with a store of its own: a thread's."""
-    use_case, folder = load_use_case(settings.use_case), settings.monitor_folder / settings.use_case
+def open_challenger(settings: Settings) -> Challenger:
+    """Return the challenger, which begins where the monitor has read to. Its thread needs a store of its own."""
+    use_case = load_use_case(settings.use_case)
+    folder = settings.monitor_folder / settings.use_case
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
     path = folder / f"shadow-{settings.shadow_run_id}.jsonl"
-    return Shadow(
+    return Challenger(
         use_case, open_store(settings.store), cache, settings.shadow_run_id, settings.shadow_share, path,
         MonitorFolder(folder).cursor(),
     )  # fmt: skip
 
 
-def retraining(settings: Settings, follower: Follower, served: Served) -> Retraining:
-    """Return what starts a training when the run that serves drifts."""
+def open_retraining(settings: Settings, follower: Follower, served: Served) -> Retraining:
+    """Return what starts a training when the serving run drifts."""
     prefect = Prefect(settings.prefect_api_url, settings.prefect_api_auth_string)
     cooldown = timedelta(minutes=settings.retrain_cooldown_minutes)
 
     def drifting() -> tuple[str, ...]:
-        recent = (w for w in follower.watches if time.time() - w.traffic_at < RECENT_SECONDS)  # as the alert has it
+        recent = (w for w in follower.watches if time.time() - w.traffic_at < RECENT_SECONDS)  # as in the alert
         return next((w.confirmed for w in recent if w.run_id == served.run_id), ())
 
     return Retraining(settings.use_case, prefect, cooldown, drifting)
 
 
 def main() -> None:
-    """Follow until SIGTERM; what was read is saved by then. Whatever is not foreseen ends the process with status 1."""
+    """Follow the prediction log until SIGTERM; what was read is saved after each poll."""
     settings = settings_or_exit()
     start_logging(settings.log_level)
     stop = Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stop.set())
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
     try:
         follower, served, server = build(settings, stop)
     except (ScorehouseError, OSError) as error:
         sys.exit(f"monitor: {error}")
-    os.nice(10)  # on a busy machine the scorers come first: what is read late is not lost
+    os.nice(10)  # on a busy machine the scorers come first; nothing is lost by reading late
     Thread(target=server.serve_forever, name="page", daemon=True).start()
     served.follow(stop)
     if settings.shadow_run_id:
-        shadow(settings).follow(stop)
+        open_challenger(settings).follow(stop)
     if settings.retrain_on_drift:
-        retraining(settings, follower, served).follow(stop)
+        open_retraining(settings, follower, served).follow(stop)
     log.info("watching %s on port %d", settings.use_case, settings.monitor_port)
     follower.run(stop)
 

@@ -1,6 +1,6 @@
-"""A challenger scores a share of what was answered (SHADOW_RUN_ID); its answers are compared, never returned.
+"""A challenger (SHADOW_RUN_ID) scores a share of the answered records; its answers are compared, never returned.
 
-It reads the prediction log as the drift monitor does, so that the doors know nothing of it and no caller waits for it.
+It reads the prediction log, as the drift monitor does: the doors do not know about it, and no caller waits for it.
 """
 
 from __future__ import annotations
@@ -19,24 +19,28 @@ import orjson
 from monitoring.evidently_service.windows.cursor import Cursor
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.errors import CacheUnavailable, RegistryUnavailable, ScorehouseError, StoreUnavailable
-from scorehouse.scoring.quality import Vector, quality
+from scorehouse.polling import poll_in_thread
+from scorehouse.scoring.figures import Vector
+from scorehouse.scoring.quality import quality
 from scorehouse.scoring.schema import Rejected
 from scorehouse.scoring.scorer import Scorer
 from scorehouse.stores.store import Document, Store
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
-EVERY_SECONDS, AFTER_FAILURE = 1.0, 10.0
-BATCH, WINDOW = 500, 2000  # documents a read; pairs that are compared
-ENOUGH = 100  # pairs with outcomes, before quality is told
-LONGEST_LOG = 64 * 2**20  # bytes, then it begins anew beside the one before
-CHAMPION, CHALLENGER = "champion", "challenger"
+POLL_SECONDS = 1.0
+LONGEST_WAIT = 60.0  # seconds between two attempts while it fails
+BATCH = 500  # documents per read
+WINDOW = 2000  # pairs that are compared
+ENOUGH_OUTCOMES = 100  # pairs with outcomes before quality is exported
+LONGEST_LOG = 64 * 2**20  # bytes, after which a new file is started and the one before it is kept
+CHAMPION = "champion"
+CHALLENGER = "challenger"
 
 
 @dataclass(slots=True)
-class Pair:
-    """One record's two answers, and what happened, once it is known."""
+class AnswerPair:
+    """Both answers to one record, and its outcome once that is known."""
 
     prediction_id: str
     champion: float
@@ -44,78 +48,65 @@ class Pair:
     outcome: float | None = None
 
 
-def apart(champion: Vector, challenger: Vector) -> dict[str, float]:
-    """Return how far the challenger's answers are from the champion's: mean, mean and 99th percentile of the size."""
+def answer_differences(champion: Vector, challenger: Vector) -> dict[str, float]:
+    """Return the mean of challenger less champion, and the mean and 99th percentile of its absolute value."""
     difference = challenger - champion
     size = np.abs(difference)
     figures = {"mean": difference.mean(), "mean_absolute": size.mean(), "p99_absolute": np.percentile(size, 99)}
     return {name: float(value) for name, value in figures.items()}
 
 
-class Shadow:
-    """The challenger `run_id` of one use case. One thread calls it."""
+class Challenger:
+    """The challenger `run_id` of one use case. Only one thread may call it."""
 
     def __init__(
         self, use_case: UseCase, store: Store, cache: BundleCache, run_id: str, share: float, path: Path, start: Cursor
     ):
-        """Load nothing yet; log to `path`, and begin with what the store takes after `start`."""
-        self._use_case, self._store, self._cache = use_case, store, cache
-        self._run_id, self._share, self._path, self._cursor = run_id, share, path, start
+        """Load nothing yet. The comparison begins with what the store receives after `start`; `path` is its log."""
+        self._use_case = use_case
+        self._store = store
+        self._cache = cache
+        self._run_id = run_id
+        self._share = share
+        self._path = path
+        self._cursor = start
         self._scorer: Scorer | None = None
-        self.pairs: deque[Pair] = deque(maxlen=WINDOW)
+        self.pairs: deque[AnswerPair] = deque(maxlen=WINDOW)
 
     def poll(self) -> int:
-        """Score and compare once what is new; return how many documents were read at most.
+        """Score and compare the new records once; return how many documents were read at most.
 
         Raises:
-            BundleError, RunNotFound: the challenger cannot be scored at all.
+            BundleError, RunNotFound: the challenger cannot score this use case's records.
             CacheUnavailable, RegistryUnavailable, StoreUnavailable: worth another try.
         """
-        scorer = self._scorer = self._scorer or self._load()
+        if self._scorer is None:
+            self._scorer = self._load()
         predictions = self._store.predictions_after(self._use_case.name, self._cursor.seq, BATCH)
         outcomes = self._store.outcomes_after(self._use_case.name, self._cursor.outcome_seq, BATCH)
-        chosen = [d for d in predictions if d["model_run_id"] != self._run_id and self._chosen(d["prediction_id"])]
+        chosen = [d for d in predictions if d["model_run_id"] != self._run_id and self._is_chosen(d["prediction_id"])]
         if chosen:
-            self._score(scorer, chosen)
-        self._learn(outcomes)
-        self._cursor = Cursor(
-            predictions[-1]["seq"] if predictions else self._cursor.seq,
-            outcomes[-1]["outcome_seq"] if outcomes else self._cursor.outcome_seq,
-        )
+            self._score(self._scorer, chosen)
+        self._add_outcomes(outcomes)
+        self._cursor = self._cursor.after(predictions, outcomes)
         if chosen or outcomes:
-            self._tell()
+            self._export()
         return max(len(predictions), len(outcomes))
 
     def follow(self, stop: Event) -> Thread:
-        """Poll in a thread of its own until `stop` is set, or the challenger turns out to be none."""
-
-        def loop() -> None:
-            wait = 0.0
-            while not stop.wait(wait):
-                try:
-                    wait = 0.0 if self.poll() == BATCH else EVERY_SECONDS
-                except (CacheUnavailable, RegistryUnavailable, StoreUnavailable) as error:
-                    log.warning("the challenger waits: %s", error)
-                    wait = AFTER_FAILURE
-                except ScorehouseError as error:
-                    log.error("SHADOW_RUN_ID: %s; nothing is scored in shadow", error)
-                    return
-                except Exception:  # what nobody foresaw must not end the comparison for good
-                    log.exception("scoring in shadow failed")
-                    wait = AFTER_FAILURE
-
-        thread = Thread(target=loop, name="shadow", daemon=True)
-        thread.start()
-        return thread
+        """Poll in a thread until `stop` is set. A challenger that cannot be loaded is logged and tried again."""
+        return poll_in_thread(
+            lambda: self.poll() == BATCH, "scoring by SHADOW_RUN_ID", stop, POLL_SECONDS, LONGEST_WAIT
+        )
 
     def _load(self) -> Scorer:
         version = self._cache.ask(self._use_case.name, self._run_id)
         scorer = self._cache.load(version).scorer(self._use_case)
-        log.info("run %s scores %.0f %% of the records in shadow", self._run_id, 100 * self._share)
+        log.info("the challenger, run %s, scores %.0f %% of the answered records", self._run_id, 100 * self._share)
         return scorer
 
-    def _chosen(self, prediction_id: str) -> bool:
-        """By a hash of the id, so that a restart chooses the same ones."""
+    def _is_chosen(self, prediction_id: str) -> bool:
+        """Decide by a hash of the id, so that a restart chooses the same records."""
         place = int.from_bytes(hashlib.blake2b(prediction_id.encode(), digest_size=8).digest()) / 2.0**64
         return place < self._share
 
@@ -125,37 +116,40 @@ class Shadow:
             if isinstance(answer, Rejected):
                 metrics.SHADOW_REJECTED.labels(self._use_case.name, self._run_id).inc()
                 continue
-            told = document["outcome"]
-            pair = Pair(
-                document["prediction_id"], document["prediction"], answer, None if told is None else float(told)
-            )
+            outcome = document["outcome"]
+            known = None if outcome is None else float(outcome)
+            pair = AnswerPair(document["prediction_id"], document["prediction"], answer, known)
             self.pairs.append(pair)
-            about = {"prediction_id": pair.prediction_id, "champion_run_id": document["model_run_id"]}
-            about |= {"run_id": self._run_id, "champion": pair.champion, "challenger": pair.challenger}
-            lines.append(
-                orjson.dumps({**about, "created_at": document["created_at"]}, option=orjson.OPT_APPEND_NEWLINE)
-            )
+            line = {
+                "prediction_id": pair.prediction_id,
+                "champion_run_id": document["model_run_id"],
+                "run_id": self._run_id,
+                "champion": pair.champion,
+                "challenger": pair.challenger,
+                "created_at": document["created_at"],
+            }
+            lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         if self._path.exists() and self._path.stat().st_size > LONGEST_LOG:
             self._path.replace(self._path.with_suffix(".old.jsonl"))
         with self._path.open("ab") as file:
             file.writelines(lines)
         metrics.SHADOW_RECORDS.labels(self._use_case.name, self._run_id).inc(len(lines))
 
-    def _learn(self, outcomes: Sequence[Document]) -> None:
-        known = {d["prediction_id"]: float(d["outcome"]) for d in outcomes}
-        for pair in self.pairs if known else ():
-            pair.outcome = known.get(pair.prediction_id, pair.outcome)
+    def _add_outcomes(self, documents: Sequence[Document]) -> None:
+        outcomes = {d["prediction_id"]: float(d["outcome"]) for d in documents}
+        for pair in self.pairs if outcomes else ():
+            pair.outcome = outcomes.get(pair.prediction_id, pair.outcome)
 
-    def _tell(self) -> None:
-        """Export how far the two are apart and, once outcomes are known, how good each is on the same records."""
+    def _export(self) -> None:
+        """Export how far the answers differ and, with enough outcomes, the quality of both on the same records."""
         labels = (self._use_case.name, self._run_id)
         if self.pairs:
             champion, challenger = np.array([(p.champion, p.challenger) for p in self.pairs]).T
-            for name, value in apart(champion, challenger).items():
+            for name, value in answer_differences(champion, challenger).items():
                 metrics.SHADOW_DIFFERENCE.labels(*labels, name).set(value)
         known = [(p.outcome, p.champion, p.challenger) for p in self.pairs if p.outcome is not None]
-        if len(known) >= ENOUGH:
-            truth, *both = np.array(known, dtype=float).T
-            for role, predictions in zip((CHAMPION, CHALLENGER), both, strict=True):
+        if len(known) >= ENOUGH_OUTCOMES:
+            truth, champion, challenger = np.array(known, dtype=float).T
+            for role, predictions in ((CHAMPION, champion), (CHALLENGER, challenger)):
                 for name, value in quality(self._use_case.task, truth, predictions).items():
                     metrics.SHADOW_QUALITY.labels(*labels, name, role).set(value)

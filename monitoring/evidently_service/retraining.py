@@ -1,4 +1,4 @@
-"""Starts a training when the run that serves drifts (RETRAIN_ON_DRIFT), at most once per cool-down."""
+"""Starts a training when the serving run drifts (RETRAIN_ON_DRIFT), at most once per cool-down."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 import requests
 
 from scorehouse import metrics
+from scorehouse.polling import poll_in_thread
 
 log = logging.getLogger(__name__)
 DEPLOYMENT = "model_tuning_and_uploading/model_tuning_and_uploading"
 TAG = "drift"  # of the trainings that are started here: by it Prefect itself remembers the cool-down
-EVERY_SECONDS = 10.0
+POLL_SECONDS = 10.0
 
 
 class Prefect:
@@ -57,7 +58,7 @@ def _now() -> datetime:
 
 
 class Retraining:
-    """Asks, every few seconds, which columns of the run that serves drift for long enough that an alert fires."""
+    """Starts a training when columns of the serving run drift for as long as the alert needs to fire."""
 
     def __init__(
         self,
@@ -68,13 +69,17 @@ class Retraining:
         now: Callable[[], datetime] = _now,
     ):
         """`drifting` returns the columns to notify about."""
-        self._use_case, self._prefect, self._cooldown = use_case, prefect, cooldown
-        self._drifting, self._now = drifting, now
+        self._use_case = use_case
+        self._prefect = prefect
+        self._cooldown = cooldown
+        self._drifting = drifting
+        self._now = now
         self._started = datetime.min.replace(tzinfo=UTC)
 
     def poll(self) -> str | None:
         """Start a training if one is due; return its id. Raises requests.RequestException."""
-        columns, since = self._drifting(), self._now() - self._cooldown
+        columns = self._drifting()
+        since = self._now() - self._cooldown
         if not columns or self._started > since:
             return None
         if self._prefect.started_since(DEPLOYMENT, since):  # before this process began
@@ -86,17 +91,11 @@ class Retraining:
         return started
 
     def follow(self, stop: Event) -> Thread:
-        """Look every few seconds in a thread of its own until `stop` is set."""
+        """Poll every few seconds in a thread until `stop` is set."""
+        return poll_in_thread(self._step, "retraining on drift", stop, POLL_SECONDS)
 
-        def loop() -> None:
-            while not stop.wait(EVERY_SECONDS):
-                try:
-                    self.poll()
-                except requests.RequestException as error:
-                    log.warning("no training could be started for drift: Prefect says %s", error)
-                except Exception:  # what nobody foresaw must not end the looking for good
-                    log.exception("looking whether to train again failed")
-
-        thread = Thread(target=loop, name="retraining", daemon=True)
-        thread.start()
-        return thread
+    def _step(self) -> None:
+        try:
+            self.poll()
+        except requests.RequestException as error:
+            log.warning("no training could be started for drift because Prefect cannot be reached: %s", error)

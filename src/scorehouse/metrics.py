@@ -93,8 +93,12 @@ STORE_UP = Gauge("scorehouse_store_up", "1 while the prediction store takes what
 _SHADOW = ["use_case", "model_run_id"]
 SHADOW_RECORDS = Counter("scorehouse_shadow_records", "Records that a challenger scored in shadow", _SHADOW)
 SHADOW_REJECTED = Counter("scorehouse_shadow_rejected_records", "Records that a challenger cannot score", _SHADOW)
-SHADOW_DIFFERENCE = Gauge("scorehouse_shadow_difference", "Challenger's answers less champion's", [*_SHADOW, "figure"])
-SHADOW_QUALITY = Gauge("scorehouse_shadow_quality", "Both on the same outcomes", [*_SHADOW, "figure", "role"])
+SHADOW_DIFFERENCE = Gauge(
+    "scorehouse_shadow_difference", "Challenger's answers less the champion's", [*_SHADOW, "figure"]
+)
+SHADOW_QUALITY = Gauge(
+    "scorehouse_shadow_quality", "Quality of champion and challenger on the same outcomes", [*_SHADOW, "figure", "role"]
+)
 
 # The monitor: drift under the names that existing dashboards query, and what stands beside it. A series lives as long
 # as its run has traffic; a feature that no record of the window carries has none.
@@ -110,7 +114,9 @@ DRIFT_THRESHOLD = Gauge("scorehouse_drift_threshold", "The effect from which a c
 ADJUSTED_P_VALUE = Gauge("scorehouse_drift_adjusted_p_value", "P value after Holm's correction", _FEATURE)
 FEATURE_DRIFTED = Gauge("scorehouse_feature_drifted", "1 while the column drifts", _FEATURE)
 DRIFT_SINCE = Gauge("scorehouse_drift_since_seconds", "Since when the column drifts (Unix time)", _FEATURE)
-DRIFT_CONFIRMED = Gauge("scorehouse_drift_confirmed_features", "Columns that drift in two evaluations in a row", _RUN)
+DRIFT_CONFIRMED = Gauge(
+    "scorehouse_drift_confirmed_features", "Columns that drift for long enough to fire the alert", _RUN
+)
 MISSING_SHARE = Gauge("scorehouse_missing_share", "Share of a column's values that are missing", [*_FEATURE, "side"])
 UNSENT_SHARE = Gauge("scorehouse_unsent_share", "Share of records without the optional field", _FEATURE)
 WINDOW_RECORDS = Gauge("scorehouse_window_records", "Records in the window", _RUN)

@@ -1,4 +1,4 @@
-"""The monitor as a process, beside a real scorer, shipper and store: what its port says of real traffic."""
+"""The monitor as a process, with a real scorer, shipper and store: what it shows about real traffic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHURN = load_use_case("churn")
 
 @dataclass
 class House:
-    """One folder's scorer, shipper and monitor."""
+    """Scorer, shipper and monitor on one data folder."""
 
     folder: Path
     scorer: Scorer
@@ -73,7 +73,7 @@ def _ready(house: House) -> bool:
         return False
 
 
-def test_traffic_drift_outcomes_rejections_and_a_restart_as_the_monitors_port_tells_them(house: House) -> None:
+def test_the_monitor_shows_traffic_drift_outcomes_and_rejections_and_continues_after_a_restart(house: House) -> None:
     assert "No predictions yet" in house.text("")
     answers = house.post(toys.records(CHURN, 600, seed=21))
     house.wait("scorehouse_window_records", 500)
@@ -113,7 +113,7 @@ def test_traffic_drift_outcomes_rejections_and_a_restart_as_the_monitors_port_te
     assert house.metric("scorehouse_quality_records", source="outcomes") == 60
 
 
-def test_traffic_that_lacks_the_optional_fields_or_is_the_contracts_own_request_shape_is_no_drift(
+def test_traffic_without_optional_fields_is_not_drift(
     house: House,
 ) -> None:
     required = {f.name for f in CHURN.features if f.required}
@@ -123,4 +123,4 @@ def test_traffic_that_lacks_the_optional_fields_or_is_the_contracts_own_request_
     assert house.metric("evidently:data_drift:p_value", feature="prediction") is not None
     assert house.metric("evidently:data_drift:p_value", feature="total_trans_ct") is None
     assert house.metric("scorehouse_unsent_share", feature="total_trans_ct") == 1
-    assert "Not compared, for no record carries it" in house.text("")
+    assert "Not compared, because no record contains it" in house.text("")

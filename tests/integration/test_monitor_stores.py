@@ -1,4 +1,4 @@
-"""The monitor follows SQLite and MongoDB alike: predictions, late outcomes, counts of what was rejected."""
+"""The monitor follows SQLite and MongoDB alike: predictions, late outcomes and counts of rejected records."""
 
 from __future__ import annotations
 

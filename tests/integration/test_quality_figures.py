@@ -50,3 +50,10 @@ def test_figures_of_classes_are_scikit_learns(seed: int) -> None:
     assert figures["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(truth, label), abs=1e-12)
     assert figures["accuracy"] == pytest.approx(sk.accuracy_score(truth, label), abs=1e-12)
     assert figures["mae"] == pytest.approx(sk.mean_absolute_error(truth, label), abs=1e-12)
+
+
+def test_kappa_keeps_the_distance_of_classes_of_which_one_between_is_absent() -> None:
+    truth, label = np.array([3.0, 3.0, 6.0, 6.0, 5.0]), np.array([3.0, 6.0, 6.0, 5.0, 5.0])
+    all_classes = sk.cohen_kappa_score(truth, label, weights="quadratic", labels=[3, 4, 5, 6])
+    assert quality("ordinal", truth, label)["kappa"] == pytest.approx(all_classes, abs=1e-12)
+    assert sk.cohen_kappa_score(truth, label, weights="quadratic") != pytest.approx(all_classes, abs=0.01)

@@ -1,4 +1,4 @@
-"""Reports by the real Evidently, from both stores: what each window gives, and that no window breaks them."""
+"""Reports with the real Evidently, from both stores: what each kind of window gives, without any error."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def evidently_columns(report: dict[str, Any]) -> set[str]:
     return {m["config"]["column"] for m in drift if m["config"]["type"].endswith("ValueDrift")}
 
 
-def test_drift_and_quality_of_a_window_are_told_on_pages_and_kept_as_json(store: Any, tmp_path: Path) -> None:
+def test_drift_and_quality_of_a_window_are_on_pages_and_stored_as_json(store: Any, tmp_path: Path) -> None:
     add(store, documents(records(800, seed=2)), documents(records(700, seed=3, drift=1), 801, at=NOON + 1200))
     outcomes = [{"prediction_id": f"p{n}", "outcome": float(n % 3 == 0), "outcome_at": LATER} for n in range(1, 101)]
     store.add_outcomes(outcomes)
@@ -106,7 +106,7 @@ def test_drift_and_quality_of_a_window_are_told_on_pages_and_kept_as_json(store:
 
 
 class Challengers(FakeCache):
-    """The one that answers, and another that answers otherwise."""
+    """The run that answers, and a challenger that answers differently."""
 
     def load(self, version: Version) -> Bundle:
         made = super().load(version)
@@ -134,15 +134,16 @@ def with_challenger(store: Any, folder: Path, run: str) -> dict[str, Any]:
     return made
 
 
-def test_a_challengers_answers_and_both_qualities_stand_in_the_report(sqlite: Any, tmp_path: Path) -> None:
+def test_the_report_compares_the_challengers_answers_and_both_qualities(sqlite: Any, tmp_path: Path) -> None:
     given = usual(300)
     sqlite.add(given)
     made = with_challenger(sqlite, tmp_path, OTHER)
     answers = np.array([d["prediction"] for d in given])
-    told = made["challenger"]
-    assert (told["model_run_id"], told["records"], told["rejected"], told["outcomes"]) == (OTHER, 300, 0, 0)
-    assert told["difference"]["mean"] == pytest.approx(0.4 - answers.mean())
-    assert told["difference"]["mean_absolute"] == pytest.approx(np.abs(0.4 - answers).mean())
+    compared = made["challenger"]
+    figures = ("model_run_id", "records", "rejected", "outcomes")
+    assert tuple(compared[name] for name in figures) == (OTHER, 300, 0, 0)
+    assert compared["difference"]["mean"] == pytest.approx(0.4 - answers.mean())
+    assert compared["difference"]["mean_absolute"] == pytest.approx(np.abs(0.4 - answers).mean())
     text = page(tmp_path, made["id"])
     assert "scored the same 300 records" in text and "once outcomes are known" in text
     sqlite.add_outcomes(
@@ -159,7 +160,7 @@ def test_a_challengers_answers_and_both_qualities_stand_in_the_report(sqlite: An
     assert "by 300 outcomes" in page(tmp_path, made["id"])
 
 
-def test_the_challenger_itself_has_none_and_one_that_is_not_there_is_said(sqlite: Any, tmp_path: Path) -> None:
+def test_a_challenger_is_not_compared_with_itself_and_a_missing_one_gives_a_notice(sqlite: Any, tmp_path: Path) -> None:
     sqlite.add(usual(300))
     assert "challenger" not in with_challenger(sqlite, tmp_path, RUN)
     nobody = with_challenger(sqlite, tmp_path, "c" * 32)
@@ -171,15 +172,15 @@ def test_a_report_holds_no_id_and_no_record(sqlite: Any, tmp_path: Path) -> None
     secret = [{**d, "prediction_id": f"id-{i}-x", "customer_id": f"anna-{i}-x"} for i, d in enumerate(usual(300))]
     sqlite.add([{**d, "record": {**d["record"], "limit": 7654.321}} for d in secret[:1]] + secret[1:])
     [made] = made_by(sqlite, tmp_path)
-    told = [str(made), index(tmp_path), *(page(tmp_path, f"{made['id']}{part}") for part in ("", "-drift"))]
-    assert all(re.search(r"anna-\d|id-\d+-x|7654\.32", text) is None for text in told)
+    texts = [str(made), index(tmp_path), *(page(tmp_path, f"{made['id']}{part}") for part in ("", "-drift"))]
+    assert all(re.search(r"anna-\d|id-\d+-x|7654\.32", text) is None for text in texts)
 
 
 def usual(count: int) -> list[Document]:
     return documents(records(count, seed=4))
 
 
-def test_no_traffic_is_said(store: Any, tmp_path: Path) -> None:
+def test_a_window_without_traffic_has_nothing_to_report(store: Any, tmp_path: Path) -> None:
     [made] = made_by(store, tmp_path)
     assert (made["state"], made["verdict"]) == ("nothing", "Nothing to report")
     assert "nothing to report, no prediction was answered" in index(tmp_path)
@@ -192,7 +193,7 @@ def test_one_row_gives_a_report_without_a_verdict(store: Any, tmp_path: Path) ->
     add(store, usual(1))
     [made] = made_by(store, tmp_path)
     assert (made["verdict"], made["records"]) == ("Too early to say", 1)
-    assert made["notices"][0] == "1 record can be compared: no verdict before there are 200."
+    assert made["notices"][0] == "1 record can be compared; a verdict needs 200."
     assert evidently_columns(made) == {"limit", "months", "card", "spent", "prediction"}
     assert "Too early to say" in page(tmp_path, made["id"])
 
@@ -205,26 +206,26 @@ def test_a_column_that_is_null_in_every_record_drifts_and_is_left_out_of_evident
     months = next(c for c in made["columns"] if c["column"] == "months")
     assert months["drifts"] and months["missing_in_window"] == 1
     assert "months" not in evidently_columns(made)
-    said = "months: missing in every record here; Evidently's page leaves it out, the verdict does not."
+    said = "months: missing in every record. The verdict includes it; Evidently's page does not."
     assert said in made["notices"]
-    assert "Evidently&#39;s page leaves it out" in page(tmp_path, made["id"])
+    assert "Evidently&#39;s page does not" in page(tmp_path, made["id"])
 
 
-def test_a_field_that_nobody_sends_is_no_drift_and_said(sqlite: Any, tmp_path: Path) -> None:
+def test_a_field_that_nobody_sends_gives_a_notice_but_no_drift(sqlite: Any, tmp_path: Path) -> None:
     add(sqlite, documents([{k: v for k, v in r.items() if k != "spent"} for r in records(400, seed=4)]))
     [made] = made_by(sqlite, tmp_path)
     assert made["verdict"] == "Nothing drifts"
-    assert "Not compared, for no record carries it: spent." in made["notices"]
+    assert "Not compared, because no record contains it: spent." in made["notices"]
 
 
-def test_a_category_that_training_never_saw_is_counted_and_not_named(sqlite: Any, tmp_path: Path) -> None:
+def test_an_unseen_category_is_counted_but_not_shown(sqlite: Any, tmp_path: Path) -> None:
     cache: Any = FakeCache()
     lenient(cache)
     strange = [{**r, "card": "platinum"} for r in records(40, seed=5)]
     add(sqlite, documents(records(400, seed=4) + strange))
     one = Reporter(sqlite, cache, ReportFolder(tmp_path), {}, 5000, clock=lambda: NOON + 3660, load=lambda _: USE_CASE)
     [made] = one.report(one.span(120, UNTIL))
-    assert "card: 40 records with a category that training never saw, scored as missing." in made["notices"]
+    assert "card: 40 records with a category that the training data lacks, scored as missing." in made["notices"]
     card = next(c for c in made["columns"] if c["column"] == "card")
     assert card["drifts"] and card["missing_in_window"] == pytest.approx(40 / 440)
     assert "platinum" not in page(tmp_path, made["id"]) + page(tmp_path, f"{made['id']}-drift")
@@ -249,7 +250,7 @@ def test_a_window_across_a_change_of_run_gives_one_report_for_each(store: Any, t
     assert page(tmp_path, first["id"]) != page(tmp_path, other["id"])
 
 
-def test_a_run_that_is_gone_is_a_line_beside_the_report_of_the_other(store: Any, tmp_path: Path) -> None:
+def test_a_deleted_run_is_one_line_and_the_other_run_has_its_report(store: Any, tmp_path: Path) -> None:
     add(store, documents(records(300, seed=2)), [{**d, "model_run_id": OTHER} for d in documents(records(9), 301)])
     first, gone = made_by(store, tmp_path, RUN)
     assert first["verdict"] == "Nothing drifts"
@@ -264,7 +265,7 @@ def test_outcomes_that_come_late_are_counted_when_the_window_is_reported_again(s
     store.add_outcomes([{"prediction_id": f"p{n}", "outcome": 1.0, "outcome_at": LATER} for n in range(1, 51)])
     [after] = made_by(store, tmp_path)
     assert after["quality"]["records"] == 50 and after["quality"]["figures"]["mean_true"] == 1.0
-    assert "Evidently's page of quality needs outcomes of both classes; only one came." in after["notices"]
+    assert "Evidently's page about quality needs outcomes of both classes, but only one occurs." in after["notices"]
     assert len(store.reports(10)) == 1  # in place of the first
 
 

@@ -15,7 +15,8 @@ from model_orchestration.tables.training_table import TEST, TRAIN, VALID, Traini
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles.bundle import ONNX, REFERENCE
 from scorehouse.scoring.encoding import Encoder
-from scorehouse.scoring.quality import auc, quality
+from scorehouse.scoring.figures import auc
+from scorehouse.scoring.quality import quality
 from scorehouse.usecase import UseCase
 from tests import toy as toys
 from tests.toy import Toy

@@ -1,1 +1,1 @@
-"""Drift statistics and the verdict that is made of them."""
+"""Drift statistics, and the verdict that follows from them."""

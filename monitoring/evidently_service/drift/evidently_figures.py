@@ -1,7 +1,7 @@
-"""Evidently's own drift figures per column, computed directly: its numbers (0.7.23) without its 0.4 s a report.
+"""Evidently's drift figures of each column (version 0.7.23), computed directly: a report would take 0.4 s.
 
-Source: evidently/legacy/calculations/stattests of that version; tests/integration/test_evidently_figures.py holds every
-score to a real report within 1e-6. Missing and infinite values are dropped column by column before anything is counted.
+Source: evidently/legacy/calculations/stattests of that version. tests/integration/test_evidently_figures.py compares
+every score with a real report, within 1e-6. Missing and infinite values are dropped from each column first.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,18 @@ from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule, 
 
 Method = Literal["ks", "chisquare", "z", "wasserstein", "jensenshannon"]
 
-SMALL_REFERENCE = 1000  # rows up to which Evidently tests by p values, above it by distances
-FEW_VALUES = 5  # a number with no more distinct values, both sides together, is treated as a category
+SMALL_REFERENCE = 1000  # rows up to which Evidently uses p values; above, it uses distances
+FEW_VALUES = 5  # a number with no more distinct values on both sides together is treated as a category
 DISTANCES = ("wasserstein", "jensenshannon")
-P_THRESHOLD, DISTANCE_THRESHOLD = 0.05, 0.1
+P_THRESHOLD = 0.05
+DISTANCE_THRESHOLD = 0.1
 
 
 @dataclass(frozen=True)
 class EvidentlyFigure:
-    """One column as Evidently sees it; method and score are None where Evidently refuses (a side without values).
+    """One column as Evidently sees it; method and score are None where it raises an error: a side has no values.
 
-    `p_value` is always a p value: Evidently's own where its method gives one, else the verdict's before correction.
+    `p_value` is always a p value: Evidently's own if its method gives one, else the drift rule's before correction.
     """
 
     name: str
@@ -38,7 +39,7 @@ class EvidentlyFigure:
 
 
 def evidently_figures(reference: Table, window: Table, rule: DriftRule = DEFAULT_RULE) -> tuple[EvidentlyFigure, ...]:
-    """The figures of every column that both tables have, in the reference's order."""
+    """Return the figures of every column that both tables have, in the reference's order."""
     return tuple(
         evidently_figure(name, sample, window.columns[name], rule)
         for name, sample in reference.columns.items()
@@ -47,7 +48,7 @@ def evidently_figures(reference: Table, window: Table, rule: DriftRule = DEFAULT
 
 
 def evidently_figure(name: str, reference: Sample, window: Sample, rule: DriftRule = DEFAULT_RULE) -> EvidentlyFigure:
-    """Choose the method as Evidently does, by the reference's rows and the distinct values of both sides, and score."""
+    """Return one column's figure, by the method that Evidently chooses."""
     kind = reference.kind
     if not len(reference.present) or not len(window.present):
         p_value = compare(reference, window, rule)[1]
@@ -62,7 +63,7 @@ def evidently_figure(name: str, reference: Sample, window: Sample, rule: DriftRu
 
 
 def choose_method(reference: Sample, window: Sample) -> Method:
-    """Evidently's default test for a column."""
+    """Return Evidently's default method: it depends on the reference's rows and the distinct values of both sides."""
     small = len(reference.present) <= SMALL_REFERENCE
     values = len(np.union1d(reference.distinct[0], window.distinct[0]))
     if reference.kind == "number" and values > FEW_VALUES:
@@ -73,8 +74,8 @@ def choose_method(reference: Sample, window: Sample) -> Method:
 
 
 def drift_score(method: Method, reference: Sample, window: Sample) -> float:
-    """Evidently's score by a method: a p value (drift when low) or a distance (drift when high)."""
-    from scipy import stats  # 50 MB and two seconds, due at the first window, not at the start
+    """Return Evidently's score: a p value (drift when low) or a distance (drift when high)."""
+    from scipy import stats  # 50 MB and two seconds, which are spent at the first window and not at the start
     from scipy.spatial import distance
 
     if method == "ks":
@@ -88,7 +89,7 @@ def drift_score(method: Method, reference: Sample, window: Sample) -> float:
 
 
 def _chi_square_p(reference: Floats, window: Floats) -> float:
-    """One-sample chi-square against the reference scaled to the window; a value the reference lacks gives 0."""
+    """One-sample chi-square against the reference, scaled to the window; 0 if the reference lacks a value."""
     expected = reference * (window.sum() / reference.sum())
     if not expected.all():
         return 0.0

@@ -1,4 +1,4 @@
-"""Stored predictions to what is compared: the rows that the model saw, by the bundle's own path."""
+"""Turns stored predictions into what is compared: the rows that the model saw, encoded by its bundle."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """n answered records of one run, in the order of the store.
+    """n answered records of one run, in the store's order.
 
-    rows (n, columns), NaN for missing; sent (n, columns), False where a record left an optional field out; predictions,
+    rows (n, columns), NaN for missing; sent (n, columns), False where a record lacks an optional field; predictions,
     times (Unix, seconds) and numbers (the store's seq), each (n,).
     """
 
@@ -42,7 +42,7 @@ class Observed:
         return Observed(*(getattr(self, f.name)[start:] for f in fields(self)))
 
     def followed_by(self, newer: Observed) -> Observed:
-        """Return both, one after the other."""
+        """Return these records and then the newer ones."""
         return Observed(*(np.concatenate([getattr(self, f.name), getattr(newer, f.name)]) for f in fields(self)))
 
     def to_json(self) -> dict[str, Any]:
@@ -56,22 +56,23 @@ def times_of(documents: Sequence[Document], name: str) -> Floats:
 
 
 class RunColumns:
-    """The columns of one run's model, and how a stored record becomes a row of them."""
+    """The columns of one run's model; turns stored records into rows."""
 
     def __init__(self, bundle: Bundle, use_case: UseCase):
         """Take schema and encoder from the bundle. Raises BundleError where this code derives other features."""
         bundle.check_version(use_case)
-        self._schema, self._derive = RecordSchema(bundle.features), use_case.derive
+        self._schema = RecordSchema(bundle.features)
+        self._derive = use_case.derive
         self._encoder = bundle.encoder
         self._optional = [f.name for f in bundle.features if not f.required]
-        fields_ = {f.name for f in bundle.features}
+        features = {f.name for f in bundle.features}
         encoded = self._encoder.columns
         self.columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoded]
         self.optional: Flags = np.array([c.name in self._optional for c in encoded], dtype=np.bool_)
-        self._derived: Flags = np.array([c.name not in fields_ for c in encoded], dtype=np.bool_)
+        self._derived: Flags = np.array([c.name not in features for c in encoded], dtype=np.bool_)
 
     def observe(self, documents: Sequence[Document]) -> Observed:
-        """Return the documents' rows; one whose record the schema refuses (no door wrote it) is left out."""
+        """Return the documents' records, without those that the schema rejects (which no door wrote)."""
         checked = [(d, self._schema.check(d["record"])) for d in documents]
         kept = [(d, c) for d, c in checked if not isinstance(c, Rejected)]
         rows = self._encoder.rows([self._derive(record) for _, record in kept])
@@ -85,7 +86,7 @@ class RunColumns:
         )
 
     def from_json(self, stored: dict[str, Any]) -> Observed:
-        """Return what `Observed.to_json` described. Raises ValueError where the columns are others."""
+        """Return the records of `Observed.to_json`. Raises ValueError if the columns have changed."""
         shape = (-1, len(self.columns))
         return Observed(
             np.array(stored["rows"], dtype=np.float32).reshape(shape),
@@ -96,7 +97,7 @@ class RunColumns:
         )
 
     def _sent(self, records: list[dict[str, Any]], rows: Matrix) -> Flags:
-        """Absent is not null: a client that never sends a field says nothing about the world.
+        """Which values were sent. A field that is absent is not null: it says nothing about the population.
 
         A derived column counts as unsent where it is missing and its record lacks an optional field.
         """

@@ -1,4 +1,4 @@
-"""What one run's windows are compared with: its reference, prepared once, and alike in what records leave out."""
+"""The reference of one run, with which its windows are compared: like with like in what records leave out."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ PREDICTION = "prediction"
 
 
 class RunReference:
-    """The reference rows of one run, each column sorted once."""
+    """The reference rows of one run; each column is sorted once."""
 
     def __init__(self, reference: Reference, columns: RunColumns):
-        """Prepare every feature; predictions depend on what the window's records carried."""
-        self.rows, self._reference, self._columns = len(reference.rows), reference, columns
+        """Prepare the features. Predictions are prepared for each window: they depend on what its records contain."""
+        self.rows = len(reference.rows)
+        self._reference = reference
+        self._columns = columns
         self._features = prepare(reference.rows.astype(np.float64), columns.columns).columns
 
     def tables(self, window: Observed) -> tuple[Table, Table]:
         """Return reference and window, by column and `prediction`.
 
-        A feature is compared over the records that carry it. One that none carries is in neither table: a client that
-        does not send a field is no drift.
+        A feature is compared over the records that contain it. If none does, it is in neither table: an unsent field is
+        not drift.
         """
         all_sent = prepare(window.rows.astype(np.float64), self._columns.columns).columns
         counts = window.sent.sum(axis=0)
@@ -33,30 +35,33 @@ class RunReference:
             if count
         }
         reference = {name: self._features[name] for name in features}
-        expected, seen = self._alike(window)
+        expected, seen = self._comparable_predictions(window)
         if len(seen):
             reference |= prepare(expected[:, None], [(PREDICTION, "number")]).columns
             features |= prepare(seen[:, None], [(PREDICTION, "number")]).columns
         return Table(reference, self.rows), Table(features, len(window))
 
     def groups(self, window: Observed) -> tuple[Flags, Flags]:
-        """Return which records, (n,), carry every optional field, and which carry none; the latter only where known.
+        """Return which records, (n,), contain every optional field, and which contain none.
 
-        A record with some of them has no like among the reference's predictions.
+        The reference has no predictions for records that contain only some of them, and some references have none for
+        records without any.
         """
         sent = window.sent[:, self._columns.optional]
-        count, most = sent.sum(axis=1), sent.shape[1]
-        bare = (count == 0) & (most > 0) & (self._reference.required_only is not None)
-        return count == most, bare
+        count = sent.sum(axis=1)
+        all_fields = sent.shape[1]
+        bare = (count == 0) & (all_fields > 0) & (self._reference.required_only is not None)
+        return count == all_fields, bare
 
-    def _alike(self, window: Observed) -> tuple[Floats, Floats]:
-        """The predictions that can be compared: the reference's with as large a share of bare records as the window's.
+    def _comparable_predictions(self, window: Observed) -> tuple[Floats, Floats]:
+        """Predictions of reference and window, with the same share of records without optional fields.
 
-        The reference's rows are in random order, so the first of them are a sample.
+        The reference's rows are in random order, so its first rows are a sample.
         """
         complete, bare = self.groups(window)
         seen = window.predictions[complete | bare]
-        expected, required_only = self._reference.predictions, self._reference.required_only
+        expected = self._reference.predictions
+        required_only = self._reference.required_only
         if required_only is not None and len(seen):
             without = round(self.rows * bare.sum() / len(seen))
             expected = np.concatenate([required_only[:without], expected[without:]])

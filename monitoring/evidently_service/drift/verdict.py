@@ -1,4 +1,4 @@
-"""The trusted drift verdict: which columns of a window differ from the reference, surely and by enough to matter."""
+"""The drift rule: which columns of a window differ from the reference by more than chance and enough to matter."""
 
 from dataclasses import dataclass
 
@@ -18,17 +18,20 @@ from monitoring.evidently_service.drift.statistics import (
 
 @dataclass(frozen=True)
 class DriftRule:
-    """Every setting of the rule; the defaults are measured by benchmarks/drift_rule.py."""
+    """Every setting of the rule; benchmarks/drift_rule.py measures the defaults.
+
+    Pages, metrics and alerts describe the rule without its numbers, or read them here: to change it, edit this class.
+    """
 
     window: int = 500  # rows
-    minimum_window: int = 200  # fewer rows never raise the dataset alarm
+    minimum_window: int = 200  # fewer rows never raise the alarm
     step: int = 125  # new records between two evaluations
     alpha: float = 1e-4  # of the p value adjusted over all columns
     minimum_distance: float = 0.10  # Kolmogorov-Smirnov distance (or missing share) of a number
     minimum_variation: float = 0.05  # total variation of a category
     few_values: int = 10  # a number with no more distinct reference values is treated as a category
-    smallest_cell: float = 5.0  # pooled expected window count under which cells are merged
-    confirmations: int = 2  # evaluations in a row that must name a column before anybody is notified
+    smallest_cell: float = 5.0  # cells with a smaller pooled expected window count are merged
+    confirmations: int = 2  # consecutive evaluations in which a column must drift before the alert fires
     reference_rows: int = 5000
     minimum_reference: int = 2000
 
@@ -38,7 +41,7 @@ DEFAULT_RULE = DriftRule()
 
 @dataclass(frozen=True)
 class ColumnVerdict:
-    """What one column says: p values in 0..1, the effect in 0..1 and the threshold it is held to."""
+    """The result for one column: p values in 0..1, the effect in 0..1 and its threshold."""
 
     name: str
     kind: Kind
@@ -52,7 +55,7 @@ class ColumnVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a window says: every compared column, in the reference's order, and the dataset alarm."""
+    """The result for a window: every compared column, in the reference's order, and the alarm."""
 
     columns: tuple[ColumnVerdict, ...]
     window_rows: int
@@ -73,9 +76,9 @@ class Verdict:
 def judge(reference: Table, window: Table, rule: DriftRule = DEFAULT_RULE) -> Verdict:
     """Compare a window with the reference.
 
-    A column that only one of them has is not compared; one that is there but all missing is, by its missing share.
-    A column is named when its Holm-adjusted p value and its effect both reach their thresholds; a named column raises
-    the alarm, unless the window is under the minimum.
+    A column that only one of them has is not compared. A column without any value is compared by its missing share.
+    A column drifts when its Holm-adjusted p value and its effect both reach their thresholds. A drifting column raises
+    the alarm, unless the window has too few rows.
     """
     shared = [name for name in reference.columns if name in window.columns]
     tests = [compare(reference.columns[name], window.columns[name], rule) for name in shared]
@@ -102,7 +105,7 @@ def _column_verdict(
 
 
 def compare(reference: Sample, window: Sample, rule: DriftRule = DEFAULT_RULE) -> tuple[str, float, float]:
-    """Test one column: (test, p value before any correction, effect)."""
+    """Test one column; return (test, p value before any correction, effect)."""
     if reference.kind == "number" and len(reference.distinct[0]) > rule.few_values:
         return ("ks", *_compare_numbers(reference, window, rule))
     counts = paired_counts(reference, window)

@@ -1,7 +1,7 @@
-"""Quality before outcomes arrive, estimated: expected AUC and accuracy of a classifier, expected error of an amount.
+"""Estimates quality before outcomes arrive: AUC and accuracy of a classifier, the error of an amount.
 
-Confidence-based and direct loss estimation, as nannyml publishes them. They follow a shift of the population, but miss
-about half of a loss that corrupted inputs cause: whoever shows them says so while drift is on.
+Confidence-based and direct loss estimation, as published by nannyml. They follow a shift of the population, but miss
+about half of the loss that corrupted inputs cause; the monitor's page says so while inputs drift.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import special
 
 from monitoring.evidently_service.drift.statistics import Floats
 
-if TYPE_CHECKING:  # 90 MB that only amounts need, 20 MB that only the fit needs: imported where they are used
+if TYPE_CHECKING:  # scikit-learn (90 MB) and scipy.optimize (20 MB) are imported where they are used
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-SMALLEST_PROBABILITY = 1e-6  # beyond it a score's logit says nothing more
+SMALLEST_PROBABILITY = 1e-6  # scores are kept this far from 0 and 1, so that their logits stay finite
 
 
 @dataclass(frozen=True)
 class EstimatedBinaryQuality:
-    """What to expect of `count` scored rows whose outcomes are not known yet; None without rows."""
+    """The expected quality of `count` scored rows whose outcomes are not known yet; None without rows."""
 
     count: int
     auc: float | None
@@ -31,7 +32,7 @@ class EstimatedBinaryQuality:
 
 @dataclass(frozen=True)
 class EstimatedAmountQuality:
-    """The mean absolute error to expect of `count` rows, in the amount's unit; None without rows."""
+    """The expected mean absolute error of `count` rows, in the amount's unit; None without rows."""
 
     count: int
     mae: float | None
@@ -48,7 +49,7 @@ class PlattCalibration:
     def fit(cls, score: Floats, outcome: Floats) -> PlattCalibration:
         """Fit to out-of-fold scores (n,) in 0..1 and their outcomes (n,), 0 or 1, by maximum likelihood.
 
-        Platt's smoothed targets keep it finite where the classes are separable or only one occurs.
+        Platt's smoothed targets keep the fit finite where the classes are separable or only one occurs.
         """
         from scipy import optimize
 
@@ -58,18 +59,19 @@ class PlattCalibration:
 
         def loss(weights: Floats) -> tuple[float, Floats]:
             z = design @ weights
-            return float(np.mean(np.logaddexp(0, z) - target * z)), design.T @ (_sigmoid(z) - target) / len(z)
+            return float(np.mean(np.logaddexp(0, z) - target * z)), design.T @ (special.expit(z) - target) / len(z)
 
         slope, intercept = optimize.minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x
         return cls(float(slope), float(intercept))
 
     def probability(self, score: Floats) -> Floats:
-        """Calibrated probabilities of scores (n,)."""
-        return _sigmoid(self.slope * _logit(score) + self.intercept)
+        """Return the calibrated probabilities of scores (n,)."""
+        probability: Floats = special.expit(self.slope * _logit(score) + self.intercept)
+        return probability
 
 
 def estimate_binary(score: Floats, probability: Floats) -> EstimatedBinaryQuality:
-    """Expected AUC, and expected accuracy at a score of .5, of scores and their calibrated probabilities, both (n,)."""
+    """Return the AUC and accuracy (at a score of .5) to expect of scores (n,) with calibrated probabilities (n,)."""
     if not len(score):
         return EstimatedBinaryQuality(0, None, None)
     right = np.where(score >= 0.5, probability, 1 - probability)
@@ -77,10 +79,11 @@ def estimate_binary(score: Floats, probability: Floats) -> EstimatedBinaryQualit
 
 
 def expected_auc(score: Floats, probability: Floats) -> float | None:
-    """Chance that a row of class 1 outranks one of class 0, ties half, each row being 1 with its own probability.
+    """Chance that a row of class 1 outranks one of class 0, where each row is of class 1 with its own probability.
 
-    Over pairs of two different rows: sum p_i (1 - p_j) [s_i > s_j] / sum p_i (1 - p_j); None where that sum is 0.
-    Where the probabilities are outcomes, 0 or 1, this is the AUC itself.
+    Over pairs of two different rows: sum p_i (1 - p_j) [s_i > s_j] / sum p_i (1 - p_j), where ties count half; None
+    where the second sum is 0.
+    If the probabilities are outcomes, 0 or 1, this is the AUC itself.
     """
     order = np.argsort(score)
     ranked, p = score[order], probability[order]
@@ -93,7 +96,7 @@ def expected_auc(score: Floats, probability: Floats) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class AbsoluteErrorModel:
-    """The expected absolute error of a prediction, learnt from the reference: |y - prediction| on both inputs."""
+    """The expected absolute error, learned from the reference: |y - prediction| by features and prediction."""
 
     regressor: HistGradientBoostingRegressor
 
@@ -109,7 +112,7 @@ class AbsoluteErrorModel:
             return cls(regressor.fit(np.column_stack([features, prediction]), np.abs(outcome - prediction)))
 
     def estimate(self, features: Floats, prediction: Floats) -> EstimatedAmountQuality:
-        """The expected mean absolute error of a window."""
+        """Return the expected mean absolute error of a window."""
         if not len(prediction):
             return EstimatedAmountQuality(0, None)
         with _one_thread():
@@ -118,7 +121,7 @@ class AbsoluteErrorModel:
 
 
 def _one_thread() -> AbstractContextManager[object]:
-    """Threads that spin while they wait would take the scorer's cores: 40 s instead of one on a busy machine."""
+    """Limit scikit-learn to one thread: spinning threads took 40 s instead of one on a busy machine."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     limits: AbstractContextManager[object] = threadpool_limits(limits=1)
@@ -126,9 +129,5 @@ def _one_thread() -> AbstractContextManager[object]:
 
 
 def _logit(score: Floats) -> Floats:
-    safe = np.clip(score, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return np.log(safe) - np.log1p(-safe)
-
-
-def _sigmoid(value: Floats) -> Floats:
-    return 0.5 * (1 + np.tanh(0.5 * value))
+    logit: Floats = special.logit(np.clip(score, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))
+    return logit

@@ -1,4 +1,4 @@
-"""Quality before outcomes arrive, for one run: learnt once from its reference, then asked for each window."""
+"""Estimated quality of one run, before outcomes arrive: fitted once to its reference, then computed for windows."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ Figures = dict[str, float]
 
 
 class Estimates:
-    """Expected AUC and accuracy of a classifier; expected absolute error of amounts and ordered classes."""
+    """Estimates AUC and accuracy of a classifier, and the absolute error of amounts and ordered classes."""
 
     def __init__(self, task: Task, reference: Reference, columns: RunColumns):
-        """Learn nothing yet: the first window does."""
-        self._task, self._reference, self._columns = task, reference, columns
+        """Fit nothing yet: that happens at the first window."""
+        self._task = task
+        self._reference = reference
+        self._columns = columns
 
-    def of(self, window: Observed, compared: RunReference) -> tuple[Figures, int]:
-        """Return the figures and of how many records they are: those whose like the reference has."""
-        complete, bare = compared.groups(window)
+    def estimate(self, window: Observed, reference: RunReference) -> tuple[Figures, int]:
+        """Return the figures and the number of their records: those with like records in the reference."""
+        complete, bare = reference.groups(window)
         known = complete | bare
         if self._task == "binary":
             expected = estimate_binary(window.predictions[known], self._chances(window.predictions, complete, bare))
-            found = {"auc": expected.auc, "accuracy": expected.accuracy}
+            figures = {"auc": expected.auc, "accuracy": expected.accuracy}
         else:
             rows = window.rows[known].astype(np.float64)
-            found = {"mae": self._errors.estimate(rows, window.predictions[known]).mae}
-        return {name: value for name, value in found.items() if value is not None}, int(known.sum())
+            figures = {"mae": self._errors.estimate(rows, window.predictions[known]).mae}
+        return {name: value for name, value in figures.items() if value is not None}, int(known.sum())
 
     def _chances(self, scores: Floats, complete: Flags, bare: Flags) -> Floats:
         chances = np.full(len(scores), np.nan)
@@ -53,10 +55,10 @@ class Estimates:
 
     @cached_property
     def _errors(self) -> AbsoluteErrorModel:
-        known = self._reference
-        rows = known.rows.astype(np.float64)
-        if known.required_only is None:
-            return AbsoluteErrorModel.fit(rows, known.predictions, known.truth)
+        reference = self._reference
+        rows = reference.rows.astype(np.float64)
+        if reference.required_only is None:
+            return AbsoluteErrorModel.fit(rows, reference.predictions, reference.truth)
         bare = np.where(self._columns.optional, np.nan, rows)
-        scores = np.concatenate([known.predictions, known.required_only])
-        return AbsoluteErrorModel.fit(np.vstack([rows, bare]), scores, np.tile(known.truth, 2))
+        scores = np.concatenate([reference.predictions, reference.required_only])
+        return AbsoluteErrorModel.fit(np.vstack([rows, bare]), scores, np.tile(reference.truth, 2))

@@ -1,4 +1,4 @@
-"""The outcomes of one run's predictions as they become known, and the quality that they show."""
+"""The known outcomes of one run's predictions, and the quality that they show."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from scorehouse.scoring.quality import quality
 from scorehouse.stores.store import Document
 from scorehouse.usecase import Task
 
-MOST_OUTCOMES = 2000  # outcomes come late, so this window is its own: the newest predictions whose outcome is known
+MOST_OUTCOMES = 2000  # the newest predictions with a known outcome: outcomes come late, so it is a separate window
 
 
 class KnownOutcomes:
-    """The newest predictions with an outcome, by the store's number: a correction replaces, order does not matter."""
+    """The newest predictions with an outcome, by the store's number. A correction replaces; order does not matter."""
 
     def __init__(self, most: int = MOST_OUTCOMES):
-        """Know none yet."""
+        """Hold none yet."""
         self._most = most
         self._known: dict[int, tuple[float, float]] = {}
 
@@ -24,7 +24,7 @@ class KnownOutcomes:
         return len(self._known)
 
     def take(self, documents: Iterable[Document]) -> None:
-        """Set the outcomes of `documents`; of more than the window holds, the oldest predictions fall out."""
+        """Set the outcomes of `documents`. If the window is full, the oldest predictions are dropped."""
         self._known |= {d["seq"]: (float(d["outcome"]), float(d["prediction"])) for d in documents}
         self._known = dict(sorted(self._known.items())[-self._most :])
 
@@ -39,7 +39,7 @@ class KnownOutcomes:
 
     @classmethod
     def from_json(cls, stored: list[list[Any]]) -> KnownOutcomes:
-        """Return the window that `to_json` described."""
+        """Return the window that `to_json` returned."""
         outcomes = cls()
         outcomes._known = {number: (outcome, prediction) for number, outcome, prediction in stored}
         return outcomes

@@ -1,4 +1,4 @@
-"""The monitor's HTTP side: the page, Prometheus's text, alive and ready."""
+"""The monitor's HTTP routes: the page, the metrics, /healthz and /readyz."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DASHBOARD = "U54hsxv7k"
 def create_app(
     follower: Follower, served: Served, use_case: UseCase, settings: Settings, alive: Callable[[], bool]
 ) -> Flask:
-    """Return the application; it only reads what the other threads put in place."""
+    """Return the application; it only reads what the other threads have prepared."""
     app = Flask(__name__)
     app.jinja_env.filters["clock"] = page.clock
 
-    def about(ok: bool) -> Response:
-        said = {
+    def readiness(ok: bool) -> Response:
+        body = {
             "status": "ready" if ok else "not ready",
             "problem": follower.problem,
             "use_case": use_case.name,
@@ -37,7 +37,7 @@ def create_app(
             "runs": [watch.run_id for watch in follower.watches],
             "unwatched": {run_id: why for run_id, (why, _) in follower.unwatched.items()},
         }
-        return Response(orjson.dumps(said), 200 if ok else 503, mimetype="application/json")
+        return Response(orjson.dumps(body), 200 if ok else 503, mimetype="application/json")
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -46,7 +46,7 @@ def create_app(
 
     @app.get("/readyz")
     def readyz() -> Response:
-        return about(follower.problem is None)
+        return readiness(follower.problem is None)
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -76,9 +76,9 @@ def create_app(
 
 
 def _links(settings: Settings, host: str, watch: Watch | None) -> dict[str, str]:
-    """Where to read on, as the reader's browser reaches it: the host that it asked, unless the settings name others."""
-    asked = urlsplit(f"//{host}").hostname or host
-    cloud, serve = (asked if a in ("127.0.0.1", "localhost") else a for a in _hosts(settings))
+    """Addresses of the other pages: on the host of the request, unless the settings name another."""
+    requested = urlsplit(f"//{host}").hostname or host
+    cloud, serve = (requested if a in ("127.0.0.1", "localhost") else a for a in _hosts(settings))
     run = f"?var-model_run_id={watch.run_id}" if watch else ""
     return {
         "Dashboard": f"http://{serve}:3000/d/{DASHBOARD}{run}",

@@ -1,4 +1,4 @@
-"""A column's reference against its window, as bars in one small inline SVG."""
+"""Draws a column's reference and window as bars in a small inline SVG."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bar:
 
 
 def bars(reference: Sample, window: Sample, labels: Mapping[float, str]) -> list[Bar]:
-    """Return the bars of a column, a last one for missing values where there are any; `labels` name its codes."""
+    """Return a column's bars, with a last one for missing values if there are any; `labels` name its codes."""
     values = np.union1d(reference.distinct[0], window.distinct[0])
     if reference.kind == "category" or len(values) <= MOST_VALUES:
         expected, seen = paired_counts(reference, window)
@@ -35,30 +35,30 @@ def bars(reference: Sample, window: Sample, labels: Mapping[float, str]) -> list
         edges = _edges(reference.present, window.present)
         expected, seen = (_binned(side.present, edges) for side in (reference, window))
         names = [f"{_number(low)} to {_number(high)}" for low, high in pairwise(edges.tolist())]
-    found = [
+    drawn = [
         Bar(name, e / max(reference.rows, 1), s / max(window.rows, 1))
         for name, e, s in zip(names, expected.tolist(), seen.tolist(), strict=True)
     ]
     if reference.missing or window.missing:
-        found.append(Bar("missing", reference.missing / max(reference.rows, 1), window.missing / max(window.rows, 1)))
-    return found
+        drawn.append(Bar("missing", reference.missing / max(reference.rows, 1), window.missing / max(window.rows, 1)))
+    return drawn
 
 
-def svg(name: str, found: list[Bar]) -> Markup:
-    """Return the drawing: the reference as wide bars behind, the window as narrow ones before them."""
-    highest = max((max(b.reference, b.window) for b in found), default=0.0) or 1.0
-    step = WIDTH / max(len(found), 1)
+def svg(name: str, drawn: list[Bar]) -> Markup:
+    """Return the drawing: wide bars for the reference, and narrow ones in front of them for the window."""
+    highest = max((max(b.reference, b.window) for b in drawn), default=0.0) or 1.0
+    step = WIDTH / max(len(drawn), 1)
     parts = []
-    for place, bar in enumerate(found):
+    for place, bar in enumerate(drawn):
         x = place * step
-        words = escape(f"{bar.label}: {bar.reference:.1%} of the reference, {bar.window:.1%} of the window")
+        text = escape(f"{bar.label}: {bar.reference:.1%} of the training data, {bar.window:.1%} of the window")
         behind = _rect("reference", x + GAP / 2, step - GAP, bar.reference / highest)
-        before = _rect("window", x + step * 0.3, step * 0.4, bar.window / highest)
-        parts.append(f"<g><title>{words}</title>{_rect('all', x, step, 1.0)}{behind}{before}</g>")
-    about = escape(f"{name}: reference against window")
+        front = _rect("window", x + step * 0.3, step * 0.4, bar.window / highest)
+        parts.append(f"<g><title>{text}</title>{_rect('all', x, step, 1.0)}{behind}{front}</g>")
+    label = escape(f"{name}: training data and window")
     return Markup(  # noqa: S704 - every text in it is escaped
         f'<svg class="histogram" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{about}">{"".join(parts)}</svg>'
+        f'aria-label="{label}">{"".join(parts)}</svg>'
     )
 
 
@@ -72,7 +72,7 @@ def _rect(kind: str, x: float, width: float, share: float) -> str:
 
 
 def _edges(reference: Floats, window: Floats) -> Floats:
-    """Equal bins over the middle 98 % of both sides; what lies outside is counted in the first or last one."""
+    """Equal bins over the middle 98 % of both sides; values outside are counted in the first or last bin."""
     sides = [side for side in (reference, window) if len(side)]
     low = min(float(np.quantile(side, 0.01)) for side in sides)
     high = max(float(np.quantile(side, 0.99)) for side in sides)

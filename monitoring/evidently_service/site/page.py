@@ -1,4 +1,4 @@
-"""What the monitor's page shows of one run: words and numbers, ready for the template."""
+"""What the monitor's page shows of one run, as texts and numbers for the template."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from monitoring.evidently_service.site.histogram import Bar, bars, svg
 from monitoring.evidently_service.windows.evaluation import Evaluation
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.bundle import Bundle
+from scorehouse.scoring.figures import FIGURES
 from scorehouse.usecase import Feature, UseCase
 
 METHODS = {
@@ -22,18 +23,6 @@ METHODS = {
     "z": "z-test p",
     "wasserstein": "Wasserstein distance",
     "jensenshannon": "Jensen-Shannon distance",
-}
-SHOWN_FIGURES = {
-    "binary": ("auc", "log_loss", "brier", "calibration_error", "accuracy", "mean_predicted", "mean_true"),
-    "amount": ("mae", "rmse", "bias", "predicted_over_true"),
-    "ordinal": ("accuracy", "balanced_accuracy", "kappa", "mae"),
-}
-WORDS = {
-    "auc": "AUC",
-    "mae": "mean absolute error",
-    "rmse": "RMSE",
-    "mean_true": "mean outcome",
-    "brier": "Brier score",
 }
 
 
@@ -47,7 +36,7 @@ class Column:
     since: str
     evaluations: int
     moved: str  # the effect in words
-    level: float  # effect over threshold, at most 2, halved: a bar's length, 0..1
+    level: float  # length of the bar, 0..1: half the effect over its threshold, at most 1
     adjusted_p_value: float
     evidently: str
     evidently_drifts: bool
@@ -58,17 +47,18 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One row of the quality table; None where a source does not know it."""
+class FigureRow:
+    """One row of the quality table; None where a source does not have the figure."""
 
-    name: str
+    label: str
+    meaning: str
     outcomes: float | None
     estimate: float | None
     training: float | None
 
 
 def clock(seconds: float) -> str:
-    """Return a Unix time as people read it, in UTC."""
+    """Return a Unix time in UTC as people read it."""
     return f"{datetime.fromtimestamp(seconds, UTC):%-d %b %H:%M:%S} UTC"
 
 
@@ -78,53 +68,61 @@ def headline(watch: Watch | None) -> str:
         return "No predictions yet"
     if len(watch.window) < watch.rule.minimum_window or watch.evaluation is None:
         return "Too early to say"
-    count, of = len(watch.drifting), len(watch.evaluation.verdict.columns)
-    return f"{count} of {of} columns drift{'s' if count == 1 else ''}" if count else "Nothing drifts"
+    count = len(watch.drifting)
+    total = len(watch.evaluation.verdict.columns)
+    return f"{count} of {total} columns drift{'s' if count == 1 else ''}" if count else "Nothing drifts"
 
 
 def notices(watch: Watch, evaluation: Evaluation) -> list[str]:
     """Return what a reader must know before trusting the figures."""
-    said, rule, rows = [], watch.rule, evaluation.window.rows
+    texts = []
+    rule = watch.rule
+    rows = evaluation.window.rows
     if len(watch.window) < rule.minimum_window:
-        said.append(f"{len(watch.window)} records so far: no alarm before there are {rule.minimum_window}.")
+        texts.append(f"{len(watch.window)} records so far; a verdict needs {rule.minimum_window}.")
     if evaluation.left_out:
-        said.append(f"Not compared, for no record carries it: {', '.join(evaluation.left_out)}.")
+        texts.append(f"Not compared, because no record contains it: {', '.join(evaluation.left_out)}.")
     if evaluation.predictions_compared < rows:
-        said.append(
-            f"The prediction is compared over {evaluation.predictions_compared} of {rows} records: "
-            "the others carry only some of the optional fields, and the reference has none like them."
+        texts.append(
+            f"Predictions are compared for {evaluation.predictions_compared} of {rows} records: the others contain "
+            "only some of the optional fields, and the training data has no predictions for such records."
         )
     if evaluation.reference.rows < rule.minimum_reference:
-        said.append(
-            f"The reference has {evaluation.reference.rows:,} rows; the rule was measured with "
-            f"{rule.minimum_reference:,} and more, so small shifts may go unseen."
+        texts.append(
+            f"The training data has {evaluation.reference.rows:,} rows to compare with. The drift rule was tested with "
+            f"{rule.minimum_reference:,} or more, so small shifts may be missed."
         )
-    return said
+    return texts
 
 
 def columns(watch: Watch, evaluation: Evaluation, use_case: UseCase) -> list[Column]:
-    """Return every compared column's card: those that drift first, else in the model's order."""
+    """Return every compared column's card, in the model's order but with the drifting columns first."""
     features = {f.name: f for f in (*use_case.derived, *watch.bundle.features)}
     pairs = zip(evaluation.verdict.columns, evaluation.figures, strict=True)
     cards = [_card(watch, evaluation, v, f, features.get(v.name)) for v, f in pairs]
     return sorted(cards, key=lambda card: not card.drifts)
 
 
-def figures(watch: Watch) -> list[Figure]:
+def figures(watch: Watch) -> list[FigureRow]:
     """Return the quality table: by outcomes, estimated, and at training."""
-    made, estimate = watch.bundle.manifest, watch.evaluation.estimate if watch.evaluation else {}
+    estimate = watch.evaluation.estimate if watch.evaluation else {}
     known = (watch.quality, estimate, watch.at_training)
-    names = [n for n in SHOWN_FIGURES[made.task] if any(n in source for source in known)]
-    return [Figure(words(n), *(source.get(n) for source in known)) for n in names]
+    return [
+        FigureRow(figure.label, figure.meaning, *(source.get(figure.name) for source in known))
+        for figure in FIGURES[watch.bundle.manifest.task]
+        if any(figure.name in source for source in known)
+    ]
 
 
 def _card(
     watch: Watch, evaluation: Evaluation, verdict: ColumnVerdict, figure: EvidentlyFigure, feature: Feature | None
 ) -> Column:
-    name, drifting = verdict.name, watch.drifting.get(verdict.name)
-    reference, window = evaluation.reference.columns[name], evaluation.window.columns[name]
-    drawn = bars(reference, window, labels(watch.bundle, name, feature))
-    measure = "distance of distributions" if verdict.test == "ks" else "share of records"
+    name = verdict.name
+    drifting = watch.drifting.get(name)
+    reference = evaluation.reference.columns[name]
+    window = evaluation.window.columns[name]
+    drawn = bars(reference, window, code_labels(watch.bundle, name, feature))
+    measure = "distance of the distributions" if verdict.test == "ks" else "share of records"
     score = "no figure" if figure.score is None else f"{METHODS[figure.method or '']} {figure.score:.3g}"
     return Column(
         name=name,
@@ -132,7 +130,7 @@ def _card(
         drifts=drifting is not None,
         since=clock(drifting.since) if drifting else "",
         evaluations=drifting.evaluations if drifting else 0,
-        moved=f"{verdict.effect:.3f} ({measure}), drifts from {verdict.minimum_effect:.2f}",
+        moved=f"{verdict.effect:.3f} ({measure}); {verdict.minimum_effect:.2f} counts as drift",
         level=min(verdict.effect / verdict.minimum_effect, 2) / 2,
         adjusted_p_value=verdict.adjusted_p_value,
         evidently=score,
@@ -144,20 +142,15 @@ def _card(
     )
 
 
-def labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[float, str]:
-    """Return what a person reads for the codes of a category, or for the levels of a number that has names."""
-    named = feature.labels if feature else {}
+def code_labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[float, str]:
+    """Return the labels of a category's codes, or of a number's levels if they have names."""
+    labels = feature.labels if feature else {}
     codes = next((c.codes for c in bundle.encoder.columns if c.name == name), None)
     if codes is None:
-        return {float(value): str(word) for value, word in named.items()}
-    return {code: str(named.get(category, category)) for category, code in codes.items()}
+        return {float(value): str(word) for value, word in labels.items()}
+    return {code: str(labels.get(category, category)) for category, code in codes.items()}
 
 
 def ends(drawn: Sequence[Bar]) -> tuple[str, str]:
     """Return the lowest and the highest label of a histogram."""
     return (drawn[0].label.partition(" to ")[0], drawn[-1].label.rpartition(" to ")[2]) if drawn else ("", "")
-
-
-def words(name: str) -> str:
-    """Return a figure's name as people read it."""
-    return WORDS.get(name, name.replace("_", " "))

@@ -1,1 +1,1 @@
-"""Windows of the prediction log: read, kept, evaluated and exported as metrics."""
+"""Windows of the prediction log: read, saved, evaluated and exported as metrics."""

@@ -1,18 +1,21 @@
-"""How far the monitor has read, and each run's window, in small files that a restart continues from."""
+"""How far the monitor has read, and each run's window, in small files from which a restart continues."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from scorehouse.stores.store import Document
+
 log = logging.getLogger(__name__)
 CURSOR = "cursor.json"
-KEPT = 50  # runs whose state is kept: an outcome may come long after its run's last prediction
+KEPT_RUNS = 50  # whose state is kept: an outcome may arrive long after its run's last prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,56 +25,62 @@ class Cursor:
     seq: int = 0
     outcome_seq: int = 0
 
+    def after(self, predictions: Sequence[Document], outcomes: Sequence[Document]) -> Cursor:
+        """Return the cursor behind what was read, in the store's order."""
+        return Cursor(
+            predictions[-1]["seq"] if predictions else self.seq,
+            outcomes[-1]["outcome_seq"] if outcomes else self.outcome_seq,
+        )
+
 
 class MonitorFolder:
-    """One use case's files. Each is replaced whole; runs are saved before the cursor that says they were read.
+    """One use case's files. Each is replaced as a whole; runs are saved before the cursor that covers them.
 
-    A crash in between makes the monitor read again what the windows know already, which changes nothing.
+    After a crash in between, the monitor reads records again that the windows already hold, which changes nothing.
     """
 
     def __init__(self, folder: Path):
-        """Make the folder where it is missing."""
+        """Create the folder if it is missing."""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def cursor(self) -> Cursor:
-        """Return the saved cursor; the beginning where there is none."""
-        found = self._read(CURSOR)
-        return Cursor(**found) if found else Cursor()
+        """Return the saved cursor, or the beginning if there is none."""
+        stored = self._read(CURSOR)
+        return Cursor(**stored) if stored else Cursor()
 
     def save(self, cursor: Cursor) -> None:
-        """Save the cursor."""
         self._write(CURSOR, asdict(cursor))
 
     def run(self, run_id: str) -> dict[str, Any] | None:
-        """Return what was saved of a run, or None."""
+        """Return a run's saved state, or None."""
         return self._read(f"run-{run_id}.json")
 
     def save_run(self, run_id: str, state: dict[str, Any]) -> None:
-        """Save a run, and forget those that had no traffic for longest."""
+        """Save a run's state, and delete the states that have not changed for longest."""
         self._write(f"run-{run_id}.json", state)
         files = sorted(self._folder.glob("run-*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in files[KEPT:]:
+        for path in files[KEPT_RUNS:]:
             path.unlink()
 
     def run_ids(self) -> list[str]:
-        """Return the runs that were saved."""
+        """Return the runs whose state is saved."""
         return [path.stem.removeprefix("run-") for path in self._folder.glob("run-*.json")]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all files."""
         for path in self._folder.glob("*.json"):
             path.unlink()
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = orjson.loads((self._folder / name).read_bytes())
+            stored: dict[str, Any] = orjson.loads((self._folder / name).read_bytes())
         except FileNotFoundError:
             return None
-        except orjson.JSONDecodeError:  # a power cut: nothing is synced, for all of it can be read again
-            log.warning("%s is damaged and is left out", name)
+        except orjson.JSONDecodeError:  # after a power cut: files are not synced, because all can be read again
+            log.warning("%s is damaged and is ignored; its records are read again", name)
             return None
-        return found
+        return stored
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         partial = self._folder / f".{name}.{os.getpid()}"

@@ -1,4 +1,4 @@
-"""One window against its run's reference: the trusted verdict, Evidently's figures, and what could not be compared."""
+"""Evaluates one window against its run's reference: the verdict, Evidently's figures and the estimated quality."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from monitoring.evidently_service.quality.estimates import Estimates, Figures
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a window says. Shares are 0..1 of its records; `unsent` has the optional fields that some left out.
+    """The results for a window. Shares are of its records, 0..1; `unsent` has the optional fields that some lack.
 
-    `bare_share` is of the records that carry no optional field at all.
+    `bare_share` is the share of records without any optional field.
     """
 
     reference: Table
@@ -32,13 +32,13 @@ class Evaluation:
     newest: float
 
     @property
-    def named(self) -> tuple[str, ...]:
-        """The columns that drift: none in a window under the minimum, so that it agrees with the alarm."""
+    def drifting(self) -> tuple[str, ...]:
+        """The columns that drift; none if the window is too small for the alarm."""
         return self.verdict.drifted if self.verdict.alarm else ()
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The columns that no record of the window carried."""
+        """The columns that no record of the window contains."""
         return tuple(name for name, share in self.unsent.items() if share == 1)
 
 
@@ -46,17 +46,17 @@ def evaluate(
     window: Observed, reference: RunReference, columns: RunColumns, estimates: Estimates, rule: DriftRule
 ) -> Evaluation:
     """Evaluate a window of at least one record."""
-    known, seen = reference.tables(window)
+    reference_table, window_table = reference.tables(window)
     unsent = 1 - window.sent.mean(axis=0)
-    estimate, estimated_records = estimates.of(window, reference)
+    estimate, estimated_records = estimates.estimate(window, reference)
     return Evaluation(
-        reference=known,
-        window=seen,
-        verdict=judge(known, seen, rule),
-        figures=evidently_figures(known, seen, rule),
+        reference=reference_table,
+        window=window_table,
+        verdict=judge(reference_table, window_table, rule),
+        figures=evidently_figures(reference_table, window_table, rule),
         unsent={name: float(share) for (name, _), share in zip(columns.columns, unsent, strict=True) if share},
         bare_share=float(reference.groups(window)[1].mean()),
-        predictions_compared=seen.columns[PREDICTION].rows if PREDICTION in seen.columns else 0,
+        predictions_compared=window_table.columns[PREDICTION].rows if PREDICTION in window_table.columns else 0,
         estimate=estimate,
         estimated_records=estimated_records,
         oldest=float(window.times.min()),

@@ -1,4 +1,4 @@
-"""What the monitor knows, as Prometheus reads it: series come and go with what they describe."""
+"""Exports what the monitor knows to Prometheus: series appear and disappear with what they describe."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from scorehouse import metrics
 
 Run = tuple[str, str]
 Series = tuple[Gauge, tuple[str, ...]]
-FEATURE_TYPES = {"number": "num", "category": "cat"}  # Evidently's words, which dashboards know
+FEATURE_TYPES = {"number": "num", "category": "cat"}  # Evidently's words, which dashboards use
 
 
 class Exports:
-    """Sets every series anew, and removes those that describe nothing any more."""
+    """Sets every series each time, and removes those that no longer describe anything."""
 
     def __init__(self, dataset_name: str):
         """Export nothing yet."""
         self._dataset_name = dataset_name
-        self._shown: set[Series] = set()
+        self._exported: set[Series] = set()
 
     def publish(self, watches: Iterable[Watch], unwatched: Iterable[str], waiting: int) -> None:
-        """Show `watches` (runs), `unwatched` (run ids) and how many outcomes wait, and nothing else."""
-        now: dict[Series, float] = {(metrics.WAITING_OUTCOMES, (self._dataset_name,)): waiting}
+        """Export the watched runs, the ids of unwatched ones and how many outcomes wait, and nothing else."""
+        current: dict[Series, float] = {(metrics.WAITING_OUTCOMES, (self._dataset_name,)): waiting}
         for run_id in unwatched:
-            now[metrics.UNWATCHED, (self._dataset_name, run_id)] = 1
+            current[metrics.UNWATCHED, (self._dataset_name, run_id)] = 1
         for watch in watches:
-            now.update(self._run(watch))
-        for (gauge, labels), value in now.items():
+            current.update(self._run(watch))
+        for (gauge, labels), value in current.items():
             gauge.labels(*labels).set(value)
-        for gauge, labels in self._shown - now.keys():
+        for gauge, labels in self._exported - current.keys():
             gauge.remove(*labels)
-        self._shown = set(now)
+        self._exported = set(current)
 
     def _run(self, watch: Watch) -> Iterator[tuple[Series, float]]:
         run = (self._dataset_name, watch.run_id)
@@ -52,10 +52,11 @@ class Exports:
 
 
 def _dataset(watch: Watch, evaluation: Evaluation, run: Run) -> Iterator[tuple[Series, float]]:
-    named, columns = evaluation.named, evaluation.verdict.columns
-    yield (metrics.DATASET_DRIFT, run), bool(named)
-    yield (metrics.N_DRIFTED, run), len(named)
-    yield (metrics.SHARE_DRIFTED, run), len(named) / max(len(columns), 1)
+    drifting = evaluation.drifting
+    columns = evaluation.verdict.columns
+    yield (metrics.DATASET_DRIFT, run), bool(drifting)
+    yield (metrics.N_DRIFTED, run), len(drifting)
+    yield (metrics.SHARE_DRIFTED, run), len(drifting) / max(len(columns), 1)
     yield (metrics.DRIFT_CONFIRMED, run), len(watch.confirmed)
 
 
@@ -80,7 +81,8 @@ def _features(watch: Watch, evaluation: Evaluation, run: Run) -> Iterator[tuple[
 
 
 def _quality(watch: Watch, run: Run) -> Iterator[tuple[Series, float]]:
-    manifest, evaluation = watch.bundle.manifest, watch.evaluation
+    manifest = watch.bundle.manifest
+    evaluation = watch.evaluation
     sources: Sequence[tuple[str, Mapping[str, float], int]] = (
         ("outcomes", watch.quality, len(watch.outcomes)),
         ("estimate", evaluation.estimate, evaluation.estimated_records) if evaluation else ("estimate", {}, 0),

@@ -1,4 +1,4 @@
-"""Follows the prediction log: each new record to its run's window, each outcome to its run's quality."""
+"""Follows the prediction log: adds each record to its run's window, and each outcome to its run's quality."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from monitoring.evidently_service.windows.rejections import MINUTES
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, StoreUnavailable
+from scorehouse.errors import BundleError, RunNotFound, ScorehouseError
+from scorehouse.polling import poll_forever
 from scorehouse.stores.store import Document, Store
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
-EVERY_SECONDS, LONGEST_WAIT = 1.0, 30.0
-BATCH = 2000  # documents a read
-FORGOTTEN_AFTER = 86_400.0  # seconds without traffic, after which a run is shown no longer
+POLL_SECONDS = 1.0
+LONGEST_WAIT = 30.0  # seconds between two attempts while it fails
+BATCH = 2000  # documents per read
+FORGOTTEN_AFTER = 86_400.0  # seconds without traffic, after which a run is no longer shown
 
 
 class Follower:
-    """Reads the store and nothing else of the doors: they never wait for it. One thread calls it."""
+    """Reads only the store, so that the doors never wait for it. One thread calls it."""
 
     def __init__(
         self,
@@ -39,51 +41,62 @@ class Follower:
         rule: DriftRule = DEFAULT_RULE,
     ):
         """Read nothing yet."""
-        self._use_case, self._store, self._cache, self._folder = use_case, store, cache, folder
-        self._clock, self._rule = clock, rule
+        self._use_case = use_case
+        self._store = store
+        self._cache = cache
+        self._folder = folder
+        self._clock = clock
+        self._rule = rule
         self._exports = Exports(use_case.name)
         self._cursor: Cursor | None = None
         self._watches: dict[str, Watch] = {}
-        self.unwatched: dict[str, tuple[str, float]] = {}  # run -> why not, and when its last record came
-        self.problem: str | None = "nothing was read yet"
+        self.unwatched: dict[str, tuple[str, float]] = {}  # run: why it is not watched, and when its last record came
+        self.problem: str | None = "nothing has been read yet"
 
     @property
     def watches(self) -> list[Watch]:
-        """The runs under watch, the one with the newest traffic first."""
+        """The watched runs; the one with the newest traffic is first."""
         return sorted(self._watches.values(), key=lambda watch: watch.traffic_at, reverse=True)
 
     def run(self, stop: Event) -> None:
-        """Poll until `stop` is set: at once while there is more to read, else every second; longer while it fails."""
-        wait = 0.0
-        while not stop.wait(wait):
-            try:
-                wait = 0.0 if self.poll() == BATCH else EVERY_SECONDS
-                self.problem = None
-            except (StoreUnavailable, RegistryUnavailable, CacheUnavailable) as error:
-                wait = min(max(wait, EVERY_SECONDS) * 2, LONGEST_WAIT)
-                if self.problem != str(error):
-                    log.warning("%s; nothing is lost, it is read later", error)
-                self.problem = str(error)
+        """Poll until `stop` is set: at once while there is more to read, else every second; less often while it fails.
+
+        Nothing is lost by a failure: what was not read is read later.
+        """
+        poll_forever(self._step, "reading the prediction log", stop, POLL_SECONDS, LONGEST_WAIT)
+
+    def _step(self) -> bool:
+        """Poll once, and keep the problem for the page and /readyz. Return whether there is more to read."""
+        try:
+            documents = self.poll()
+        except Exception as error:
+            self.problem = str(error) if isinstance(error, ScorehouseError) else repr(error)
+            raise
+        else:
+            self.problem = None
+        finally:
             metrics.MONITOR_UP.labels(self._use_case.name).set(self.problem is None)
+        return documents == BATCH
 
     def poll(self) -> int:
-        """Read once what is new, evaluate what is due, export and save; return how many documents were read at most.
+        """Read what is new, evaluate the windows that are due, export and save; return how many documents were read.
+
+        Of predictions and outcomes the larger number is returned.
 
         Raises:
             StoreUnavailable, RegistryUnavailable, CacheUnavailable: nothing is lost; try again later.
         """
-        before = self._cursor = self._cursor or self._start()
+        if self._cursor is None:
+            self._cursor = self._start()
+        before = self._cursor
         predictions = self._store.predictions_after(self._use_case.name, before.seq, BATCH)
-        touched = self._hand_out(predictions, "created_at", Watch.take)
+        changed = self._distribute(predictions, "created_at", Watch.take)
         outcomes = self._store.outcomes_after(self._use_case.name, before.outcome_seq, BATCH)
-        touched |= self._hand_out(outcomes, "outcome_at", Watch.take_outcomes)
-        self._cursor = Cursor(
-            predictions[-1]["seq"] if predictions else before.seq,
-            outcomes[-1]["outcome_seq"] if outcomes else before.outcome_seq,
-        )
+        changed |= self._distribute(outcomes, "outcome_at", Watch.take_outcomes)
+        self._cursor = before.after(predictions, outcomes)
         metrics.FOLLOWED.labels(self._use_case.name).inc(len(predictions))
         self._evaluate()
-        for run_id in touched:
+        for run_id in changed:
             self._folder.save_run(run_id, self._watches[run_id].to_json())
         if self._cursor != before:
             self._folder.save(self._cursor)
@@ -93,10 +106,12 @@ class Follower:
         return max(len(predictions), len(outcomes))
 
     def _start(self) -> Cursor:
-        """Continue where the last process stopped; begin anew where the store no longer is the one that was read."""
+        """Continue where the last process stopped, or from the beginning of a store that was replaced since."""
         cursor = self._folder.cursor()
         if cursor.seq and not self._store.predictions_after(self._use_case.name, cursor.seq - 1, 1):
-            log.warning("the store lacks what was read last: it is another one, and is read from its beginning")
+            log.warning(
+                "the store was replaced, because it lacks the record that was read last; reading it from its beginning"
+            )
             self._folder.clear()
             cursor = Cursor()
         now = self._clock()
@@ -106,23 +121,23 @@ class Follower:
                 self._watch(run_id, stored["traffic_at"])
         return cursor
 
-    def _hand_out(
+    def _distribute(
         self, documents: Iterable[Document], time: str, take: Callable[[Watch, list[Document]], None]
     ) -> set[str]:
-        """Give each run its documents; return the runs under watch that had some."""
+        """Give each watched run its documents; return the runs that received some."""
         by_run: dict[str, list[Document]] = defaultdict(list)
         for document in documents:
             by_run[document["model_run_id"]].append(document)
-        touched = set()
+        changed = set()
         for run_id, of_run in by_run.items():
             watch = self._watch(run_id, datetime.fromisoformat(of_run[-1][time]).timestamp())
             if watch is not None:
                 take(watch, of_run)
-                touched.add(run_id)
-        return touched
+                changed.add(run_id)
+        return changed
 
     def _watch(self, run_id: str, at: float) -> Watch | None:
-        """Return the run's watch, made or continued where needed; None, told once, for one that cannot have any."""
+        """Return the run's watch, created or restored if needed; None, logged once, for a run that has none."""
         if run_id in self._watches:
             return self._watches[run_id]
         if run_id in self.unwatched:
@@ -145,9 +160,9 @@ class Follower:
     def _evaluate(self) -> None:
         for watch in self._watches.values():
             if watch.due:
-                began = perf_counter()
+                start = perf_counter()
                 watch.evaluate()
-                metrics.EVALUATION_SECONDS.labels(self._use_case.name).observe(perf_counter() - began)
+                metrics.EVALUATION_SECONDS.labels(self._use_case.name).observe(perf_counter() - start)
 
     def _count_rejected(self) -> None:
         now = self._clock()
@@ -158,7 +173,7 @@ class Follower:
             self._watch(run_id, now)
         for run_id, watch in self._watches.items():
             watch.recent = watch.minutes.recent(by_run[run_id], now)
-            if watch.recent.rejected:  # rejected records are traffic, too
+            if watch.recent.rejected:  # rejected records are traffic too
                 watch.traffic_at = max(watch.traffic_at, now - MINUTES * 60)
 
     def _forget_old(self) -> None:

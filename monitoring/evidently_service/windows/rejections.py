@@ -1,4 +1,4 @@
-"""How many of a run's recent records were rejected, and why: what doors counted, beside what the monitor read."""
+"""The share of a run's recent records that were rejected, and why: doors count them, the monitor reads the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MINUTES = 15
 
 @dataclass(frozen=True)
 class Recent:
-    """Records of the last 15 minutes: scored, rejected, and the rejected ones' reasons (a record may have several)."""
+    """Records of the last 15 minutes: scored, rejected, and the reasons for rejection (a record may have several)."""
 
     scored: int = 0
     rejected: int = 0
@@ -24,12 +24,12 @@ class Recent:
 
     @property
     def records(self) -> int:
-        """All that came."""
+        """All records."""
         return self.scored + self.rejected
 
     @property
     def share(self) -> float:
-        """The rejected share, 0..1; 0 where nothing came."""
+        """The rejected share, 0..1; 0 without records."""
         return self.rejected / self.records if self.records else 0.0
 
 
@@ -37,18 +37,18 @@ class Minutes:
     """Scored records by minute of their answer (Unix time // 60)."""
 
     def __init__(self, counts: Mapping[int, int] | None = None):
-        """Start from what was counted before."""
+        """Start from earlier counts."""
         self.counts = Counter(counts or {})
 
     def take(self, times: Floats) -> None:
-        """Count records answered at `times` (Unix, seconds), and forget the minutes that are long gone."""
+        """Count records answered at `times` (Unix, seconds), and forget minutes that are long past."""
         minutes, counts = np.unique(times // 60, return_counts=True)
         self.counts.update({int(m): int(c) for m, c in zip(minutes, counts, strict=True)})
         newest = max(self.counts, default=0)
         self.counts = Counter({m: c for m, c in self.counts.items() if m > newest - 4 * MINUTES})
 
     def recent(self, rejected: Iterable[Document], now: float) -> Recent:
-        """Return what came in the 15 minutes up to `now`; `rejected` are the store's counts of this run."""
+        """Return the counts of the 15 minutes up to `now`; `rejected` are the store's counts for this run."""
         first = now // 60 - MINUTES + 1
         reasons: Counter[str] = Counter()
         total = 0

@@ -1,14 +1,14 @@
-"""The model's card: what it answers, what it learned from, how good it is in words, and where it ends."""
+"""The model's card: what it answers, what it was trained on, how good it is in words, and where its limits are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from scorehouse.bundles.bundle import Manifest
-from scorehouse.usecase import Task
+from scorehouse.scoring.figures import FIGURES, Figure
 
-Quality = Mapping[str, float]
 _FAMILIES = {
     "xgboost": "Boosted trees (XGBoost)",
     "random_forest": "Random forest",
@@ -19,8 +19,8 @@ _FAMILIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One figure of quality as a person reads it."""
+class CardFigure:
+    """One figure of quality as people read it."""
 
     name: str
     value: str
@@ -32,132 +32,69 @@ class Card:
     """The card's parts, in the order in which they are shown."""
 
     facts: list[tuple[str, str]]
-    figures: list[Figure]
-    sharper: str  # what the optional fields gain; empty where nothing is known of it
+    figures: list[CardFigure]
+    sharper: str  # what the optional fields gain; empty where that was not measured
     limits: list[str]
 
 
-def card(made: Manifest, optional: int) -> Card:
+def build_card(manifest: Manifest, optional: int) -> Card:
     """Return the card of a model whose records have `optional` optional fields."""
-    measured = {k.removeprefix("test_"): v for k, v in made.quality.items() if k.startswith("test_")}
-    unit = made.answer_unit
-    figures = [figure for of in _FIGURES[made.task] if (figure := of(measured, unit))]
-    return Card(_facts(made), figures, _sharper(made.task, measured, optional), _limits(made, optional))
+    measured = {k.removeprefix("test_"): v for k, v in manifest.quality.items() if k.startswith("test_")}
+    unit = manifest.answer_unit
+    figures = [
+        _card_figure(figure, measured, unit)
+        for figure in FIGURES[manifest.task]
+        if figure.on_card and figure.name in measured
+    ]
+    sharper = _sharper(FIGURES[manifest.task][0], measured, unit) if optional else ""
+    return Card(_facts(manifest), figures, sharper, _limits(manifest, optional))
 
 
-def percent(share: float) -> str:
-    """Return a share as a person writes it: 16.9 %."""
-    return f"{share * 100:.1f}\N{NO-BREAK SPACE}%"
-
-
-def _facts(made: Manifest) -> list[tuple[str, str]]:
-    rows = made.rows
-    sides = f"{rows.get('training', 0):,} to learn from, {rows.get('validation', 0):,} to choose between models"
+def _facts(manifest: Manifest) -> list[tuple[str, str]]:
+    training, validation, test = (manifest.rows.get(side, 0) for side in ("training", "validation", "test"))
+    rows = f"{training:,} to train on, {validation:,} to choose the best model, {test:,} held out to judge it"
     return [
-        ("What it answers", made.about),
-        ("Data", f"{made.data} (hash {made.data_hash[:12]})"),
-        ("Where such data comes from", made.source),
-        ("Rows", f"{sides}, {rows.get('test', 0):,} kept aside to judge the one that won"),
-        ("Kind of model", _FAMILIES.get(made.family, made.family)),
-        ("Trained", f"{made.created_at:%-d %B %Y, %H:%M} UTC"),
-        ("By the code of commit", made.commit[:12] if made.commit != "unknown" else "unknown"),
-        ("Run", made.run_id),
+        ("What it answers", manifest.about),
+        ("Data", f"{manifest.data} (hash {manifest.data_hash[:12]})"),
+        ("Where such data comes from", manifest.source),
+        ("Rows", rows),
+        ("Kind of model", _FAMILIES.get(manifest.family, manifest.family)),
+        ("Trained", f"{manifest.created_at:%-d %B %Y, %H:%M} UTC"),
+        ("Code version", manifest.commit[:12] if manifest.commit != "unknown" else "unknown"),
+        ("Run", manifest.run_id),
     ]
 
 
-def _auc(q: Quality, _: str) -> Figure | None:
-    if "auc" not in q:
-        return None
-    pairs = "Given one case where it happened and one where it did not, it gives the higher chance to the right one in"
-    return Figure("Ranking (AUC)", f"{q['auc']:.3f}", f"{pairs} {q['auc'] * 100:.0f} of 100 pairs; guessing gets 50.")
+def _card_figure(figure: Figure, measured: Mapping[str, float], unit: str) -> CardFigure:
+    meaning = figure.meaning
+    if figure.details is not None:
+        with suppress(KeyError):  # a figure that the details need was undefined on the test rows
+            meaning += f" {figure.details(measured)}"
+    name = figure.label[:1].upper() + figure.label[1:]
+    return CardFigure(name, _value(figure, measured[figure.name], unit), meaning)
 
 
-def _calibration(q: Quality, _: str) -> Figure | None:
-    if not {"mean_predicted", "mean_true", "calibration_error"} <= set(q):
-        return None
-    mean = f"On average it says {percent(q['mean_predicted'])}, and it happened in {percent(q['mean_true'])} of cases."
-    groups = (
-        f"Sorted into ten groups by chance, the two differ by {q['calibration_error'] * 100:.1f} points on average."
-    )
-    return Figure("Chances you can count on", f"± {q['calibration_error'] * 100:.1f} points", f"{mean} {groups}")
-
-
-def _brier(q: Quality, _: str) -> Figure | None:
-    if not {"brier", "mean_true"} <= set(q):
-        return None
-    blind = q["mean_true"] * (1 - q["mean_true"])
-    meaning = f"The mean squared error of a chance: 0 is perfect, always saying the average gives {blind:.3f}."
-    return Figure("Error of a chance (Brier)", f"{q['brier']:.3f}", meaning)
-
-
-def _mae(q: Quality, unit: str) -> Figure | None:
-    if "mae" not in q:
-        return None
-    return Figure("Typical error", f"{q['mae']:,.4g} {unit}".strip(), "How far an answer is off, on average.")
-
-
-def _total(q: Quality, _: str) -> Figure | None:
-    if "predicted_over_true" not in q:
-        return None
-    meaning = "All answers together, over what really came: 100 % means neither too high nor too low on the whole."
-    return Figure("Sum of answers", percent(q["predicted_over_true"]), meaning)
-
-
-def _deviance(q: Quality, _: str) -> Figure | None:
-    if "gamma_deviance" not in q:
-        return None
-    meaning = "The error in proportion to the amount (mean gamma deviance): 0 is perfect, 0.1 about 30 % off."
-    return Figure("Error in proportion", f"{q['gamma_deviance']:.3f}", meaning)
-
-
-def _right(q: Quality, _: str) -> Figure | None:
-    if "accuracy" not in q:
-        return None
-    return Figure("Right class", percent(q["accuracy"]), "The share of answers that name the true class.")
-
-
-def _balanced(q: Quality, _: str) -> Figure | None:
-    if "balanced_accuracy" not in q:
-        return None
-    meaning = (
-        "The share found of each true class, averaged over classes, so that rare ones count as much as common ones."
-    )
-    return Figure("Right in each class", percent(q["balanced_accuracy"]), meaning)
-
-
-def _kappa(q: Quality, _: str) -> Figure | None:
-    if "kappa" not in q:
-        return None
-    meaning = "Agreement beyond chance, where a far miss counts more than a near one: 0 is guessing, 1 is perfect."
-    return Figure("Agreement (kappa)", f"{q['kappa']:.2f}", meaning)
-
-
-_FIGURES: Mapping[Task, tuple[Callable[[Quality, str], Figure | None], ...]] = {
-    "binary": (_auc, _calibration, _brier),
-    "amount": (_mae, _total, _deviance),
-    "ordinal": (_right, _balanced, _kappa),
-}
-_HEADLINE: Mapping[Task, tuple[str, str]] = {
-    "binary": ("auc", "ranking (AUC) {:.3f} with them, {:.3f} without"),
-    "amount": ("mae", "typical error {:,.4g} with them, {:,.4g} without"),
-    "ordinal": ("kappa", "agreement (kappa) {:.2f} with them, {:.2f} without"),
-}
-
-
-def _sharper(task: Task, q: Quality, optional: int) -> str:
-    name, words = _HEADLINE[task]
-    if not optional or f"required_only_{name}" not in q:
+def _sharper(figure: Figure, measured: Mapping[str, float], unit: str) -> str:
+    without = f"required_only_{figure.name}"
+    if figure.name not in measured or without not in measured:
         return ""
-    return words.format(q[name], q[f"required_only_{name}"])
+    with_them = _value(figure, measured[figure.name], unit)
+    return f"{figure.label} {with_them} with them, {_value(figure, measured[without], unit)} without"
 
 
-def _limits(made: Manifest, optional: int) -> list[str]:
+def _value(figure: Figure, value: float, unit: str) -> str:
+    return f"{figure.write(value)} {unit}".strip() if figure.has_unit else figure.write(value)
+
+
+def _limits(manifest: Manifest, optional: int) -> list[str]:
     limits = []
-    if made.data.startswith("sample of"):
-        limits.append("It was trained on generated rows, not on real ones: its figures say nothing about those.")
-    limits.append("It knows what went together in its data, not what causes what: changing a field changes its answer, "
-                  "not the world.")  # fmt: skip
-    limits.append("It has not seen everything that a field allows: far outside what was common, an answer is a guess.")
+    if manifest.data.startswith("sample of"):
+        limits.append("It was trained on generated rows: its figures say nothing about real ones.")
+    limits.append(
+        "It knows what went together in its data, not what causes what: changing a field changes its answer, "
+        "not the world."
+    )
+    limits.append("It has not seen every value that a field allows: far from the usual values, its answer is a guess.")
     if optional:
-        limits.append("An empty field is scored as missing: the fewer fields, the closer the answer to the average.")
+        limits.append("An empty field is scored as missing: the fewer are filled in, the closer the answer to average.")
     return limits

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from flask import Blueprint, Flask, Response, render_template, request
 
+from scorehouse.scoring.figures import percent
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Model, Serving
@@ -17,7 +18,7 @@ from scorehouse.settings import HttpSettings
 from scorehouse.usecase import UseCase
 from server.web.api.answers import json_response
 from server.web.api.bodies import parse, read_body
-from server.web.site.card import card, percent
+from server.web.site.card import build_card
 from server.web.site.examples import example_record, random_record
 from server.web.site.explain import Explainer
 from server.web.site.fields import fields
@@ -84,7 +85,7 @@ def _form(model: Model, derived: dict[str, list[str]]) -> Response:
         manifest=manifest,
         required=[f for f in all_fields if f.required],
         optional=optional,
-        card=card(manifest, len(optional)),
+        card=build_card(manifest, len(optional)),
         derived=derived,
         usual=manifest.quality.get("test_mean_true"),
         percent=percent,

@@ -10,8 +10,8 @@ import pytest
 
 from model_orchestration.tables.training_table import TEST, prepare
 from model_orchestration.training.training import Trained, Training
+from scorehouse.scoring.figures import auc
 from scorehouse.scoring.onnx_model import OnnxModel
-from scorehouse.scoring.quality import auc
 from scorehouse.scoring.schema import RecordSchema
 from scorehouse.scoring.scorer import Scorer
 from use_cases.claims import CLAIMANTS, FEATURES, FLIPPED, MADE, SHARES, clusters, use_case

@@ -10,8 +10,8 @@ import pytest
 
 from model_orchestration.tables.training_table import TEST, prepare, sides
 from model_orchestration.training.training import Trained, Training
+from scorehouse.scoring.figures import gamma_deviance
 from scorehouse.scoring.onnx_model import OnnxModel
-from scorehouse.scoring.quality import gamma_deviance
 from scorehouse.scoring.schema import RecordSchema
 from scorehouse.scoring.scorer import Scorer
 from use_cases.insurance import FEATURES, SPREAD, clean, derive, fair_premium, use_case

@@ -10,8 +10,8 @@ import pytest
 
 from model_orchestration.tables.training_table import TEST, prepare
 from model_orchestration.training.training import Training
+from scorehouse.scoring.figures import quadratic_kappa
 from scorehouse.scoring.onnx_model import OnnxModel
-from scorehouse.scoring.quality import quadratic_kappa
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.scoring.scorer import Scorer
 from use_cases.wine import liking, use_case

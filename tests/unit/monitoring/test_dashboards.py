@@ -16,7 +16,6 @@ from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
 from monitoring.evidently_service.site.app import DASHBOARD
 from monitoring.grafana.format import DASHBOARDS, formatted, problems
 from monitoring.promql import fill_variables, find_selectors
-from scorehouse import metrics
 from tests.toy import ROOT
 
 FILES = {path.stem: json.loads(path.read_text()) for path in DASHBOARDS.glob("*.json")}
@@ -271,7 +270,6 @@ def test_texts_that_repeat_the_drift_rule_agree_with_it() -> None:
         "dashboards": " ".join(panel["description"] for d in FILES.values() for panel in panels(d)),
         "alerts": " ".join(alert["annotations"]["description"] for alert in alerts()),
         "tests of alerts": re.sub(r"\s+", " ", (RULES.parent / "tests" / "alerts.yml").read_text()),
-        "metrics": Path(metrics.__file__).read_text(),
     }
     said = {where: set(re.findall(r"(\w+) evaluations in a row", text)) for where, text in texts.items()}
     assert said == {where: {NUMBERS[DEFAULT_RULE.confirmations]} for where in texts}

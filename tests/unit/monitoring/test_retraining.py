@@ -1,4 +1,4 @@
-"""Drift of the run that serves starts a training, once per cool-down, across restarts, and never without Prefect."""
+"""Drift of the serving run starts a training, once per cool-down, also across restarts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 
 
 class FakePrefect(Prefect):
-    """A server that remembers when it was told to start what."""
+    """A server that remembers what it started and when."""
 
     def __init__(self, clock: list[datetime]):
         super().__init__("http://prefect/api")
@@ -70,7 +70,7 @@ def test_drift_that_lasts_starts_one_training_per_cool_down_even_across_restarts
     assert [at for at, _ in house.prefect.started] == [NOON, NOON + DAY, NOON + 2 * DAY]
 
 
-def test_while_prefect_is_away_nothing_is_lost(house: House) -> None:
+def test_while_prefect_is_down_nothing_is_lost(house: House) -> None:
     house.prefect.away = True
     with pytest.raises(requests.ConnectionError):
         house.retraining.poll()

@@ -1,4 +1,4 @@
-"""The index in words, the folder that is served, and the server where there is no Nginx."""
+"""The text of the index, the folder that is served, and the server for machines without Nginx."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from reporting.__main__ import told
-from reporting.document import Span, document, empty, refused
+from reporting.__main__ import summary
+from reporting.document import Span, empty_document, refused_document, report_document
 from reporting.folder import ReportFolder
-from reporting.pages import index, when
+from reporting.pages import drift_period, render_index
 from reporting.reporter import Reporter
 from reporting.serve import server
 from scorehouse.stores.store import Answered
 from tests.unit.monitoring.house import RUN
-from tests.unit.reporting.test_compared import compared, traffic
+from tests.unit.reporting.test_comparison import compared, traffic
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MORNING = Span(NOON - timedelta(minutes=180), NOON)
@@ -32,14 +32,15 @@ MARKUP = "<script>alert(1)</script>"
 def drifting() -> dict[str, Any]:
     quality = {"records": 40, "figures": {"auc": 0.71}, "at_training": {"auc": 0.8}}
     run = Answered("house", RUN, 1500)
-    return document(run, MORNING, NOON, compared(traffic((900, 0), (600, 1))), quality) | {"evidently": {"drift": []}}
+    comparison = compared(traffic((900, 0), (600, 1)))
+    return report_document(run, MORNING, NOON, comparison, quality) | {"evidently": {"drift": []}}
 
 
 def shown(reports: list[dict[str, Any]]) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", index(reports, {}).partition("</style>")[2]))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", render_index(reports, {}).partition("</style>")[2]))
 
 
-def test_the_index_says_what_drifts_by_how_much_since_when_and_how_good_the_answers_were() -> None:
+def test_the_index_shows_what_drifts_by_how_much_since_when_and_the_quality() -> None:
     text = shown([drifting()])
     assert "1 of 5 columns drifts" in text and "house" in text
     assert "09:00 to 12:00 UTC, 1,500 records by run aaaaaaaa" in text
@@ -48,46 +49,46 @@ def test_the_index_says_what_drifts_by_how_much_since_when_and_how_good_the_answ
     assert "Evidently: drift" in text
 
 
-def test_nothing_to_report_is_a_line_unless_something_came_after_all() -> None:
-    nothing = empty(MORNING, NOON)
+def test_nothing_to_report_is_one_line_unless_records_arrived_late() -> None:
+    nothing = empty_document(MORNING, NOON)
     assert "09:00 to 12:00 UTC: nothing to report, no prediction was answered." in shown([nothing])
     assert "nothing to report" not in shown([drifting(), nothing])
-    assert "No report was made yet." in shown([])
+    assert "There are no reports yet." in shown([])
 
 
-def test_what_cannot_be_compared_says_why_and_is_no_markup() -> None:
-    html = index([refused(Answered("house", RUN, 3), MORNING, NOON, MARKUP)], {})
+def test_a_report_that_cannot_be_compared_says_why_without_markup() -> None:
+    html = render_index([refused_document(Answered("house", RUN, 3), MORNING, NOON, MARKUP)], {})
     assert "Cannot be compared" in html and "3 records" in html
     assert MARKUP not in html and "&lt;script&gt;" in html
 
 
-def test_a_report_is_told_in_one_line() -> None:
-    assert told(drifting()) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 1,500 records: 1 of 5 columns drifts"
-    assert told(empty(MORNING, NOON)) == "09:00 to 12:00 UTC: nothing to report, no prediction was answered"
-    gone = refused(Answered("house", RUN, 3), MORNING, NOON, "no run a")
-    assert told(gone) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 3 records: cannot be compared: no run a"
+def test_a_summary_is_one_line() -> None:
+    assert summary(drifting()) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 1,500 records: 1 of 5 columns drifts"
+    assert summary(empty_document(MORNING, NOON)) == "09:00 to 12:00 UTC: nothing to report, no prediction was answered"
+    gone = refused_document(Answered("house", RUN, 3), MORNING, NOON, "no run a")
+    assert summary(gone) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 3 records: cannot be compared: no run a"
 
 
 def test_a_window_ends_at_a_whole_minute_of_utc() -> None:
     nothing: Any = None
-    made = Reporter(nothing, nothing, nothing, {}, 5000, clock=lambda: NOON.timestamp() - 59)
-    assert made.span(180) == MORNING  # what was answered a moment ago is in it
-    assert made.span(180, datetime(2026, 11, 21, 12, 0, 30)) == MORNING  # noqa: DTZ001 - as a person gives it
-    assert made.span(180, datetime.fromisoformat("2026-11-21T13:00+01:00")) == MORNING
+    reporter = Reporter(nothing, nothing, nothing, {}, 5000, clock=lambda: NOON.timestamp() - 59)
+    assert reporter.span(180) == MORNING  # answers of this minute are included
+    assert reporter.span(180, datetime(2026, 11, 21, 12, 0, 30)) == MORNING  # noqa: DTZ001 - as a person gives it
+    assert reporter.span(180, datetime.fromisoformat("2026-11-21T13:00+01:00")) == MORNING
     assert MORNING.name == "20261121T1200Z-180min"
 
 
 @pytest.mark.parametrize(
     ("since", "from_start", "ended", "words"),
     [
-        (None, False, None, "over the whole window, in no part of it clearly"),
+        (None, False, None, "over the window as a whole, but in no part of it"),
         ("2026-11-21T10:05:00+00:00", False, None, "since 21 Nov 10:05"),
-        ("2026-11-21T09:05:00+00:00", True, None, "from the window's beginning or before"),
+        ("2026-11-21T09:05:00+00:00", True, None, "since the window's beginning or before"),
         ("2026-11-21T10:05:00+00:00", False, "2026-11-21T11:00:00+00:00", "since 21 Nov 10:05, until 21 Nov 11:00"),
     ],
 )
 def test_since_when_a_column_drifts(since: str | None, from_start: bool, ended: str | None, words: str) -> None:
-    assert when({"since": since, "from_start": from_start, "ended": ended}) == words
+    assert drift_period({"since": since, "from_start": from_start, "ended": ended}) == words
 
 
 def test_old_pages_go_by_the_time_in_their_names_and_nothing_else_does(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_missing_reference_rows_count_against_the_limit_of_a_thousand() -> None:
     assert figure_of(reference, np.arange(50.0), "number").method == "ks"
 
 
-def test_a_distance_is_no_p_value_so_the_verdicts_stands_in() -> None:
+def test_where_the_score_is_a_distance_the_p_value_is_the_verdicts() -> None:
     generator = np.random.default_rng(0)
     reference, window = generator.normal(0, 1, 3000), generator.normal(0.4, 1, 300)
     figure = figure_of(reference, window, "number")

@@ -68,7 +68,7 @@ def test_an_all_null_column_is_drift_by_its_missing_share() -> None:
     assert verdict.columns[3].effect == 1.0
 
 
-def test_a_column_missing_on_both_sides_is_no_drift() -> None:
+def test_a_column_missing_on_both_sides_is_not_drift() -> None:
     empty = prepare(np.full((5000, 1), np.nan), [("limit", "number")])
     column = judge(empty, prepare(np.full((500, 1), np.nan), [("limit", "number")])).columns[0]
     assert (column.p_value, column.effect, column.drifted) == (1.0, 0.0, False)
@@ -113,6 +113,6 @@ def test_the_same_window_at_the_minimum_does_raise_it() -> None:
     assert verdict_of(window).alarm
 
 
-def test_an_empty_reference_is_survived() -> None:
+def test_an_empty_reference_raises_no_alarm() -> None:
     verdict = judge(prepare(np.empty((0, 4)), COLUMNS), prepare(customers(500, seed=9), COLUMNS))
     assert not verdict.alarm

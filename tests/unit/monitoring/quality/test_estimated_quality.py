@@ -10,7 +10,7 @@ from monitoring.evidently_service.quality.estimated_quality import (
     estimate_binary,
     expected_auc,
 )
-from scorehouse.scoring.quality import auc
+from scorehouse.scoring.figures import auc
 
 
 def scored(rows: int, seed: int, difficulty: float = 0.0) -> tuple[Floats, Floats]:

@@ -1,4 +1,4 @@
-"""Outcomes as they come: late, corrected, and of predictions long out of the drift window."""
+"""Outcomes arrive late, are corrected, and may belong to predictions that left the drift window long ago."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ def known(number: int, outcome: float, prediction: float = 0.5) -> dict[str, Any
     return {"seq": number, "outcome": outcome, "prediction": prediction}
 
 
-def test_a_correction_replaces_and_the_order_of_coming_does_not_matter() -> None:
+def test_a_correction_replaces_and_the_order_of_arrival_does_not_matter() -> None:
     early, late = KnownOutcomes(), KnownOutcomes()
     early.take([known(1, 0, 0.2), known(2, 1, 0.9), known(3, 0, 0.4)])
     late.take([known(3, 1, 0.4)])
@@ -21,7 +21,7 @@ def test_a_correction_replaces_and_the_order_of_coming_does_not_matter() -> None
     assert len(late) == 3
 
 
-def test_of_more_outcomes_than_the_window_holds_the_oldest_predictions_fall_out() -> None:
+def test_a_full_window_drops_the_oldest_predictions() -> None:
     outcomes = KnownOutcomes(most=2)
     outcomes.take([known(5, 1, 10), known(9, 1, 3)])
     outcomes.take([known(7, 1, 2), known(1, 1, 99)])
@@ -29,7 +29,7 @@ def test_of_more_outcomes_than_the_window_holds_the_oldest_predictions_fall_out(
     assert outcomes.quality("amount")["mae"] == 1.5
 
 
-def test_no_outcome_is_no_figure() -> None:
+def test_without_outcomes_there_are_no_figures() -> None:
     assert KnownOutcomes().quality("binary") == {}
 
 

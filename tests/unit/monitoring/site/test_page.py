@@ -19,7 +19,7 @@ def test_a_category_has_a_bar_for_each_value_of_either_side_by_its_name() -> Non
     ]
 
 
-def test_a_number_is_binned_and_what_lies_far_out_is_counted_at_the_ends() -> None:
+def test_a_number_is_binned_and_outliers_are_counted_in_the_end_bins() -> None:
     reference = Sample("number", np.sort(np.r_[np.linspace(0, 1, 999), 1e9]), 1000)
     found = bars(reference, Sample("number", np.linspace(0.5, 1.5, 100), 100), {})
     assert len(found) == 18
@@ -28,7 +28,7 @@ def test_a_number_is_binned_and_what_lies_far_out_is_counted_at_the_ends() -> No
     assert found[0].window == 0
 
 
-def test_an_empty_side_and_a_constant_are_drawn_all_the_same() -> None:
+def test_an_empty_side_and_a_constant_can_be_drawn() -> None:
     empty, constant = Sample("number", np.array([]), 0), Sample("number", np.full(20, 3.0), 20)
     assert svg("x", bars(constant, empty, {})).count("<g>") == 1
     assert svg("x", bars(empty, empty, {})).count("<g>") == 0
@@ -38,7 +38,7 @@ def test_names_are_escaped_in_the_drawing() -> None:
     assert "<script>" not in svg("<script>", [Bar("<script>", 1, 1)])
 
 
-def test_the_headline_says_none_early_quiet_and_how_many_drift() -> None:
+def test_the_headline_says_how_many_columns_drift_or_why_it_cannot() -> None:
     assert headline(None) == "No predictions yet"
     watch = Watch(bundle(), USE_CASE)
     assert headline(watch) == "Too early to say"
@@ -50,7 +50,7 @@ def test_the_headline_says_none_early_quiet_and_how_many_drift() -> None:
     assert headline(watch) == "1 of 5 columns drifts"
 
 
-def test_what_drifts_comes_first_with_its_time_and_how_far_it_moved() -> None:
+def test_drifting_columns_come_first_with_their_time_and_effect() -> None:
     watch = Watch(bundle(), USE_CASE)
     shifted = [{**r, "months": r["months"] + 9} for r in records(500, seed=3)]
     watch.take(documents(shifted))
@@ -62,22 +62,22 @@ def test_what_drifts_comes_first_with_its_time_and_how_far_it_moved() -> None:
     assert first.level == 1
 
 
-def test_the_quality_table_has_what_outcomes_estimate_and_training_know() -> None:
+def test_the_quality_table_has_figures_by_outcomes_estimated_and_at_training() -> None:
     watch = Watch(bundle(), USE_CASE)
     watch.take(documents(records(300, seed=2)))
     watch.evaluate()
     auc = figures(watch)[0]
-    assert (auc.name, auc.outcomes, auc.training) == ("AUC", None, 0.8)
+    assert (auc.label, auc.outcomes, auc.training) == ("AUC", None, 0.8)
     assert auc.estimate is not None and 0.5 < auc.estimate < 1
 
 
-def test_a_reader_is_told_what_was_not_compared() -> None:
+def test_notices_say_what_was_not_compared() -> None:
     watch = Watch(bundle(), USE_CASE)
     watch.take(documents([{k: v for k, v in r.items() if k != "spent"} for r in records(150, seed=2)]))
     watch.evaluate()
     assert watch.evaluation is not None
     said = notices(watch, watch.evaluation)
     assert said == [
-        "150 records so far: no alarm before there are 200.",
-        "Not compared, for no record carries it: spent.",
+        "150 records so far; a verdict needs 200.",
+        "Not compared, because no record contains it: spent.",
     ]

@@ -1,4 +1,4 @@
-"""The follower: reads on from its cursor, loses nothing, counts nothing twice, and keeps runs apart."""
+"""The follower continues from its cursor, loses nothing, counts nothing twice, and keeps runs separate."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def shown(name: str, run: str = RUN, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, {"dataset_name": "house", "model_run_id": run, **labels})
 
 
-def test_a_restart_reads_on_from_where_the_last_process_stopped(store: FakeStore, tmp_path: Path, clock: Clock) -> None:
+def test_a_restart_continues_where_the_last_process_stopped(store: FakeStore, tmp_path: Path, clock: Clock) -> None:
     store.add(documents(records(300)))
     first = follower(store, tmp_path, clock)
     assert (first.poll(), first.poll()) == (300, 0)
@@ -89,7 +89,7 @@ def test_while_mlflow_is_down_a_new_runs_records_wait_and_are_read_later(
     assert len(one.watches[0].window) == 130
 
 
-def test_a_run_that_mlflow_does_not_know_is_told_and_stops_nobody(
+def test_a_run_that_mlflow_does_not_know_is_reported_and_stops_nothing(
     store: FakeStore, tmp_path: Path, clock: Clock
 ) -> None:
     store.add(documents(records(10), 1, OTHER) + documents(records(130), 11))
@@ -142,14 +142,14 @@ def test_a_store_that_is_not_the_one_that_was_read_is_read_from_its_beginning(
 ) -> None:
     store.add(documents(records(300)))
     follower(store, tmp_path, clock).poll()
-    anew = FakeStore()
-    anew.add(documents(records(20)))
-    one = follower(anew, tmp_path, clock)
+    replaced = FakeStore()
+    replaced.add(documents(records(20)))
+    one = follower(replaced, tmp_path, clock)
     assert one.poll() == 20
     assert len(one.watches[0].window) == 20
 
 
-def test_rejected_records_of_the_last_quarter_of_an_hour_are_shared_among_all_that_came(
+def test_the_rejected_share_is_of_all_records_of_the_last_quarter_of_an_hour(
     store: FakeStore, tmp_path: Path, clock: Clock
 ) -> None:
     store.add(documents(records(60), at=clock.now - 300))
@@ -166,26 +166,48 @@ def test_rejected_records_of_the_last_quarter_of_an_hour_are_shared_among_all_th
     assert shown("scorehouse_recent_records") == 80
 
 
-def test_a_store_that_is_down_is_told_and_waited_for_longer_and_longer(
+def test_while_the_store_is_down_the_problem_is_shown_and_the_waits_grow(
     store: FakeStore, tmp_path: Path, clock: Clock
 ) -> None:
     waits: list[float] = []
+    problems: list[str | None] = []
 
     class Stop(Event):
         def wait(self, timeout: float | None = None) -> bool:
             waits.append(timeout or 0.0)
+            problems.append(one.problem)
             store.fails = None if len(waits) > 5 else StoreUnavailable("the store is down")
             return len(waits) > 7
 
+    store.fails = StoreUnavailable("the store is down")
     one = follower(store, tmp_path, clock)
     one.run(Stop())
-    assert waits == [0.0, 2.0, 4.0, 8.0, 16.0, 30.0, 1.0, 1.0]
+    assert waits == [2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 1.0, 1.0]
+    assert problems == ["the store is down"] * 6 + [None] * 2
     assert one.problem is None
 
 
-def test_a_damaged_file_is_left_out_and_everything_is_read_again(
-    store: FakeStore, tmp_path: Path, clock: Clock
+def test_an_error_that_nobody_foresaw_is_shown_and_reading_goes_on(
+    store: FakeStore, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stop, up = Event(), list[float | None]()
+
+    def fail_once(seconds: float | None = None) -> bool:
+        up.append(REGISTRY.get_sample_value("scorehouse_monitor_up", {"dataset_name": "house"}))
+        problems.append(one.problem)
+        monkeypatch.undo()
+        return len(up) == 2
+
+    problems: list[str | None] = []
+    one = follower(store, tmp_path, clock)
+    monkeypatch.setattr(store, "waiting_outcomes", lambda: {}["outcomes"])
+    stop.wait = fail_once  # type: ignore[method-assign]
+    one.run(stop)
+    assert problems == ["KeyError('outcomes')", None]
+    assert up == [0.0, 1.0]
+
+
+def test_damaged_files_are_ignored_and_everything_is_read_again(store: FakeStore, tmp_path: Path, clock: Clock) -> None:
     store.add(documents(records(300)))
     follower(store, tmp_path, clock).poll()
     for path in tmp_path.glob("*.json"):

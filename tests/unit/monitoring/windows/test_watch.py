@@ -28,13 +28,13 @@ def feed(watch: Watch, of: list[dict[str, Any]], step: int = 125) -> int:
 
 
 def test_a_window_is_due_after_125_new_records_and_when_it_first_holds_200(watch: Watch) -> None:
-    looked = []
+    evaluated = []
     for number, record in enumerate(records(500), 1):
         watch.take(documents([record], number))
         if watch.due:
             watch.evaluate()
-            looked.append(number)
-    assert looked == [125, 200, 325, 450]
+            evaluated.append(number)
+    assert evaluated == [125, 200, 325, 450]
 
 
 def test_a_window_keeps_the_500_newest_records(watch: Watch) -> None:
@@ -73,11 +73,11 @@ def test_notification_waits_for_a_second_evaluation_and_the_alarm_clears_with_us
     assert not watch.confirmed
 
 
-def test_a_column_that_drifts_in_a_window_under_the_minimum_is_not_named(watch: Watch) -> None:
+def test_a_window_that_is_too_small_names_no_column(watch: Watch) -> None:
     feed(watch, records(150, seed=3, drift=1))
     assert watch.evaluation is not None
     assert watch.evaluation.verdict.drifted == ("limit",)
-    assert watch.evaluation.named == ()
+    assert watch.evaluation.drifting == ()
     assert watch.drifting == {}
 
 
@@ -93,7 +93,7 @@ def test_a_restart_continues_with_the_same_window_and_counts_no_evaluation_twice
     assert again.evaluation.verdict == watch.evaluation.verdict
 
 
-def test_an_optional_field_that_nobody_sends_is_left_out_and_no_drift(watch: Watch) -> None:
+def test_an_optional_field_that_nobody_sends_is_left_out_and_is_not_drift(watch: Watch) -> None:
     bare = [{k: v for k, v in r.items() if k != "spent"} for r in records(500, seed=6)]
     feed(watch, bare)
     assert watch.evaluation is not None

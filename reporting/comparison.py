@@ -1,10 +1,10 @@
-"""One run's window of time against its reference: the monitor's own rule, and since when each column drifts."""
+"""Compares one run's window of time with its reference, by the monitor's rule, and finds since when columns drift."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitoring.evidently_service.drift.observed import Observed, RunColumns
 from monitoring.evidently_service.drift.reference import RunReference
@@ -17,9 +17,10 @@ from scorehouse.usecase import UseCase
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """When the slices of a window named a column: Unix times of their newest records.
+    """When the slices of a window found a column to drift: Unix times of their newest records.
 
-    `from_start` says that the first slice named it already; `ended` is None where the last one still does.
+    `from_start` is set where the column drifts from the first slice on; `ended` is None where it still drifts in the
+    last one.
     """
 
     since: float
@@ -29,10 +30,10 @@ class Episode:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A window of at least one record. `episodes` has the columns that some slice named.
+    """A window of at least one record. `episodes` has the columns that drift in some slice.
 
-    `unsent` has the share of records (0..1) that left an optional field out, `unseen` how many records carried a
-    category that the model never saw, `refused` how many stored records this run's schema does not take.
+    `unsent` has the share of records (0..1) that leave an optional field out, `unseen` how many records carry a
+    category that the model never saw, `refused` how many stored records do not fit this run's schema.
     """
 
     observed: Observed
@@ -47,21 +48,21 @@ class Comparison:
 
     @property
     def drifting(self) -> tuple[str, ...]:
-        """The columns that drift: over the whole window, or in its newest slice, as the monitor has it."""
+        """The columns that drift: over the whole window, or in its newest slice, which is the monitor's window."""
         now = {name for name, episode in self.episodes.items() if episode.ended is None}
         whole = self.verdict.drifted if self.verdict.alarm else ()
         return tuple(c.name for c in self.verdict.columns if c.name in now or c.name in whole)
 
     @property
     def drifted(self) -> tuple[str, ...]:
-        """The columns that drifted for a while and no longer do."""
+        """The columns that drifted for a while but no longer do."""
         return tuple(name for name in self.episodes if name not in self.drifting)
 
 
 def compare(
     documents: Sequence[Document], bundle: Bundle, use_case: UseCase, rule: DriftRule = DEFAULT_RULE
 ) -> Comparison | None:
-    """Compare stored predictions, oldest first; None where the run's schema takes none of them.
+    """Compare stored predictions, oldest first; None where none of them fits the run's schema.
 
     Raises:
         BundleError: this code cannot read the run's records.
@@ -72,13 +73,13 @@ def compare(
     observed = columns.observe(documents)
     if not len(observed):
         return None
-    known, seen = reference.tables(observed)
+    reference_table, window_table = reference.tables(observed)
     unsent = 1 - observed.sent.mean(axis=0)
     return Comparison(
         observed=observed,
-        reference=known,
-        window=seen,
-        verdict=judge(known, seen, rule),
+        reference=reference_table,
+        window=window_table,
+        verdict=judge(reference_table, window_table, rule),
         episodes=_episodes(observed, reference, rule),
         unsent={name: float(share) for (name, _), share in zip(columns.columns, unsent, strict=True) if share},
         unseen=_unseen(documents, bundle),
@@ -88,14 +89,14 @@ def compare(
 
 
 def slices(rows: int, rule: DriftRule) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of the windows that a monitor would have looked at, oldest first; the last ends at `rows`."""
+    """Yield (start, end) of the windows that a monitor would have evaluated, oldest first; the last ends at `rows`."""
     ends = range(rows, rule.minimum_window - 1, -rule.step)
     yield from ((max(0, end - rule.window), end) for end in reversed(ends))
 
 
 def _episodes(observed: Observed, reference: RunReference, rule: DriftRule) -> dict[str, Episode]:
-    """The last unbroken row of slices that names a column, by column."""
-    found: dict[str, Episode] = {}
+    """The last unbroken sequence of slices in which a column drifts, by column."""
+    episodes: dict[str, Episode] = {}
     before: tuple[str, ...] = ()
     for place, (start, end) in enumerate(slices(len(observed), rule)):
         part = _between(observed, start, end)
@@ -103,12 +104,12 @@ def _episodes(observed: Observed, reference: RunReference, rule: DriftRule) -> d
         newest = float(part.times.max())
         for name in before:
             if name not in verdict.drifted:
-                found[name] = Episode(found[name].since, found[name].from_start, newest)
+                episodes[name] = replace(episodes[name], ended=newest)
         for name in verdict.drifted:
             if name not in before:
-                found[name] = Episode(newest, place == 0, None)
+                episodes[name] = Episode(newest, place == 0, None)
         before = verdict.drifted
-    return found
+    return episodes
 
 
 def _between(observed: Observed, start: int, end: int) -> Observed:
@@ -122,7 +123,7 @@ def _between(observed: Observed, start: int, end: int) -> Observed:
 
 
 def _unseen(documents: Sequence[Document], bundle: Bundle) -> dict[str, int]:
-    """How many records carry a category that has no code: counted, not named, for it may be anybody's text."""
+    """How many records carry a category without a code: it is counted but not shown, because it may be any text."""
     known = {c.name: c.codes for c in bundle.encoder.columns if c.codes is not None}
-    given = ((name, d["record"].get(name)) for d in documents for name in known)
-    return dict(Counter(name for name, value in given if isinstance(value, str | int) and value not in known[name]))
+    sent = ((name, d["record"].get(name)) for d in documents for name in known)
+    return dict(Counter(name for name, value in sent if isinstance(value, str | int) and value not in known[name]))
