@@ -8,10 +8,7 @@ import signal
 import sys
 import time
 from datetime import timedelta
-from threading import Event, Thread
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-
-from prometheus_client.exposition import ThreadingWSGIServer
+from threading import Event
 
 from monitoring.evidently_service.challenger import Shadow
 from monitoring.evidently_service.retraining import Prefect, Retraining
@@ -27,19 +24,13 @@ from scorehouse.registry.history import History
 from scorehouse.settings import Settings, settings_or_exit
 from scorehouse.stores.open import open_store
 from scorehouse.usecase import load_use_case
+from scorehouse.wsgi_server import WsgiServer
 
 log = logging.getLogger("monitoring.evidently_service")
 RECENT_SECONDS = 3600.0
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = 10.0  # a client that sends nothing holds its thread no longer
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: whoever scrapes every few seconds is no news."""
-
-
-def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WSGIServer]:
+def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WsgiServer]:
     """Return what follows the log, what follows the registry, and what listens.
 
     Raises:
@@ -53,8 +44,7 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WSGIServer
     folder = MonitorFolder(settings.monitor_folder / use_case.name)
     follower = Follower(use_case, open_store(settings), cache, folder, time.time)
     app = create_app(follower, served, use_case, settings, alive=lambda: not stop.is_set())
-    server = make_server(settings.bind_address, settings.monitor_port, app, ThreadingWSGIServer, _Handler)
-    return follower, served, server
+    return follower, served, WsgiServer(app, settings.bind_address, settings.monitor_port)
 
 
 def shadow(settings: Settings) -> Shadow:
@@ -92,14 +82,17 @@ def main() -> None:
     except (ScorehouseError, OSError) as error:
         sys.exit(f"monitor: {error}")
     os.nice(10)  # on a busy machine the scorers come first: what is read late is not lost
-    Thread(target=server.serve_forever, name="page", daemon=True).start()
+    server.start("page")
     served.follow(stop)
     if settings.shadow_run_id:
         shadow(settings).follow(stop)
     if settings.retrain_on_drift:
         retraining(settings, follower, served).follow(stop)
     log.info("watching %s on port %d", settings.use_case, settings.monitor_port)
-    follower.run(stop)
+    try:
+        follower.run(stop)
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
 from scorehouse.settings import settings_or_exit
 from scorehouse.streams.publisher import GaveUp
-from server.stream.health import listen
+from scorehouse.wsgi_server import WsgiServer
 from server.stream.heap import keep_heap
 from server.stream.main import build
 
@@ -24,7 +24,7 @@ def main() -> None:
     keep_heap()  # a batch's scoring takes half the time
     try:
         door = build(settings)
-        listen(settings.bind_address, settings.stream_metrics_port, door.health)
+        server = WsgiServer(door.health, settings.bind_address, settings.stream_metrics_port)
     except ScorehouseError as error:
         sys.exit(f"cannot score the stream: {error}")
     except OSError as error:
@@ -32,6 +32,7 @@ def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: door.pulse.stop())
     log.info("scoring %s into %s", settings.predictions_stream_name, settings.results_stream_name)
+    server.start("health")
     door.deployment.follow(door.pulse.stopped)
     try:
         door.scorer.run()
@@ -40,6 +41,8 @@ def main() -> None:
     except Exception:
         log.exception("the stream scorer ends; whoever supervises it starts it again")
         sys.exit(1)
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":
