@@ -38,6 +38,8 @@ class WsgiServer:
         """Take the port (any free one if it is 0). Raises OSError if that is not possible."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.create_server((address, port), family=family)
+        # asyncio leaves this out for a socket that it has not created; every answer would wait 40 ms for its second half.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = int(self._socket.getsockname()[1])
         self._thread: Thread | None = None
         self._server = Server(

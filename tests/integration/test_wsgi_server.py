@@ -161,6 +161,18 @@ def test_one_connection_carries_many_requests_and_head_has_no_body(start: Start)
     connection.close()
 
 
+def test_an_answer_does_not_wait_for_its_second_half(start: Start) -> None:
+    connection = HTTPConnection(HOST, start().port, timeout=10)
+    times = []
+    for _ in range(20):
+        since = time.monotonic()
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        times.append(time.monotonic() - since)
+    connection.close()
+    assert min(times[1:]) < 0.03  # a delayed acknowledgement takes 40 ms
+
+
 def test_more_clients_than_allowed_are_refused_and_far_more_are_not_even_heard(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

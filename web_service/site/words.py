@@ -20,7 +20,7 @@ WORDS = {
     CUSTOMER_ID: Words("Your customer number", "It is on your policy and on every letter from us.",
                        "Enter your customer number: up to 64 letters and digits."),
     BIRTH: Words("Your date of birth", "", A_DATE),
-    "Date_driving_licence": Words("When was your driving licence issued?", "Field 4a of the licence.", A_DATE),
+    "Date_driving_licence": Words("Driving licence issued on", "Field 4a of the licence.", A_DATE),
     "Type_risk": Words("What do you want to insure?"),
     "Year_matriculation": Words("Year of first registration", "For example 2008. Field B of the registration papers.",
                                 "Enter the year with four digits, such as 2008."),
