@@ -20,7 +20,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 THREADS = 8  # of the application
-MOST_CONNECTIONS = 200  # a request on one more is answered 503
+MOST_CONNECTIONS = 200  # from there on requests are answered 503, and beyond twice as many none is read
 MOST_BODY_BYTES = 64 * 1024
 REQUEST_SECONDS = 10.0  # for a whole request to arrive, counted from the connection or the answer before
 ANSWER_SECONDS = 120.0  # for the application to answer, and the client to read
@@ -38,7 +38,7 @@ class WsgiServer:
         """Take the port (any free one if it is 0). Raises OSError if that is not possible."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.create_server((address, port), family=family)
-        # asyncio leaves this out for a socket that it has not created; every answer would wait 40 ms for its second half.
+        # asyncio sets this only on its own sockets; without it, the second half of every answer comes 40 ms later.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = int(self._socket.getsockname()[1])
         self._thread: Thread | None = None
@@ -114,7 +114,7 @@ class _WholeMessages:
         async def keep(message: Message) -> None:
             answer.append(message)
 
-        await self._adapter(_with_length(scope, len(body)), receive_body, keep)
+        await self._adapter(_wsgi_scope(scope, len(body)), receive_body, keep)
         for message in answer:
             await send(message)
 
@@ -163,10 +163,14 @@ def _declared_length(scope: Any) -> int:
     return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
 
 
-def _with_length(scope: Any, length: int) -> Any:
-    """Return the scope for a body that is here: a WSGI application reads as much as Content-Length says."""
+def _wsgi_scope(scope: Any, length: int) -> Any:
+    """Return the scope as WSGI needs it.
+
+    An application reads as many bytes as Content-Length says. WSGI turns hyphens into underscores, so a client could
+    send X_Forwarded_For to forge the X-Forwarded-For of a proxy: such headers are dropped.
+    """
     replaced = (b"content-length", b"transfer-encoding")
-    headers = [(name, value) for name, value in scope["headers"] if name not in replaced]
+    headers = [(name, value) for name, value in scope["headers"] if name not in replaced and b"_" not in name]
     return {**scope, "headers": [*headers, (b"content-length", str(length).encode())]}
 
 

@@ -148,6 +148,16 @@ def test_a_body_in_chunks_reaches_the_application(start: Start) -> None:
     assert ask(start(), "POST", body=iter([b"one", b"two"]), **chunked) == (200, b"POST onetwo")
 
 
+def test_a_header_with_an_underscore_does_not_pass_for_one_with_a_hyphen(start: Start) -> None:
+    def forwarded(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [environ.get("HTTP_X_FORWARDED_FOR", "none").encode()]
+
+    server = start(forwarded)
+    assert ask(server, headers={"X_Forwarded_For": "192.0.2.1"}) == (200, b"none")
+    assert ask(server, headers={"X-Forwarded-For": "192.0.2.2", "X_Forwarded_For": "192.0.2.1"}) == (200, b"192.0.2.2")
+
+
 def test_one_connection_carries_many_requests_and_head_has_no_body(start: Start) -> None:
     connection = HTTPConnection(HOST, start().port, timeout=10)
     for method, body in (("GET", b"GET "), ("HEAD", b""), ("GET", b"GET ")):
