@@ -3,75 +3,66 @@
 from __future__ import annotations
 
 import gzip
-import signal
 import sys
-from functools import partial
-from http import HTTPStatus
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
+
+from flask import Flask, Response, abort, request
+from werkzeug.security import safe_join
 
 from reporting.folder import INDEX
 from scorehouse.environment import settings_or_exit
+from scorehouse.logs import start_logging
+from scorehouse.wsgi_server import WsgiServer
 
-NONE = Path(__file__).parent / "nginx" / "none.html"
+NO_REPORTS = Path(__file__).parent / "nginx" / "none.html"
+HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """GET and HEAD of pages; what is zipped on disk goes out zipped, or not where the reader cannot unzip."""
+def create_app(folder: Path) -> Flask:
+    """Return the application: GET and HEAD of the *.html pages in `folder`, and of nothing else.
 
-    timeout = 10.0  # a client that sends nothing holds its thread no longer
+    A page that is zipped on disk is sent zipped, or unzipped to a reader that does not accept gzip.
+    """
+    app = Flask(__name__, static_folder=None)
 
-    def send_head(self) -> BytesIO | None:
-        """Answer with a page's head and return its body; 404 without one. Nothing but *.html is served."""
-        path = Path(self.translate_path(self.path))
-        if path.is_dir():
-            path = path / INDEX
+    @app.get("/")
+    @app.get("/<path:name>")
+    def page(name: str = INDEX) -> Response:
+        path = Path(safe_join(str(folder), name) or abort(404))
         zipped = path.with_name(f"{path.name}.gz")
-        content, coding = b"", ""
         if path.suffix == ".html" and zipped.is_file():
-            content, coding = zipped.read_bytes(), "gzip"
-        elif path.suffix == ".html" and path.is_file():
-            content = path.read_bytes()
-        elif path == Path(self.directory) / INDEX:
-            content = NONE.read_bytes()
-        else:
-            self.send_error(HTTPStatus.NOT_FOUND, "There is no such report")
-            return None
-        if coding and "gzip" not in self.headers.get("Accept-Encoding", ""):
-            content, coding = gzip.decompress(content), ""
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Cache-Control", "no-cache")
-        self.send_header("Vary", "Accept-Encoding")
-        if coding:
-            self.send_header("Content-Encoding", coding)
-        self.end_headers()
-        return BytesIO(content)
+            return _zipped(zipped.read_bytes())
+        if path.suffix == ".html" and path.is_file():
+            return _html(path.read_bytes())
+        if name == INDEX:
+            return _html(NO_REPORTS.read_bytes())
+        return abort(404, "There is no such report.")
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: who reads what is no news."""
+    return app
 
 
-def server(host: str, port: int, folder: Path) -> ThreadingHTTPServer:
-    """Return the server of `folder`, listening. Raises OSError where the port is taken."""
-    return ThreadingHTTPServer((host, port), partial(Handler, directory=str(folder)))
+def _zipped(content: bytes) -> Response:
+    if not request.accept_encodings.quality("gzip"):
+        return _html(gzip.decompress(content))
+    answer = _html(content)
+    answer.headers["Content-Encoding"] = "gzip"
+    return answer
+
+
+def _html(content: bytes) -> Response:
+    return Response(content, mimetype="text/html", headers=HEADERS)
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     settings = settings_or_exit()
+    start_logging(settings.log_level)
+    app = create_app(settings.reports_folder.resolve())
     try:
-        made = server(settings.bind_address, settings.report_port, settings.reports_folder.resolve())
+        server = WsgiServer(app, settings.bind_address, settings.report_port)
     except OSError as error:
-        sys.exit(f"reports: port {settings.report_port}: {error}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        made.serve_forever()
-    except KeyboardInterrupt:
-        made.server_close()
+        sys.exit(f"reports: REPORT_PORT={settings.report_port}: {error.strerror}")
+    server.run()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Insurance's pages for people: an offer for a motor policy, by way of the stream scorer."""
+"""Insurance's pages for people: a visitor asks for a motor policy, and the stream scorer prices it."""

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import sys
-
-from granian import Granian
-from granian.constants import Interfaces
+from threading import Event
 
 from scorehouse.environment import settings_or_exit
+from scorehouse.errors import ScorehouseError
+from scorehouse.logs import start_logging
+from scorehouse.wsgi_server import WsgiServer
 from use_cases.insurance import use_case
-
-THREADS = 8  # a stalled client holds one
+from web_service.main import build
 
 
 def main() -> None:
     """Serve until SIGTERM, which finishes the requests under way."""
     settings = settings_or_exit()
+    start_logging(settings.log_level)
     if settings.use_case != use_case.name:
-        sys.exit(f"the web pages are of {use_case.name}: USE_CASE is {settings.use_case}")
-    Granian(
-        "web_service.main:build",
-        factory=True,
-        interface=Interfaces.WSGI,
-        address=settings.bind_address,
-        port=settings.web_service_port,
-        workers=1,
-        blocking_threads=THREADS,
-        respawn_failed_workers=True,
-        respawn_interval=0.5,
-        workers_kill_timeout=10,
-        log_access=False,
-    ).serve()
+        sys.exit(f"the web pages need USE_CASE={use_case.name}, but USE_CASE is {settings.use_case}")
+    stop = Event()
+    try:
+        server = WsgiServer(build(settings, stop), settings.bind_address, settings.web_service_port)
+    except (ScorehouseError, OSError, ValueError) as error:
+        sys.exit(f"the web pages cannot start: {error}")
+    server.run()
+    stop.set()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,7 @@ import signal
 import sys
 import time
 from datetime import timedelta
-from threading import Event, Thread
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-
-from prometheus_client.exposition import ThreadingWSGIServer
+from threading import Event
 
 from monitoring.evidently_service.challenger import Challenger
 from monitoring.evidently_service.retraining import Prefect, Retraining
@@ -28,19 +25,13 @@ from scorehouse.registry.history import History
 from scorehouse.settings import Settings
 from scorehouse.stores.open import open_store
 from scorehouse.usecase import load_use_case
+from scorehouse.wsgi_server import WsgiServer
 
 log = logging.getLogger("monitoring.evidently_service")
 RECENT_SECONDS = 3600.0
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = 10.0  # a client that sends nothing holds its thread no longer
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: whoever scrapes every few seconds is no news."""
-
-
-def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WSGIServer]:
+def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WsgiServer]:
     """Return the follower of the prediction log, the follower of the registry, and the server, which listens.
 
     Raises:
@@ -54,8 +45,7 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WSGIServer
     folder = MonitorFolder(settings.monitor_folder / use_case.name)
     follower = Follower(use_case, open_store(settings.store), cache, folder, time.time)
     app = create_app(follower, served, use_case, settings, alive=lambda: not stop.is_set())
-    server = make_server(settings.bind_address, settings.monitor_port, app, ThreadingWSGIServer, _Handler)
-    return follower, served, server
+    return follower, served, WsgiServer(app, settings.bind_address, settings.monitor_port)
 
 
 def open_challenger(settings: Settings) -> Challenger:
@@ -93,15 +83,18 @@ def main() -> None:
         follower, served, server = build(settings, stop)
     except (ScorehouseError, OSError) as error:
         sys.exit(f"monitor: {error}")
-    os.nice(10)  # on a busy machine the scorers come first; nothing is lost by reading late
-    Thread(target=server.serve_forever, name="page", daemon=True).start()
+    os.nice(10)  # on a busy machine the scorers come first: what is read late is not lost
+    server.start("page")
     served.follow(stop)
     if settings.shadow_run_id:
         open_challenger(settings).follow(stop)
     if settings.retrain_on_drift:
         open_retraining(settings, follower, served).follow(stop)
     log.info("watching %s on port %d", settings.use_case, settings.monitor_port)
-    follower.run(stop)
+    try:
+        follower.run(stop)
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":

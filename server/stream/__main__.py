@@ -9,8 +9,8 @@ import sys
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
-from scorehouse.serving.health import listen
 from scorehouse.streams.publisher import GaveUp
+from scorehouse.wsgi_server import WsgiServer
 from server.stream.heap import keep_heap
 from server.stream.main import build
 
@@ -24,7 +24,7 @@ def main() -> None:
     keep_heap()  # halves the time that scoring a batch takes
     try:
         door = build(settings)
-        listen(settings.bind_address, settings.stream_metrics_port, door.health)
+        server = WsgiServer(door.health, settings.bind_address, settings.stream_metrics_port)
     except ScorehouseError as error:
         sys.exit(f"cannot score the stream: {error}")
     except OSError as error:
@@ -32,6 +32,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: door.heartbeat.stop())
     log.info("scoring %s into %s", settings.predictions_stream_name, settings.results_stream_name)
+    server.start("health")
     door.deployment.follow(door.heartbeat.stopped)
     try:
         door.scorer.run()
@@ -40,6 +41,8 @@ def main() -> None:
     except Exception:
         log.exception("the stream scorer ends with an error; its supervisor should start it again")
         sys.exit(1)
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def poll_forever(
             wait = 0.0 if step() is True else seconds
         except ScorehouseError as error:
             wait = min(max(wait, seconds) * 2, longest or seconds)
-            log.warning("%s: %s; trying again in %g s", name, error, wait)
+            log.warning("%s failed: %s; trying again in %g s", name, error, wait)
         except Exception:  # an error that nobody foresaw must not end the polling
             wait = min(max(wait, seconds) * 2, longest or seconds)
             log.exception("%s failed; trying again in %g s", name, wait)

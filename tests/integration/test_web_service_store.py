@@ -1,4 +1,4 @@
-"""What the store of the web pages must do, held against SQLite and against a real MongoDB."""
+"""The contract of the web pages' store, checked with SQLite and with a real MongoDB."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pymongo import MongoClient
 
 from scorehouse.errors import StoreUnavailable
 from tests.toy import HOST
-from web_service.offers import mongo_store
-from web_service.offers.mongo_store import MongoStore
+from web_service.offers.mongo_store import DATABASE, MongoStore
 from web_service.offers.sqlite_store import SqliteStore
-from web_service.offers.store import FREE_TRIES, Offer, Store, Tries, take_try
+from web_service.offers.store import FREE_ATTEMPTS, Attempts, Offer, Store, count_attempt
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
@@ -23,7 +22,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "mongodb":
         address = request.getfixturevalue("mongodb_address")
         with MongoClient[dict[str, Any]](address) as client:
-            client.drop_database(mongo_store.DATABASE)
+            client.drop_database(DATABASE)
         made: Store = MongoStore(address)
     else:
         made = SqliteStore(tmp_path / "c.db")
@@ -39,7 +38,7 @@ def customer(id_: str, **fields: Any) -> dict[str, Any]:
     return {"ID": id_, "made_up": True, "Date_birth": "1970-04-15", "cost_per_claim": 250.5, **fields}
 
 
-def test_customers_come_replace_each_other_and_made_up_ones_go(store: Store) -> None:
+def test_customers_replace_each_other_and_sample_customers_are_removed(store: Store) -> None:
     assert store.customer("1") is None and store.made_up_customer() is None
     assert not store.has_customers(made_up=True)
     store.add_customers([customer("1"), customer("2")])
@@ -53,7 +52,7 @@ def test_customers_come_replace_each_other_and_made_up_ones_go(store: Store) -> 
     assert not store.has_customers(made_up=True)
 
 
-def test_an_offer_is_its_visitor_s_and_its_first_answer_stands(store: Store) -> None:
+def test_an_offer_belongs_to_its_visitor_and_keeps_its_first_answer(store: Store) -> None:
     for asked in (offer("a"), offer("b", at=1001.0), offer("c", visitor="w")):
         store.add_offer(asked)
     assert store.offers_of("v") == [offer("b", at=1001.0), offer("a")]
@@ -71,41 +70,41 @@ def test_an_offer_is_its_visitor_s_and_its_first_answer_stands(store: Store) -> 
     assert store.offers_of("nobody") == []
 
 
-def test_of_a_hundred_tries_at_once_five_are_allowed(store: Store) -> None:
+def test_of_a_hundred_attempts_at_once_five_are_allowed(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        allowed = [until == 0 for until in pool.map(lambda _: take_try(store, "17", 1000.0), range(100))]
-    assert sum(allowed) == FREE_TRIES
-    assert store.tries("17").locked_until > 1000.0
-    store.clear_tries("17")
-    assert store.tries("17") == Tries()
+        allowed = [until == 0 for until in pool.map(lambda _: count_attempt(store, "17", 1000.0), range(100))]
+    assert sum(allowed) == FREE_ATTEMPTS
+    assert store.attempts("17").locked_until > 1000.0
+    store.clear_attempts("17")
+    assert store.attempts("17") == Attempts()
 
 
-def test_tries_that_somebody_else_counted_first_are_not_set(store: Store) -> None:
-    assert store.set_tries("17", Tries(), Tries(1, 5.0))
-    assert not store.set_tries("17", Tries(), Tries(1, 5.0))
-    assert not store.set_tries("17", Tries(2, 5.0), Tries(3, 6.0))
-    assert store.set_tries("17", Tries(1, 5.0), Tries(2, 6.0))
-    assert store.tries("17") == Tries(2, 6.0)
+def test_attempts_that_were_counted_in_between_are_not_replaced(store: Store) -> None:
+    assert store.replace_attempts("17", Attempts(), Attempts(1, 5.0))
+    assert not store.replace_attempts("17", Attempts(), Attempts(1, 5.0))
+    assert not store.replace_attempts("17", Attempts(2, 5.0), Attempts(3, 6.0))
+    assert store.replace_attempts("17", Attempts(1, 5.0), Attempts(2, 6.0))
+    assert store.attempts("17") == Attempts(2, 6.0)
 
 
 def test_what_is_old_is_forgotten_and_nothing_else(store: Store) -> None:
     store.add_offer(offer("old"))
     store.add_offer(offer("new", at=2000.0))
-    store.set_tries("old", Tries(), Tries(1, 1000.0))
-    store.set_tries("new", Tries(), Tries(1, 2000.0))
+    store.replace_attempts("old", Attempts(), Attempts(1, 1000.0))
+    store.replace_attempts("new", Attempts(), Attempts(1, 2000.0))
     store.forget(1500.0)
     assert store.offers_of("v") == [offer("new", at=2000.0)]
-    assert (store.tries("old"), store.tries("new")) == (Tries(), Tries(1, 2000.0))
+    assert (store.attempts("old"), store.attempts("new")) == (Attempts(), Attempts(1, 2000.0))
 
 
-def test_a_mongodb_that_is_down_is_told_as_a_store_that_does_not_answer() -> None:
-    store = MongoStore(f"mongodb://{HOST}:9")  # the discard port: nobody answers
+def test_a_mongodb_that_is_down_is_reported_as_unavailable() -> None:
+    store = MongoStore(f"mongodb://{HOST}:9")  # the discard port, where nothing answers
     with pytest.raises(StoreUnavailable, match="does not answer"):
         store.customer("1")
     store.close()
 
 
-def test_a_file_that_is_no_database_is_told_as_a_store_that_does_not_answer(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported_as_unavailable(tmp_path: Path) -> None:
     (tmp_path / "c.db").write_text("no database" * 100)
     store = SqliteStore(tmp_path / "c.db")
     with pytest.raises(StoreUnavailable, match="does not answer"):

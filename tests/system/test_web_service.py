@@ -1,4 +1,4 @@
-"""Insurance's pages as people use them: in Chromium, with a real stream and a real stream scorer behind them."""
+"""Insurance's pages in Chromium, with a real stream and a real stream scorer behind them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def page(browser: Browser, house: House, request: pytest.FixtureRequest) -> Iter
     assert [c for c in complaints if not c.startswith("Failed to load resource")] == []
 
 
-def look(page: Page, house: House, name: str) -> None:
+def check_look(page: Page, house: House, name: str) -> None:
     """Keep a picture; nothing on the page may be wider than the screen, or inaccessible."""
     width = (page.viewport_size or DESK)["width"]
     page.screenshot(path=house.shots / f"{name}-{width}.png", full_page=True)
@@ -102,39 +102,39 @@ def look(page: Page, house: House, name: str) -> None:
 def fill_vehicle(page: Page) -> None:
     """Answer what both forms ask of the vehicle and the cover."""
     page.get_by_label("Car", exact=True).check()
-    page.get_by_label("Year of its first registration").fill("2018")
+    page.get_by_label("Year of first registration").fill("2018")
     page.get_by_label("Engine power").fill("90")
     page.get_by_label("Cylinder capacity").fill("1600")
-    page.get_by_label("Its price when new").fill("17600")
+    page.get_by_label("Price when new").fill("17600")
     page.get_by_label("Diesel").check()
-    page.get_by_label("In the country").check()
+    page.get_by_label("In the countryside").check()
     page.get_by_role("group", name="Does someone else drive it").get_by_label("No").check()
     page.get_by_label("First day of cover").fill("2026-12-01")
 
 
 def made_up(page: Page, house: House) -> tuple[str, str]:
-    """The customer that the first page offers for a try."""
-    told = re.compile(r"Try number .*>(\S+)</a>, born on <b>([0-9-]+)")
-    found = toys.until(lambda: told.search(requests.get(house.url, timeout=10).text), 20, "the customers are there")
+    """Return number and date of birth of the sample customer on the home page."""
+    sample = re.compile(r"Try number .*>(\S+)</a>, born on <b>([0-9-]+)")
+    found = toys.until(lambda: sample.search(requests.get(house.url, timeout=10).text), 20, "the customers are there")
     page.goto(house.url)
     return found[1], found[2]
 
 
 def test_a_new_customer_gets_an_offer(page: Page, house: House) -> None:
     page.goto(house.url)
-    look(page, house, "home")
-    page.get_by_role("link", name="Ask for an offer").click()
+    check_look(page, house, "home")
+    page.get_by_role("link", name="Get an offer").click()
     page.get_by_label("Your date of birth").fill("1985-03-20")
-    page.get_by_label("Your driving licence is from").fill("2004-07-01")
+    page.get_by_label("Driving licence issued on").fill("2004-07-01")
     fill_vehicle(page)
-    look(page, house, "new")
+    check_look(page, house, "new")
     page.get_by_role("button", name="See my offer").click()
     record = {**TYPED, "Type_risk": 3, "Year_matriculation": 2018, "Power": 90, "Cylinder_capacity": 1600}
     record |= {"Value_vehicle": 17600, "Area": 0, "Second_driver": 0, **NEW_CUSTOMER}
     expect(page.locator(".value")).to_contain_text(f"{house.premium(record):,.2f} euros")
     expect(page).to_have_title("Your offer")
     expect(page.get_by_text("Diesel")).to_be_visible()
-    look(page, house, "offer")
+    check_look(page, house, "offer")
     page.reload()
     expect(page.locator(".value")).to_be_visible()
 
@@ -142,43 +142,43 @@ def test_a_new_customer_gets_an_offer(page: Page, house: House) -> None:
 def test_an_existing_customer_gets_an_offer_from_the_record_and_the_form(page: Page, house: House) -> None:
     number, birth = made_up(page, house)
     page.get_by_label("Your customer number").fill(number)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_label("Your customer number")).to_have_value(number)
     page.get_by_label("Your date of birth").fill(birth)
     fill_vehicle(page)
     page.get_by_role("button", name="See my offer").click()
     expect(page.locator(".value")).to_be_visible()
     expect(page.get_by_text(f"as customer {number}")).to_be_visible()
-    look(page, house, "offer-existing")
-    page.get_by_role("link", name="Change something").click()
+    check_look(page, house, "offer-existing")
+    page.get_by_role("link", name="Change my answers").click()
     expect(page.get_by_label("Engine power")).to_have_value("90")
     expect(page.get_by_label("Your date of birth")).to_have_value("")
 
 
-def test_a_wrong_birth_date_is_told_and_nothing_that_was_typed_is_lost(page: Page, house: House) -> None:
+def test_a_wrong_birth_date_is_reported_and_nothing_that_was_typed_is_lost(page: Page, house: House) -> None:
     number, _ = made_up(page, house)
     page.goto(f"{house.url}/existingc?customer_id={number}")
     page.get_by_label("Your date of birth").fill("1901-01-01")
     fill_vehicle(page)
     page.get_by_role("button", name="See my offer").click()
-    expect(page.get_by_role("alert")).to_contain_text("no customer with this number and this date of birth")
+    expect(page.get_by_role("alert")).to_contain_text("a customer with this number and this date of birth")
     expect(page.get_by_role("alert")).to_be_focused()
     expect(page.get_by_label("Your date of birth")).to_have_value("1901-01-01")
-    expect(page.get_by_label("Its price when new")).to_have_value("17600")
+    expect(page.get_by_label("Price when new")).to_have_value("17600")
     expect(page.get_by_label("Diesel")).to_be_checked()
-    look(page, house, "wrong-birth-date")
+    check_look(page, house, "wrong-birth-date")
 
 
 def test_a_missing_field_is_named_and_a_link_leads_to_it(page: Page, house: House) -> None:
     page.goto(f"{house.url}/newc")
     page.get_by_label("Your date of birth").fill("1985-03-20")
-    page.get_by_label("Your driving licence is from").fill("2004-07-01")
+    page.get_by_label("Driving licence issued on").fill("2004-07-01")
     fill_vehicle(page)
     page.get_by_label("Engine power").fill("")
     page.get_by_role("button", name="See my offer").click()
-    expect(page.get_by_role("alert")).to_contain_text("One answer is not right yet")
+    expect(page.get_by_role("alert")).to_contain_text("Please check one answer")
     expect(page.locator("#e-Power")).to_contain_text("from 0 to 5,000")
-    look(page, house, "missing-field")
+    check_look(page, house, "missing-field")
     page.get_by_role("alert").get_by_role("link").click()
     expect(page.get_by_label("Engine power")).to_be_focused()
     page.keyboard.type("90")
@@ -201,20 +201,20 @@ def test_it_works_by_keyboard_alone(page: Page, house: House) -> None:
 
 
 @pytest.mark.parametrize("page", [PHONE], ids=["phone"], indirect=True)
-def test_while_the_stream_scorer_is_down_the_page_is_kind_and_the_offer_comes_when_it_is_back(
+def test_while_the_stream_scorer_is_down_the_page_says_so_and_the_offer_comes_when_it_is_back(
     page: Page, house: House
 ) -> None:
     house.stream.kill()
     page.goto(f"{house.url}/newc")
     page.get_by_label("Your date of birth").fill("1985-03-20")
-    page.get_by_label("Your driving licence is from").fill("2004-07-01")
+    page.get_by_label("Driving licence issued on").fill("2004-07-01")
     fill_vehicle(page)
     page.get_by_role("button", name="See my offer").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your offer is being made")
-    look(page, house, "waiting")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your offer takes longer")
+    expect(page.get_by_role("heading", level=1)).to_have_text("We are preparing your offer")
+    check_look(page, house, "waiting")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your offer is taking longer than usual")
     expect(page.get_by_role("status")).to_contain_text("Nothing is lost")
-    look(page, house, "late")
+    check_look(page, house, "late")
     address = page.url
     page.goto("about:blank")
     house.stream.start()
@@ -223,7 +223,7 @@ def test_while_the_stream_scorer_is_down_the_page_is_kind_and_the_offer_comes_wh
     expect(page.locator(".value")).to_be_visible()
 
 
-def test_fifty_visitors_at_once_get_each_their_own_offer_and_nobody_else_s(house: House) -> None:
+def test_fifty_visitors_at_once_each_get_their_own_offer_and_no_other(house: House) -> None:
     def visit(number: int) -> tuple[requests.Session, str, float]:
         visitor = requests.Session()
         token = re.search(r'name="token" value="([^"]+)"', visitor.get(f"{house.url}/newc", timeout=30).text)

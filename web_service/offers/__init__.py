@@ -1,1 +1,1 @@
-"""Customers and offers: what is kept of them, and how an offer is obtained through the stream."""
+"""Customers and offers: what is stored about them, and how the stream prices an offer."""

@@ -1,4 +1,4 @@
-"""What was asked goes to the stream, and answers come back; the store keeps both until that is done."""
+"""Sends offers to the stream to be priced, and reads the answers; the store keeps both."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from web_service.offers.store import Offer, Store
 
 log = logging.getLogger(__name__)
 PREFIX = "web-"
-SKEW_SECONDS = 60.0  # the stream's clock may be so far behind this one
-AGAIN_SECONDS = 12 * 3600.0  # a record is sent again before the stream forgets it, after a day
-SOON, LATER, IDLE = 0.25, 1.0, 5.0  # between two reads: somebody has just asked; is late to be answered; nobody waits
-PATIENCE_SECONDS, CLEAN_SECONDS = 30.0, 3600.0
+SKEW_SECONDS = 60.0  # the stream's clock may be this far behind ours
+RESEND_SECONDS = 12 * 3600.0  # the stream keeps a record for a day
+# Seconds between two reads of the stream:
+POLL_SOON = 0.25  # someone has just asked for an offer
+POLL_LATE = 1.0  # the newest offer has waited for longer than LATE_SECONDS
+POLL_IDLE = 5.0  # no offer is waiting
+LATE_SECONDS = 30.0
+CLEANUP_SECONDS = 3600.0
 _ID = re.compile(rb'"prediction_id"\s*:\s*"(web-[0-9a-f]{32})"')
 
 
 class Exchange:
-    """The only one that knows the stream; a thread of its own calls `step`."""
+    """Exchanges records with the stream, one `step` at a time, in a thread of its own."""
 
     def __init__(
         self,
@@ -39,16 +43,21 @@ class Exchange:
         clock: Callable[[], float],
         random: Callable[[], float],
     ):
-        """`streams` are input, results and errors; `answer` is the key of the premium; `clock` is Unix time."""
-        self._store, self._client, self._answer, self._clock = store, client, answer, clock
+        """`streams` are input, results and errors; `answer` is the key of the premium; `clock` returns Unix time."""
+        self._store = store
+        self._client = client
         self._input, self._results, self._errors = streams
-        self._keep, self._backoff = keep_seconds, Backoff(random, first=0.5, longest=5.0)
+        self._answer = answer
+        self._keep_seconds = keep_seconds
+        self._clock = clock
+        self._backoff = Backoff(random, first=0.5, longest=5.0)
         self._tail: Tail | None = None
-        self._wake, self._cleaned = Event(), 0.0
+        self._wake = Event()
+        self._cleaned_at = 0.0
         self.problem: str | None = None
 
-    def follow(self, stop: Event) -> None:
-        """Exchange in a thread of its own until `stop`."""
+    def start(self, stop: Event) -> None:
+        """Exchange in a daemon thread until `stop` is set."""
 
         def loop() -> None:
             while not stop.is_set():
@@ -58,45 +67,45 @@ class Exchange:
 
         Thread(target=loop, name="exchange", daemon=True).start()
 
-    def ask(self, offer: Offer) -> None:
-        """Keep the offer, from now on for sure, and have it sent. Raises StoreUnavailable."""
+    def submit(self, offer: Offer) -> None:
+        """Store the offer durably, and send it soon. Raises StoreUnavailable."""
         self._store.add_offer(offer)
         self._wake.set()
 
     def try_step(self) -> float:
-        """Do a step; return the seconds until the next, longer and longer while stream or store is down."""
+        """Make one step; return the seconds until the next, which grow while the stream or the store is down."""
         try:
             wait = self.step()
         except (*FAULTS, StoreUnavailable) as error:
-            self._say(f"waiting: {error if isinstance(error, StoreUnavailable) else code_of(error)}")
+            self._report(f"waiting: {error if isinstance(error, StoreUnavailable) else code_of(error)}")
             self._tail = None
             return self._backoff.next()
-        except Exception:  # the thread must live: whoever asked waits for it
+        except Exception:  # visitors wait for this thread, so no error may end it
             log.exception("a step of the exchange failed")
             self._tail = None
             return self._backoff.next()
-        self._say(None)
+        self._report(None)
         self._backoff.reset()
         return wait
 
     def step(self) -> float:
-        """Send what is due, read what came, forget what is old; return the seconds until the next step."""
+        """Send what is due, read the answers, remove what is old; return the seconds until the next step."""
         now = self._clock()
-        if now - self._cleaned > CLEAN_SECONDS:
-            self._store.forget(now - self._keep)
-            self._cleaned = now
+        if now - self._cleaned_at > CLEANUP_SECONDS:
+            self._store.forget(now - self._keep_seconds)
+            self._cleaned_at = now
         waiting = self._store.unanswered()
         if not waiting:
             self._tail = None
-            return IDLE
+            return POLL_IDLE
         since = min(offer.sent_at or now for offer in waiting)
         if self._tail is None:
             start = datetime.fromtimestamp(since - SKEW_SECONDS, UTC)
             self._tail = Tail(self._client, (self._results, self._errors), start)
-        due = [o for o in waiting if o.sent_at is None or o.sent_at < now - AGAIN_SECONDS]
+        due = [o for o in waiting if o.sent_at is None or o.sent_at < now - RESEND_SECONDS]
         self._send(due[:MOST_ENTRIES], now)
         self._read({offer.prediction_id for offer in waiting})
-        return SOON if now - waiting[-1].asked_at < PATIENCE_SECONDS else LATER
+        return POLL_SOON if now - waiting[-1].asked_at < LATE_SECONDS else POLL_LATE
 
     def _send(self, due: Sequence[Offer], now: float) -> None:
         if not due:
@@ -105,33 +114,33 @@ class Exchange:
             {"Data": orjson.dumps({**o.record, "prediction_id": o.prediction_id}), "PartitionKey": o.prediction_id}
             for o in due
         ]
-        answer = self._client.put_records(StreamName=self._input, Records=entries)
-        taken = [o.prediction_id for o, a in zip(due, answer["Records"], strict=True) if not a.get("ErrorCode")]
-        self._store.mark_sent(taken, now)  # the others are due again in the next step
+        reply = self._client.put_records(StreamName=self._input, Records=entries)
+        taken = [o.prediction_id for o, a in zip(due, reply["Records"], strict=True) if not a.get("ErrorCode")]
+        self._store.mark_sent(taken, now)  # the others are due again at the next step
 
     def _read(self, waiting: set[str]) -> None:
-        assert self._tail is not None  # noqa: S101 - for mypy: step has made it
+        assert self._tail is not None  # noqa: S101 - for mypy: `step` has set it
         for stream, data in self._tail.read():
             try:
-                id_, premium, refused = self._told(data, stream == self._errors)
-            except (ValueError, KeyError, TypeError):  # no answer of ours
+                id_, premium, refused = self._parse(data, stream == self._errors)
+            except (ValueError, KeyError, TypeError):  # not an answer to one of our offers
                 continue
             if id_ in waiting:
                 self._store.set_answer(id_, premium, refused, self._clock())
 
-    def _told(self, data: bytes, refused: bool) -> tuple[str, float | None, str]:
-        """The id, the premium and the reason in what a stream holds; an id that is not ours is empty."""
-        about = orjson.loads(data) if refused or PREFIX.encode() in data else {}
-        found = _ID.search(b64decode(about["data"]) if refused else data)
-        if found is None:
+    def _parse(self, data: bytes, refused: bool) -> tuple[str, float | None, str]:
+        """Return the id, the premium and the reason of a refusal; the id is empty if the record is not ours."""
+        content = orjson.loads(data) if refused or PREFIX.encode() in data else {}
+        match = _ID.search(b64decode(content["data"]) if refused else data)
+        if match is None:
             return "", None, ""
-        id_ = found[1].decode()
+        id_ = match[1].decode()
         if not refused:
-            return id_, float(about[self._answer]), ""
-        log.warning("the offer %s cannot be priced: %s", id_, about["reason"])
-        return id_, None, str(about["reason"])
+            return id_, float(content[self._answer]), ""
+        log.warning("the offer %s cannot be priced: %s", id_, content["reason"])
+        return id_, None, str(content["reason"])
 
-    def _say(self, problem: str | None) -> None:
+    def _report(self, problem: str | None) -> None:
         if problem != self.problem:
-            log.log(logging.WARNING if problem else logging.INFO, problem or "the stream and the store answer")
+            log.log(logging.WARNING if problem else logging.INFO, problem or "the stream and the store answer again")
         self.problem = problem

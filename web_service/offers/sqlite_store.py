@@ -1,4 +1,4 @@
-"""Customers, tries and offers in one SQLite file."""
+"""Customers, attempts and offers in one SQLite file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from scorehouse.errors import StoreUnavailable
-from web_service.offers.store import Document, Offer, Tries
+from web_service.offers.store import Attempts, Document, Offer
 
 WAIT_SECONDS = 10.0  # for another process's transaction
 _TABLES = """
@@ -26,93 +26,79 @@ CREATE INDEX IF NOT EXISTS without_answer ON offers (asked_at) WHERE answered_at
 
 
 class SqliteStore:
-    """One connection for all threads of a process, one at a time."""
+    """One connection that all threads of a process share, one at a time."""
 
     def __init__(self, path: Path):
-        """Open nothing yet: the first use does, and makes file and tables where they are missing."""
-        self._path, self._lock = path, Lock()
+        """Open nothing yet: the first use opens the file, and creates file and tables if they are missing."""
+        self._path = path
+        self._lock = Lock()
         self._opened: sqlite3.Connection | None = None
 
     def customer(self, id_: str) -> Document | None:
-        """Return a customer's record."""
         found = self._run("SELECT record FROM customers WHERE id = ?", id_)
         return orjson.loads(found[0][0]) if found else None
 
     def add_customers(self, customers: Sequence[Document]) -> None:
-        """Store customers, in one transaction."""
         rows = [(c["ID"], c.get("made_up", False), orjson.dumps(c).decode()) for c in customers]
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO customers VALUES (?, ?, ?)", rows)
 
     def has_customers(self, made_up: bool) -> bool:
-        """Look for one."""
         return bool(self._run("SELECT 1 FROM customers WHERE made_up = ? LIMIT 1", made_up))
 
     def remove_made_up(self) -> None:
-        """Remove them."""
         self._run("DELETE FROM customers WHERE made_up")
 
     def made_up_customer(self) -> Document | None:
-        """Return the first."""
         found = self._run("SELECT record FROM customers WHERE made_up ORDER BY rowid LIMIT 1")
         return orjson.loads(found[0][0]) if found else None
 
-    def tries(self, id_: str) -> Tries:
-        """Return the tries."""
+    def attempts(self, id_: str) -> Attempts:
         found = self._run("SELECT failures, locked_until FROM tries WHERE id = ?", id_)
-        return Tries(*found[0]) if found else Tries()
+        return Attempts(*found[0]) if found else Attempts()
 
-    def set_tries(self, id_: str, known: Tries, now: Tries) -> bool:
-        """Replace the tries, where they are as known."""
+    def replace_attempts(self, id_: str, known: Attempts, new: Attempts) -> bool:
         with self._transaction() as db:
-            row = (id_, now.failures, now.locked_until)
+            row = (id_, new.failures, new.locked_until)
             if known.failures == 0:
                 return db.execute("INSERT OR IGNORE INTO tries VALUES (?, ?, ?)", row).rowcount == 1
             update = "UPDATE tries SET failures = ?, locked_until = ? WHERE id = ? AND failures = ?"
-            return db.execute(update, (now.failures, now.locked_until, id_, known.failures)).rowcount == 1
+            return db.execute(update, (new.failures, new.locked_until, id_, known.failures)).rowcount == 1
 
-    def clear_tries(self, id_: str) -> None:
-        """Forget the tries."""
+    def clear_attempts(self, id_: str) -> None:
         self._run("DELETE FROM tries WHERE id = ?", id_)
 
     def add_offer(self, offer: Offer) -> None:
-        """Store a new offer."""
         record = orjson.dumps(offer.record).decode()
         insert = "INSERT INTO offers (prediction_id, visitor, asked_at, record) VALUES (?, ?, ?, ?)"
         self._run(insert, offer.prediction_id, offer.visitor, offer.asked_at, record)
 
     def offers_of(self, visitor: str) -> list[Offer]:
-        """Return a visitor's offers."""
         return self._offers("WHERE visitor = ? ORDER BY asked_at DESC", visitor)
 
     def unanswered(self) -> list[Offer]:
-        """Return those without an answer."""
         return self._offers("WHERE answered_at IS NULL ORDER BY asked_at")
 
     def mark_sent(self, ids: Sequence[str], at: float) -> None:
-        """Note when they were sent."""
         with self._transaction() as db:
             db.executemany("UPDATE offers SET sent_at = ? WHERE prediction_id = ?", [(at, id_) for id_ in ids])
 
     def set_answer(self, prediction_id: str, premium: float | None, refused: str, at: float) -> None:
-        """Note the first answer."""
         update = "UPDATE offers SET premium = ?, refused = ?, answered_at = ? WHERE prediction_id = ?"
         self._run(f"{update} AND answered_at IS NULL", premium, refused, at, prediction_id)
 
     def forget(self, before: float) -> None:
-        """Remove what is old."""
         self._run("DELETE FROM offers WHERE asked_at < ?", before)
         self._run("DELETE FROM tries WHERE locked_until < ?", before)
 
     def close(self) -> None:
-        """Let go of the file."""
         with self._lock:
             if self._opened is not None:
                 self._opened.close()
             self._opened = None
 
     def _offers(self, which: str, *values: Any) -> list[Offer]:
-        rows = self._run(f"SELECT * FROM offers {which}", *values)  # noqa: S608 our own
+        rows = self._run(f"SELECT * FROM offers {which}", *values)  # noqa: S608 - `which` is written above
         return [Offer(**{**dict(row), "record": orjson.loads(row["record"])}) for row in rows]
 
     def _run(self, statement: str, *values: Any) -> list[Any]:
@@ -128,7 +114,7 @@ class SqliteStore:
                 with self._opened:
                     yield self._opened
             except (sqlite3.DatabaseError, OSError) as error:
-                raise StoreUnavailable(f"the customers' store does not answer: {error}") from error
+                raise StoreUnavailable(f"the customer store does not answer: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,32 +1,38 @@
-"""What the pages keep: customers, tries to be one, and offers; in MongoDB or else in a SQLite file of their own."""
+"""What the pages keep: customers, attempts to identify as one, and offers. SQLite and MongoDB implement `Store`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-Document = dict[str, Any]  # a customer: ID as text, Date_birth, Date_driving_licence and what the house knows
-FREE_TRIES = 5
-FIRST_LOCK, LONGEST_LOCK = 15 * 60.0, 24 * 3600.0  # seconds
+Document = dict[str, Any]  # a customer: ID as text, Date_birth, Date_driving_licence and the past that is known
+FREE_ATTEMPTS = 5
+FIRST_LOCK = 15 * 60.0  # seconds
+LONGEST_LOCK = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
-    """How often somebody failed to be a customer, and until when (Unix time) nobody could or can try again."""
+class Attempts:
+    """How often someone failed to identify as a customer, and the Unix time until which the number is locked."""
 
     failures: int = 0
     locked_until: float = 0.0
 
-    def one_more(self, now: float) -> Tries:
-        """Return the tries after a failure: the fifth locks for a quarter of an hour, each later one twice as long."""
-        failures, over = self.failures + 1, self.failures + 1 - FREE_TRIES
-        return Tries(failures, now + min(FIRST_LOCK * 2.0 ** min(over, 30), LONGEST_LOCK) if over >= 0 else now)
+    def after_failure(self, now: float) -> Attempts:
+        """Return the attempts after one more failure.
+
+        The fifth failure locks the number for 15 minutes, and each further one for twice as long, a day at most.
+        """
+        failures = self.failures + 1
+        doublings = failures - FREE_ATTEMPTS
+        lock = min(FIRST_LOCK * 2.0 ** min(doublings, 30), LONGEST_LOCK) if doublings >= 0 else 0.0
+        return Attempts(failures, now + lock)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a visitor asked, and its answer: a premium, or why there is none; times are Unix times."""
+    """What a visitor asked for, and the answer: a premium, or why there is none. Times are Unix times."""
 
     prediction_id: str
     visitor: str
@@ -37,37 +43,33 @@ class Offer:
     premium: float | None = None
     refused: str = ""
 
-    def answered(self, premium: float | None, refused: str, at: float) -> Offer:
-        """Return the offer with its answer."""
-        return replace(self, premium=premium, refused=refused, answered_at=at)
-
 
 class Store(Protocol):
-    """Every method raises StoreUnavailable where the store does not answer; any thread may call it."""
+    """Every method raises StoreUnavailable if the store does not answer; any thread may call it."""
 
     def customer(self, id_: str) -> Document | None:
         """Return a customer's record."""
 
     def add_customers(self, customers: Sequence[Document]) -> None:
-        """Store customers, each in place of the one with its ID."""
+        """Store customers; each replaces the one with the same ID."""
 
     def has_customers(self, made_up: bool) -> bool:
-        """Say whether there are customers that are made up, or real ones."""
+        """Say whether the store holds sample customers (`made_up`), or real ones."""
 
     def remove_made_up(self) -> None:
-        """Remove every made-up customer."""
+        """Remove every sample customer."""
 
     def made_up_customer(self) -> Document | None:
-        """Return a made-up customer, for who wants to try the pages."""
+        """Return a sample customer with whom a visitor can try the pages."""
 
-    def tries(self, id_: str) -> Tries:
-        """Return what is known of tries to be the customer `id_`, whom there need not be."""
+    def attempts(self, id_: str) -> Attempts:
+        """Return the failed attempts to identify as the customer `id_`, who need not exist."""
 
-    def set_tries(self, id_: str, known: Tries, now: Tries) -> bool:
-        """Replace what is `known` of tries; false where somebody else was quicker."""
+    def replace_attempts(self, id_: str, known: Attempts, new: Attempts) -> bool:
+        """Replace `known` by `new`; return False if another attempt was counted in between."""
 
-    def clear_tries(self, id_: str) -> None:
-        """Forget the tries: the customer was who they said."""
+    def clear_attempts(self, id_: str) -> None:
+        """Forget the attempts, because the customer was identified."""
 
     def add_offer(self, offer: Offer) -> None:
         """Store a new offer."""
@@ -79,26 +81,28 @@ class Store(Protocol):
         """Return all offers without an answer, the oldest first."""
 
     def mark_sent(self, ids: Sequence[str], at: float) -> None:
-        """Note that the stream took these."""
+        """Note that the stream took these offers."""
 
     def set_answer(self, prediction_id: str, premium: float | None, refused: str, at: float) -> None:
-        """Note the answer of an offer that has none; nobody's offer changes nothing."""
+        """Note the first answer to an offer; later answers, and answers to unknown offers, change nothing."""
 
     def forget(self, before: float) -> None:
-        """Remove offers asked, and tries whose lock ended, before a time."""
+        """Remove the offers that were asked for, and the attempts whose lock ended, before a time."""
 
     def close(self) -> None:
-        """Let go of file or connections."""
+        """Close the file or the connections."""
 
 
-def take_try(store: Store, id_: str, now: float) -> float:
-    """Count a try to be customer `id_` before it is judged; return until when it may not be made, or 0.
+def count_attempt(store: Store, id_: str, now: float) -> float:
+    """Count an attempt to identify as customer `id_`; return the time until which the number is locked, or 0.
 
-    It is counted first, so that a hundred tries at once are a hundred tries. Raises StoreUnavailable.
+    The attempt counts as a failure before it is checked, so that a hundred attempts at once count as a hundred.
+    `now` is a Unix time, because locks outlive the process and machines share them: if the clock is set back by an
+    hour, a lock lasts an hour longer. Raises StoreUnavailable.
     """
     while True:
-        known = store.tries(id_)
+        known = store.attempts(id_)
         if known.locked_until > now:
             return known.locked_until
-        if store.set_tries(id_, known, known.one_more(now)):
+        if store.replace_attempts(id_, known, known.after_failure(now)):
             return 0.0

@@ -1,4 +1,4 @@
-"""A form for people, made from the use case's features: what stands in it, and the record that was typed."""
+"""Forms made from the use case's features: the controls that a template shows, and the record that was typed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ NOT_KNOWN = "not known"
 _NUMBER = re.compile(r"[0-9]{1,12}(?:[.,][0-9]{1,6})?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SCHEMA, _BY_NAME = RecordSchema(FEATURES), {f.name: f for f in FEATURES}
+_SCHEMA = RecordSchema(FEATURES)
+_BY_NAME = {feature.name: feature for feature in FEATURES}
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """One field as a template shows it; `choices` are (value, label), `error` says what to do, if anything."""
+    """One field as a template shows it; `choices` are (value, label); `error` says what to correct, or is empty."""
 
     name: str
     words: Words
@@ -40,9 +41,9 @@ def controls(sections: Sections, typed: Typed, errors: Mapping[str, str]) -> lis
 
 
 def record_of(sections: Sections, typed: Typed) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values that were typed, and by field what is wrong with them.
+    """Return the values that were typed, and the errors by field.
 
-    What the schema of all doors refuses is wrong here, in other words; a field that is empty is left out.
+    A value is wrong if the schema that every door uses refuses it. Empty fields are left out of the values.
     """
     names = [name for _, fields in sections for name in fields if name != CUSTOMER_ID]
     values = {name: _value(_BY_NAME[name], text) for name in names if (text := typed.get(name, "").strip())}
@@ -55,22 +56,22 @@ def record_of(sections: Sections, typed: Typed) -> tuple[dict[str, Any], dict[st
 
 
 def contradictions(record: Mapping[str, Any], today: date) -> dict[str, str]:
-    """Return by field what cannot be, though each value is allowed by itself; `record` passed the schema."""
+    """Return errors by field for values that contradict each other; `record` has passed the schema."""
     birth, licence, renewal = (date.fromisoformat(record[f"Date_{d}"]) for d in ("birth", "driving_licence", "renewal"))
-    found = {}
+    errors = {}
     if birth > today:
-        found[BIRTH] = "This day is yet to come. Give the day you were born, such as 1985-03-20."
+        errors[BIRTH] = "This date is in the future. Enter the day you were born, such as 1985-03-20."
     elif licence.year - birth.year < 14:
-        found["Date_driving_licence"] = "That is before you were 14. Look again at this day, and at your date of birth."
+        errors["Date_driving_licence"] = "This is before you turned 14. Please check this date and your date of birth."
     if licence > renewal:
-        found["Date_renewal"] = "The cover begins before the driving licence. Look again at both days."
+        errors["Date_renewal"] = "Cover would start before your driving licence was issued. Please check both dates."
     if record["Year_matriculation"] > renewal.year:
-        found["Year_matriculation"] = "The vehicle is registered after the cover begins. Look again at both."
-    return found
+        errors["Year_matriculation"] = "The vehicle would be registered after cover starts. Please check both."
+    return errors
 
 
 def typed_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return a record as it would be typed, to begin another form with; never a date of birth."""
+    """Return a record as it would be typed, to prefill another form; a date of birth is never included."""
     return {
         name: NOT_KNOWN if value is None else f"{value:.15g}" if isinstance(value, float) else str(value)
         for name, value in record.items()
@@ -79,7 +80,7 @@ def typed_of(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def summary(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what an offer is for, as (question, answer) in the words of the form, without a person's dates."""
+    """Return the answers behind an offer, as (question, answer) in the words of the form, without personal dates."""
     personal = {BIRTH, "Date_driving_licence", CUSTOMER_ID}
     shown = [(name, typed_of(record)[name]) for name in WORDS if name in record and name not in personal]
     return [(WORDS[name].label, dict(_choices(_BY_NAME[name])).get(text, text)) for name, text in shown]
@@ -92,18 +93,18 @@ def _control(name: str, typed: Typed, errors: Mapping[str, str]) -> Control:
     )
     value = typed.get(name, "")
     if kind == "date" and value and not _DAY.fullmatch(value):
-        kind = "text"  # a date's control would drop what is no date
+        kind = "text"  # a date control would drop text that is not a date
     return Control(name, WORDS[name], kind, _choices(feature) if feature else [], value, errors.get(name, ""))
 
 
 def _choices(feature: Feature) -> list[tuple[str, str]]:
     labels: dict[Any, str] = {**feature.labels, **CHOICES.get(feature.name, {})}
-    found = [(str(c), labels[c][:1].upper() + labels[c][1:]) for c in feature.categories]
-    return [*found, (NOT_KNOWN, "I do not know")] if feature.nullable and feature.categories else found
+    choices = [(str(c), labels[c][:1].upper() + labels[c][1:]) for c in feature.categories]
+    return [*choices, (NOT_KNOWN, "I do not know")] if feature.nullable and feature.categories else choices
 
 
 def _value(feature: Feature, text: str) -> Value:
-    """What the schema is to judge: a number where one was typed, else the text, which it will refuse."""
+    """Return what the schema checks: a number if one was typed, otherwise the text, which the schema refuses."""
     if feature.kind == "category":
         known: dict[str, Value] = {str(c): c for c in feature.categories}
         return None if text == NOT_KNOWN and feature.nullable else known.get(text, text)
@@ -111,7 +112,7 @@ def _value(feature: Feature, text: str) -> Value:
     if feature.kind == "date" or not _NUMBER.fullmatch(plain):
         return text
     if re.search(r"[.,][0-9]{3}$", plain):
-        return text  # 17.600 or 17,600: thousands to one person, a fraction to another
+        return text  # 17.600 or 17,600 may mean thousands or a fraction
     number = float(plain.replace(",", "."))
     return int(number) if number.is_integer() else number
 
@@ -121,6 +122,6 @@ def _wrong(name: str, missing: bool) -> str:
         return WORDS[name].wrong
     feature = _BY_NAME[name]
     if feature.kind == "category":
-        return "Choose one."
-    bounds = f"Give a number from {feature.low:,.0f} to {feature.high:,.0f}"
-    return f"{bounds}." if missing else f"{bounds}, in digits alone, such as {feature.example:.15g}."
+        return "Please choose one."
+    bounds = f"Enter a number from {feature.low:,.0f} to {feature.high:,.0f}"
+    return f"{bounds}." if missing else f"{bounds}, using digits only, such as {feature.example:.15g}."

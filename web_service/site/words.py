@@ -1,4 +1,4 @@
-"""What the pages call each field, and where a person finds what to write into it."""
+"""What the pages call each field, and where a person finds the answer."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """A field's question, what helps to answer it, and what to do when the answer is not right."""
+    """A field's question, a hint that helps to answer it, and what to do if the answer is wrong."""
 
     label: str
     hint: str = ""
     wrong: str = ""
 
 
-CUSTOMER_ID, BIRTH = "customer_id", "Date_birth"
-A_DATE = "Give a day that the calendar has: year, month, day, such as 1985-03-20."
+CUSTOMER_ID = "customer_id"
+BIRTH = "Date_birth"
+A_DATE = "Enter a date that exists, as year-month-day, such as 1985-03-20."
 WORDS = {
-    CUSTOMER_ID: Words("Your customer number", "It stands on your policy and on each of our letters.",
-                       "Give your customer number: up to 64 letters and digits."),
+    CUSTOMER_ID: Words("Your customer number", "It is on your policy and on every letter from us.",
+                       "Enter your customer number: up to 64 letters and digits."),
     BIRTH: Words("Your date of birth", "", A_DATE),
-    "Date_driving_licence": Words("Your driving licence is from", "The day of issue: field 4a of the licence.", A_DATE),
+    "Date_driving_licence": Words("Driving licence issued on", "Field 4a of the licence.", A_DATE),
     "Type_risk": Words("What do you want to insure?"),
-    "Year_matriculation": Words("Year of its first registration", "Such as 2008: field B of its papers.",
-                                "Give the year with four digits, such as 2008."),
-    "Power": Words("Engine power, in horsepower", "Such as 90. One kW (field P.2) is 1.36."),
-    "Cylinder_capacity": Words("Cylinder capacity, in cm\u00b3", "Such as 1600: field P.1 of its papers."),
-    "Value_vehicle": Words("Its price when new, in euros", "Such as 17600; about will do."),
-    "Type_fuel": Words("What does it run on?"),
+    "Year_matriculation": Words("Year of first registration", "For example 2008. Field B of the registration papers.",
+                                "Enter the year with four digits, such as 2008."),
+    "Power": Words("Engine power, in horsepower", "For example 90. One kW (field P.2) is 1.36 horsepower."),
+    "Cylinder_capacity": Words("Cylinder capacity, in cm\u00b3",
+                               "For example 1600. Field P.1 of the registration papers."),
+    "Value_vehicle": Words("Price when new, in euros", "For example 17600. An estimate is fine."),
+    "Type_fuel": Words("What fuel does it use?"),
     "Area": Words("Where do you mostly drive?"),
     "Second_driver": Words("Does someone else drive it regularly?"),
-    "Date_renewal": Words("First day of cover", "The offer is for one year from that day.", A_DATE),
+    "Date_renewal": Words("First day of cover", "The offer covers one year from this day.", A_DATE),
 }  # fmt: skip
-CHOICES = {"Area": {0: "In the country", 1: "In a town"}, "Type_risk": {4: "Tractor or other farm vehicle"}}
+CHOICES = {
+    "Area": {0: "In the countryside", 1: "In a town or city"},
+    "Type_risk": {4: "Tractor or other farm vehicle"},
+}
 VEHICLE = ("Type_risk", "Year_matriculation", "Power", "Cylinder_capacity", "Value_vehicle", "Type_fuel")
 COVER = ("Area", "Second_driver", "Date_renewal")
-# A section: its heading and its fields.
+# Sections of a form: heading, fields.
 NEW = (("You", (BIRTH, "Date_driving_licence")), ("The vehicle", VEHICLE), ("The cover", COVER))
 EXISTING = (("You", (CUSTOMER_ID, BIRTH)), ("The vehicle", VEHICLE), ("The cover", COVER))

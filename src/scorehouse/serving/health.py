@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from threading import Thread
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import orjson
 from prometheus_client import make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-
-
-class QuietHandler(WSGIRequestHandler):
-    """Logs no requests, because a scrape every few seconds is not news."""
-
-    timeout = 10.0  # a client that sends nothing holds its thread no longer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
 
 def _always_alive() -> tuple[bool, dict[str, Any]]:
@@ -58,10 +46,3 @@ class Health:
         else:
             return HTTPStatus.NOT_FOUND, {"status": "there is no such path: use /metrics, /healthz or /readyz"}
         return HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, about
-
-
-def listen(address: str, port: int, application: Any) -> WSGIServer:
-    """Serve the WSGI `application` on `address` and `port` in a daemon thread. Raises OSError if the port is taken."""
-    server = make_server(address, port, application, ThreadingWSGIServer, QuietHandler)
-    Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return server

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from reporting.__main__ import summary
 from reporting.document import Span, empty_document, refused_document, report_document
 from reporting.folder import ReportFolder
 from reporting.pages import drift_period, render_index
 from reporting.reporter import Reporter
-from reporting.serve import server
+from reporting.serve import create_app
 from scorehouse.stores.store import Answered
 from tests.unit.monitoring.house import RUN
 from tests.unit.reporting.test_comparison import compared, traffic
@@ -107,27 +104,16 @@ def test_old_pages_go_by_the_time_in_their_names_and_nothing_else_does(tmp_path:
     ]  # fmt: skip
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[HTTPConnection]:
-    with server("127.0.0.1", 0, folder) as made:
-        thread = Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        yield HTTPConnection("127.0.0.1", made.server_port, timeout=5)
-        made.shutdown()
-        thread.join()
-
-
-def asked(connection: HTTPConnection, path: str, **headers: str) -> tuple[int, str | None, bytes]:
-    connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, answer.headers["Content-Encoding"], answer.read()
+def asked(client: FlaskClient, path: str, **headers: str) -> tuple[int, str | None, bytes]:
+    answer = client.get(path, headers=headers)
+    return answer.status_code, answer.headers.get("Content-Encoding"), answer.data
 
 
 def test_pages_are_served_zipped_to_whoever_can_unzip_and_nothing_else_is_served(tmp_path: Path) -> None:
     ReportFolder(tmp_path / "reports").write_page("house/a", "hello")
     (tmp_path / "reports" / "house" / ".a.html.gz.7").write_bytes(b"half")
     (tmp_path / "secret.html").write_text("secret")
-    with served(tmp_path / "reports") as at:
+    with create_app(tmp_path / "reports").test_client() as at:
         assert asked(at, "/")[0] == 200 and b"No reports yet" in asked(at, "/")[2]
         status, coding, body = asked(at, "/house/a.html", **{"Accept-Encoding": "gzip"})
         assert (status, coding, gzip.decompress(body)) == (200, "gzip", b"hello")

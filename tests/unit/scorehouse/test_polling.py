@@ -78,7 +78,7 @@ def test_our_own_errors_are_one_line_and_others_bring_their_traceback(caplog: py
     with caplog.at_level(logging.WARNING):
         waits(failing(StoreUnavailable("the store is away"), KeyError("oops")), 2, longest=10.0)
     ours, other = caplog.records
-    assert ours.getMessage() == "looking: the store is away; trying again in 4 s" and ours.exc_info is None
+    assert ours.getMessage() == "looking failed: the store is away; trying again in 4 s" and ours.exc_info is None
     assert other.getMessage() == "looking failed; trying again in 8 s" and other.exc_info is not None
 
 

@@ -1,4 +1,4 @@
-"""The pages in this process, around a real store and a stream that the test plays."""
+"""The pages in this process, with a real store and a stream that the test plays."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Kinesis:
         self._check()
         failed, self.throttle = self.throttle, 0
         self.records[StreamName] += [r["Data"] for r in Records[failed:]]
-        told = [{"ErrorCode": "ProvisionedThroughputExceededException"}] * failed
-        return {"FailedRecordCount": failed, "Records": told + [{}] * (len(Records) - failed)}
+        failures = [{"ErrorCode": "ProvisionedThroughputExceededException"}] * failed
+        return {"FailedRecordCount": failed, "Records": failures + [{}] * (len(Records) - failed)}
 
     def list_shards(self, StreamName: str) -> dict[str, Any]:  # noqa: N803
         self._check()
@@ -78,9 +78,13 @@ class Kinesis:
 @dataclass
 class Time:
     now: float = NOON
+    uptime: float = 1000.0
 
     def clock(self) -> float:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.uptime
 
 
 @dataclass
@@ -117,6 +121,6 @@ def pages(settings: Settings) -> Iterator[Pages]:
     store, kinesis, time = SqliteStore(settings.web_service_folder / "customers.db"), Kinesis(), Time()
     store.add_customers([CUSTOMER])
     exchange = Exchange(store, kinesis, STREAMS, "premium", 7 * 86400.0, time.clock, lambda: 0.0)
-    app = create_app(store, exchange, settings, b"k" * 32, time.clock)
+    app = create_app(store, exchange, settings, b"k" * 32, time.clock, time.monotonic)
     yield Pages(app.test_client(), store, exchange, kinesis, time)
     store.close()

@@ -1,4 +1,4 @@
-// The form works without this: it brings what is wrong into view, and keeps a double click from asking twice.
+// The form works without this script, which shows the errors and keeps a double click from sending the form twice.
 "use strict";
 
 document.getElementById("summary")?.focus();
@@ -9,7 +9,7 @@ document.getElementById("form").addEventListener("submit", (event) => {
   send.textContent = "One moment";
 });
 addEventListener("pageshow", (event) => {
-  if (!event.persisted) return; // back by the browser's button
+  if (!event.persisted) return; // the visitor has used the browser's back button
   send.removeAttribute("aria-busy");
   send.textContent = "See my offer";
 });

@@ -1,4 +1,4 @@
-"""Nothing that was asked is lost, whatever is down, and each answer finds the one who asked."""
+"""No request is lost, whatever is down, and each answer reaches the visitor who asked."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import orjson
 from botocore.exceptions import EndpointConnectionError
 
 from tests.unit.web_service.conftest import NEW, NOON, STREAMS, Pages
-from web_service.offers.exchange import AGAIN_SECONDS, IDLE, LATER, SOON, Exchange
+from web_service.offers.exchange import POLL_IDLE, POLL_LATE, POLL_SOON, RESEND_SECONDS, Exchange
 
 DOWN = EndpointConnectionError(endpoint_url="http://stream")
 
 
-def test_what_is_asked_while_the_stream_is_down_is_sent_when_it_is_back(pages: Pages) -> None:
+def test_a_request_made_while_the_stream_is_down_is_sent_when_it_is_back(pages: Pages) -> None:
     pages.kinesis.down = DOWN
     where = pages.send("/newc", NEW).location
     waits = [pages.exchange.try_step() for _ in range(5)]
@@ -22,7 +22,7 @@ def test_what_is_asked_while_the_stream_is_down_is_sent_when_it_is_back(pages: P
     pages.time.now += 20
     assert "Nothing is lost" in pages.browser.get(where).text
     pages.kinesis.down = None
-    assert pages.exchange.try_step() == SOON
+    assert pages.exchange.try_step() == POLL_SOON
     pages.kinesis.answer(312.4)
     pages.exchange.try_step()
     assert "312.40" in pages.browser.get(where).text
@@ -51,19 +51,19 @@ def test_a_process_that_was_killed_after_it_sent_finds_the_answer_when_it_is_bac
     assert "312.40" in pages.browser.get(where).text
 
 
-def test_a_record_that_nobody_can_score_is_told_kindly_and_only_to_its_owner(pages: Pages) -> None:
+def test_an_offer_that_cannot_be_priced_is_explained_kindly_and_only_to_its_owner(pages: Pages) -> None:
     where = pages.send("/newc", NEW).location
     pages.exchange.step()
     (sent,) = pages.kinesis.records["in"]
-    told = {"reason": "Power: is not allowed", "data": b64encode(sent).decode()}
-    pages.kinesis.records["out-errors"].append(orjson.dumps(told))
+    dead_letter = {"reason": "Power: is not allowed", "data": b64encode(sent).decode()}
+    pages.kinesis.records["out-errors"].append(orjson.dumps(dead_letter))
     pages.exchange.step()
     html = pages.browser.get(where).text
-    assert "We cannot price this by ourselves" in html
+    assert "We cannot price this automatically" in html
     assert "is not allowed" not in html
 
 
-def test_answers_of_others_and_lines_that_are_none_stop_nobody(pages: Pages) -> None:
+def test_answers_to_others_and_invalid_records_are_skipped(pages: Pages) -> None:
     where = pages.send("/newc", NEW).location
     pages.exchange.step()
     others = [
@@ -74,11 +74,11 @@ def test_answers_of_others_and_lines_that_are_none_stop_nobody(pages: Pages) -> 
     pages.kinesis.records["out"] += others
     pages.kinesis.records["out-errors"] += [b"no json", b'{"reason": "?"}']
     pages.kinesis.answer(312.4)
-    assert pages.exchange.try_step() == SOON
+    assert pages.exchange.try_step() == POLL_SOON
     assert "312.40" in pages.browser.get(where).text
 
 
-def test_the_first_answer_stands_and_a_replay_changes_nothing(pages: Pages) -> None:
+def test_the_first_answer_is_kept_and_a_replay_changes_nothing(pages: Pages) -> None:
     where = pages.send("/newc", NEW).location
     pages.exchange.step()
     pages.kinesis.answer(312.4)
@@ -89,18 +89,18 @@ def test_the_first_answer_stands_and_a_replay_changes_nothing(pages: Pages) -> N
     assert "312.40" in pages.browser.get(where).text
 
 
-def test_it_looks_often_while_somebody_waits_seldom_when_late_and_rests_when_nobody_does(pages: Pages) -> None:
-    assert pages.exchange.step() == IDLE
+def test_it_polls_often_at_first_less_often_when_late_and_rarely_when_no_offer_waits(pages: Pages) -> None:
+    assert pages.exchange.step() == POLL_IDLE
     pages.send("/newc", NEW)
-    assert pages.exchange.step() == SOON
+    assert pages.exchange.step() == POLL_SOON
     pages.time.now += 31
-    assert pages.exchange.step() == LATER
+    assert pages.exchange.step() == POLL_LATE
 
 
 def test_a_record_is_sent_again_before_the_stream_forgets_it(pages: Pages) -> None:
     pages.send("/newc", NEW)
     pages.exchange.step()
-    pages.time.now += AGAIN_SECONDS - 1
+    pages.time.now += RESEND_SECONDS - 1
     pages.exchange.step()
     assert len(pages.kinesis.records["in"]) == 1
     pages.time.now += 2
@@ -109,7 +109,7 @@ def test_a_record_is_sent_again_before_the_stream_forgets_it(pages: Pages) -> No
     assert first == again
 
 
-def test_offers_and_tries_are_forgotten_after_their_days(pages: Pages) -> None:
+def test_offers_are_forgotten_after_their_days(pages: Pages) -> None:
     where = pages.send("/newc", NEW).location
     pages.exchange.step()
     pages.time.now = NOON + 7 * 86400 + 1

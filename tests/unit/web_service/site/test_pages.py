@@ -1,4 +1,4 @@
-"""The forms: who may send them, what comes back as it was typed, and whose offer is shown to whom."""
+"""The forms: who may send them, what comes back as it was typed, and who sees an offer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from use_cases.insurance import NEW_CUSTOMER
 from web_service.site.app import create_app
 
 
-def test_a_new_customer_s_record_is_what_was_typed_and_a_past_that_is_none(pages: Pages) -> None:
+def test_a_new_customer_s_record_is_what_was_typed_and_a_first_policy_without_claims(pages: Pages) -> None:
     answer = pages.send("/newc", NEW)
     assert answer.status_code == 303
     id_ = answer.location.partition("?id=")[2]
@@ -54,8 +54,8 @@ def test_a_wrong_number_and_a_wrong_date_of_birth_get_the_same_answer_and_lose_n
 ) -> None:
     answer = pages.send("/existingc", {**EXISTING, **wrong})
     assert answer.status_code == 403
-    (said,) = re.findall(r'role="alert"[^>]*>\s*<p>([^<]*)', answer.text)
-    assert said.startswith("We find no customer with this number and this date of birth")
+    (notice,) = re.findall(r'role="alert"[^>]*>\s*<p>([^<]*)', answer.text)
+    assert notice.startswith("We cannot find a customer with this number and this date of birth")
     for name, value in {**EXISTING, **wrong}.items():
         kept = rf'name="{name}" value="{value}"[^>]*(checked|required maxlength)'
         assert re.search(kept, answer.text), name
@@ -66,17 +66,18 @@ def test_a_wrong_number_and_a_wrong_date_of_birth_get_the_same_answer_and_lose_n
 def test_the_fifth_failure_locks_a_number_whether_there_is_such_a_customer_or_not(pages: Pages) -> None:
     for number, birth in (("17", "1971-01-01"), ("no-one", "1971-01-01")):
         typed = {**EXISTING, "customer_id": number, "Date_birth": birth}
-        said = [pages.send("/existingc", typed) for _ in range(6)]
-        assert [a.status_code for a in said] == [403] * 5 + [429]
-        assert "for 15 minutes" in said[-1].text
+        answers = [pages.send("/existingc", typed) for _ in range(6)]
+        assert [a.status_code for a in answers] == [403] * 5 + [429]
+        assert "for 15 minutes" in answers[-1].text
+        assert answers[-1].headers["Retry-After"] == "900"
     assert pages.send("/existingc", EXISTING).status_code == 429  # the right date of birth as well
     assert pages.other().send("/existingc", EXISTING).status_code == 429  # from everywhere
     pages.time.now += 15 * 60
     assert pages.send("/existingc", EXISTING).status_code == 303
-    assert pages.store.tries("17").failures == 0
+    assert pages.store.attempts("17").failures == 0
 
 
-def test_who_fails_again_after_a_lock_is_locked_for_twice_as_long(pages: Pages) -> None:
+def test_a_further_failure_after_a_lock_locks_for_twice_as_long(pages: Pages) -> None:
     typed = {**EXISTING, "Date_birth": "1971-01-01"}
     for minutes in (15, 30, 60):
         while pages.send("/existingc", typed).status_code != 429:
@@ -85,38 +86,38 @@ def test_who_fails_again_after_a_lock_is_locked_for_twice_as_long(pages: Pages) 
         pages.time.now += minutes * 60
 
 
-def test_a_form_with_another_fault_does_not_say_whether_the_customer_exists_and_costs_no_try(pages: Pages) -> None:
+def test_a_form_with_another_error_does_not_reveal_the_customer_and_counts_as_no_attempt(pages: Pages) -> None:
     for birth in ("1970-04-15", "1971-01-01"):
         answer = pages.send("/existingc", {**EXISTING, "Date_birth": birth, "Power": ""})
         assert answer.status_code == 422
         assert "no customer" not in answer.text
-    assert pages.store.tries("17").failures == 0
+    assert pages.store.attempts("17").failures == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "expected"),
     [
-        ("Power", "", "Give a number from 0 to 5,000."),
-        ("Power", "strong", "in digits alone, such as 90"),
+        ("Power", "", "Enter a number from 0 to 5,000."),
+        ("Power", "strong", "using digits only, such as 90"),
         ("Value_vehicle", "17.600", "such as 17600"),
         ("Value_vehicle", "1e9", "such as 17600"),
         ("Year_matriculation", "08", "four digits"),
-        ("Type_risk", "", "Choose one."),
-        ("Type_risk", "9", "Choose one."),
-        ("Date_birth", "1985-02-30", "a day that the calendar has"),
-        ("Date_birth", "2027-01-01", "yet to come"),
-        ("Date_driving_licence", "1986-01-01", "before you were 14"),
-        ("Date_renewal", "2003-01-01", "before the driving licence"),
-        ("Year_matriculation", "2027", "after the cover begins"),
+        ("Type_risk", "", "Please choose one."),
+        ("Type_risk", "9", "Please choose one."),
+        ("Date_birth", "1985-02-30", "a date that exists"),
+        ("Date_birth", "2027-01-01", "in the future"),
+        ("Date_driving_licence", "1986-01-01", "before you turned 14"),
+        ("Date_renewal", "2003-01-01", "before your driving licence"),
+        ("Year_matriculation", "2027", "after cover starts"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field_and_everything_typed_is_kept(
-    pages: Pages, name: str, text: str, said: str
+def test_an_error_is_shown_at_its_field_and_everything_typed_is_kept(
+    pages: Pages, name: str, text: str, expected: str
 ) -> None:
     answer = pages.send("/newc", {**NEW, name: text})
     assert answer.status_code == 422
     (error,) = re.findall(rf'id="e-{name}">([^<]*)', answer.text)
-    assert said in error
+    assert expected in error
     for other in NEW.keys() - {name}:
         assert f'name="{other}" value="{NEW[other]}"' in answer.text
     assert f'href="#f-{name}"' in answer.text
@@ -124,7 +125,7 @@ def test_what_is_wrong_is_said_at_its_field_and_everything_typed_is_kept(
     assert pages.kinesis.records["in"] == []
 
 
-def test_a_date_that_is_none_is_shown_as_it_was_typed(pages: Pages) -> None:
+def test_text_that_is_not_a_date_is_shown_as_it_was_typed(pages: Pages) -> None:
     answer = pages.send("/newc", {**NEW, "Date_birth": "20/03/1985"})
     (field,) = re.findall(r'<input id="f-Date_birth"[^>]*>', answer.text)
     assert 'value="20/03/1985"' in field and 'type="date"' not in field
@@ -141,7 +142,7 @@ def test_a_form_of_another_site_is_refused_and_the_visitor_s_own_may_be_sent_aga
         answer = pages.browser.post("/newc", data={**NEW, "token": token})
         assert answer.status_code == 400
         assert 'name="Power" value="90"' in answer.text
-    fresh = pages.other()  # no cookie at all, yet a token that was made here
+    fresh = pages.other()  # no cookie, and a token that belongs to another visitor
     assert fresh.browser.post("/newc", data={**NEW, "token": other}).status_code == 400
     pages.exchange.step()
     assert pages.kinesis.records["in"] == []
@@ -157,20 +158,22 @@ def test_the_cookie_is_kept_from_scripts_other_sites_and_plain_connections(pages
 
 def test_a_client_that_sends_too_many_forms_waits_and_loses_nothing(pages: Pages, settings: Settings) -> None:
     slow = settings.model_copy(update={"web_service_rate": 2})
-    app = create_app(pages.store, pages.exchange, slow, b"k" * 32, pages.time.clock)
+    app = create_app(pages.store, pages.exchange, slow, b"k" * 32, pages.time.clock, pages.time.monotonic)
     few = Pages(app.test_client(), pages.store, pages.exchange, pages.kinesis, pages.time)
     assert [few.send("/newc", NEW).status_code for _ in range(3)] == [303, 303, 429]
     answer = few.send("/newc", NEW)
-    assert "Wait 30 seconds" in answer.text and 'name="Power" value="90"' in answer.text
+    assert "Please wait 30 seconds" in answer.text and answer.headers["Retry-After"] == "30"
+    assert 'name="Power" value="90"' in answer.text
     elsewhere = {"environ_overrides": {"REMOTE_ADDR": "192.0.2.7"}}
     assert few.send("/newc", NEW, **elsewhere).status_code == 303
-    forged = {"headers": {"X-Forwarded-For": "192.0.2.8"}}  # believed of no client: no proxy is declared
+    forged = {"headers": {"X-Forwarded-For": "192.0.2.8"}}  # ignored, because no proxy is declared
     assert few.send("/newc", NEW, **forged).status_code == 429
-    few.time.now += 30
+    few.time.now -= 3600  # the machine's clock is set back: nobody waits longer
+    few.time.uptime += 30
     assert few.send("/newc", NEW).status_code == 303
 
 
-def test_an_offer_is_shown_to_who_asked_for_it_and_to_nobody_else(pages: Pages) -> None:
+def test_an_offer_is_shown_only_to_the_visitor_who_asked_for_it(pages: Pages) -> None:
     mine, other = pages.send("/newc", NEW).location, pages.other()
     other.send("/newc", {**NEW, "Power": "200"})
     pages.exchange.step()
@@ -184,7 +187,7 @@ def test_an_offer_is_shown_to_who_asked_for_it_and_to_nobody_else(pages: Pages) 
     assert pages.other().browser.get("/premiumoffer").location == "/"
 
 
-def test_an_offer_can_be_asked_again_with_a_change_by_its_owner_who_types_the_birth_date_anew(pages: Pages) -> None:
+def test_an_owner_can_change_an_offer_but_must_type_the_birth_date_again(pages: Pages) -> None:
     like = pages.send("/existingc", EXISTING).location.replace("/premiumoffer?id=", "/existingc?like=")
     html = pages.browser.get(like).text
     assert 'name="Power" value="90"' in html and 'name="customer_id" value="17"' in html
@@ -192,11 +195,11 @@ def test_an_offer_can_be_asked_again_with_a_change_by_its_owner_who_types_the_bi
     assert pages.other().browser.get(like).status_code == 404
 
 
-def test_a_customer_number_in_the_address_stands_in_the_form(pages: Pages) -> None:
+def test_a_customer_number_in_the_address_is_filled_into_the_form(pages: Pages) -> None:
     assert 'name="customer_id" value="17"' in pages.browser.get("/existingc?customer_id=17").text
 
 
-def test_pages_are_kept_by_no_cache_and_run_nothing_from_elsewhere(pages: Pages) -> None:
+def test_no_cache_keeps_a_page_and_no_page_runs_code_from_other_sites(pages: Pages) -> None:
     for path in ("/", "/newc", "/existingc", "/nowhere"):
         answer = pages.browser.get(path)
         assert answer.headers["Cache-Control"] == "no-store"
@@ -220,6 +223,6 @@ def test_a_store_that_is_down_loses_nothing_that_was_typed(pages: Pages, monkeyp
     assert pages.browser.get("/readyz").status_code == 503
 
 
-def test_a_body_that_is_no_form_of_ours_is_refused_as_a_page(pages: Pages) -> None:
+def test_a_body_that_is_not_one_of_our_forms_is_refused_with_a_page(pages: Pages) -> None:
     assert pages.browser.post("/newc", data={"Power": "9" * 20_000}).status_code == 413
     assert pages.browser.post("/").status_code == 405

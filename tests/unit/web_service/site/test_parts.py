@@ -1,4 +1,4 @@
-"""Limits, tries and keys by themselves."""
+"""Rate limits, attempts, keys and customers."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from scorehouse.settings import Settings
 from tests.unit.web_service.conftest import CUSTOMER, Time
 from web_service.offers.customers import ensure_customers
 from web_service.offers.sqlite_store import SqliteStore
-from web_service.offers.store import FREE_TRIES, LONGEST_LOCK, Tries, take_try
+from web_service.offers.store import FREE_ATTEMPTS, LONGEST_LOCK, Attempts, count_attempt
 from web_service.site.limits import MOST_CLIENTS, RateLimit
 from web_service.site.visitors import secret_key
 
 
 def test_a_bucket_is_full_at_first_and_fills_steadily() -> None:
     time = Time()
-    limit = RateLimit(60, time.clock)
-    assert [limit.wait("a") for _ in range(60)] == [0.0] * 60
-    assert limit.wait("a") == pytest.approx(1.0)
-    assert limit.wait("b") == 0
-    time.now += 2
-    assert [limit.wait("a"), limit.wait("a"), limit.wait("a") > 0] == [0, 0, True]
-    time.now += 86400
-    assert [limit.wait("a") for _ in range(60)] == [0.0] * 60
-    assert limit.wait("a") > 0
+    limit = RateLimit(60, time.monotonic)
+    assert [limit.take("a") for _ in range(60)] == [0.0] * 60
+    assert limit.take("a") == pytest.approx(1.0)
+    assert limit.take("b") == 0
+    time.uptime += 2
+    assert [limit.take("a"), limit.take("a"), limit.take("a") > 0] == [0, 0, True]
+    time.uptime += 86400
+    assert [limit.take("a") for _ in range(60)] == [0.0] * 60
+    assert limit.take("a") > 0
 
 
-def test_no_number_of_clients_fills_the_memory() -> None:
-    limit = RateLimit(1, Time().clock)
+def test_memory_is_bounded_however_many_clients_come() -> None:
+    limit = RateLimit(1, Time().monotonic)
     for n in range(MOST_CLIENTS + 10):
-        limit.wait(str(n))
+        limit.take(str(n))
     assert len(limit._buckets) == MOST_CLIENTS
 
 
-def test_a_hundred_tries_at_once_are_a_hundred_tries(tmp_path: Path) -> None:
+def test_a_hundred_attempts_at_once_count_as_a_hundred(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "c.db")
     with ThreadPoolExecutor(8) as pool:
-        allowed = [until == 0 for until in pool.map(lambda _: take_try(store, "17", 1000.0), range(100))]
+        allowed = [until == 0 for until in pool.map(lambda _: count_attempt(store, "17", 1000.0), range(100))]
     store.close()
-    assert sum(allowed) == FREE_TRIES
+    assert sum(allowed) == FREE_ATTEMPTS
 
 
 def test_a_lock_is_never_longer_than_a_day() -> None:
-    tries = Tries(10**6, 0.0).one_more(1000.0)
-    assert tries.locked_until == 1000.0 + LONGEST_LOCK
+    attempts = Attempts(10**6, 0.0).after_failure(1000.0)
+    assert attempts.locked_until == 1000.0 + LONGEST_LOCK
 
 
-def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_a_key_is_created_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "secret.key"
     first = secret_key(path)
     assert len(first) == 32 and secret_key(path) == first
@@ -62,14 +62,14 @@ def test_a_key_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         secret_key(tmp_path / "secret.key")
 
 
-def test_made_up_customers_come_only_into_an_empty_store_and_go_when_real_ones_come(tmp_path: Path) -> None:
+def test_sample_customers_fill_only_an_empty_store_and_leave_when_real_ones_come(tmp_path: Path) -> None:
     from use_cases.insurance import use_case
 
     store = SqliteStore(tmp_path / "c.db")
     ensure_customers(store, Settings(use_case="insurance"))
     made_up = store.made_up_customer()
     assert made_up is not None and made_up["ID"] == "1"
-    store.clear_tries("1")
+    store.clear_attempts("1")
 
     import pandas as pd
 
@@ -81,7 +81,7 @@ def test_made_up_customers_come_only_into_an_empty_store_and_go_when_real_ones_c
     found = store.customer("1001")
     assert found is not None and found.keys() == CUSTOMER.keys()
     store.add_customers([{**found, "cost_per_claim": -1.0}])
-    ensure_customers(store, real)  # they are there: nothing is read
+    ensure_customers(store, real)  # the store has them: nothing is read
     ensure_customers(store, Settings(use_case="insurance"))
     assert (store.customer("1001") or {})["cost_per_claim"] == -1.0
     assert store.made_up_customer() is None
