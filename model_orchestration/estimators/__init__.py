@@ -10,7 +10,7 @@ from scorehouse.errors import UseCaseError
 from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Estimator, Task
 
-__all__ = ["Data", "Fitted", "Trainer", "trainer"]
+__all__ = ["Data", "Fitted", "Trainer", "make_trainer"]
 
 
 ANSWERS: Mapping[str, tuple[Task, ...]] = {
@@ -22,7 +22,7 @@ ANSWERS: Mapping[str, tuple[Task, ...]] = {
 }
 
 
-def trainer(estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data) -> Trainer:
+def make_trainer(estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data) -> Trainer:
     """Return what fits models of `estimator` on `train`, whose rows have `columns`, watching `valid`.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model_orchestration.tables.training_table import TEST, TrainingTable, sides
+from model_orchestration.tables.training_table import TEST, TrainingTable, assign_splits
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, TableError
 from scorehouse.registry.client import Registry, Version
@@ -63,7 +63,7 @@ class Promotion:
     def __init__(self, use_case: UseCase, table: TrainingTable, seed: int, registry: Registry, cache: BundleCache):
         """Take the test rows of `table`. Raises TableError where there are none."""
         self._use_case, self._registry, self._cache = use_case, registry, cache
-        held_out = np.flatnonzero(sides(table.keys, seed, use_case.split) == TEST)
+        held_out = np.flatnonzero(assign_splits(table.keys, seed, use_case.split) == TEST)
         if not len(held_out):
             raise TableError(f"the table for {use_case.name} has no held-out rows to judge models on")
         self._records = [table.records[i] for i in held_out]

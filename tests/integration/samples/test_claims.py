@@ -66,7 +66,7 @@ def possible(applicants: pd.DataFrame) -> np.ndarray:
 
 
 def test_a_model_of_the_sample_comes_near_its_truth(training: Training, trained: Trained) -> None:
-    test = training.side == TEST
+    test = training.split == TEST
     best = auc(training.table.truth[test], possible(table(4000, 1)[test]))
     reached = trained.quality["test_auc"]
     assert 0.88 < reached < best + 0.01

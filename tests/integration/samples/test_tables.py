@@ -81,5 +81,5 @@ def test_a_mark_that_is_a_word_is_named_by_row() -> None:
     case = load_use_case("wine")
     table = raw(case).astype({"quality": object})
     table.loc[7, "quality"] = "good"
-    with pytest.raises(TableError, match="quality: 1 rows, first row 7: 'good' is no outcome"):
+    with pytest.raises(TableError, match="quality: 1 rows, first row 7: 'good' is not an outcome"):
         prepare(table, case)

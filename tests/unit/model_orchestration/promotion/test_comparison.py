@@ -11,7 +11,7 @@ import pytest
 
 from model_orchestration.promotion.comparison import Candidate, Promotion, Verdict, decide
 from model_orchestration.promotion.report import reason, report
-from model_orchestration.tables.training_table import TEST, sides
+from model_orchestration.tables.training_table import TEST, assign_splits
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, TableError
 from scorehouse.registry.client import Registry, Version
@@ -112,7 +112,7 @@ def promotion(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> Promotion:
 
 def test_models_are_judged_on_the_rows_that_no_training_saw(promotion: Promotion, toy: Toy) -> None:
     table = toy.table
-    held_out = sides(table.keys, 0, toy.use_case.split) == TEST
+    held_out = assign_splits(table.keys, 0, toy.use_case.split) == TEST
     answers = toy.bundle().scorer(toy.use_case).score([table.records[i] for i in np.flatnonzero(held_out)])
     expected = quality(toy.use_case.task, table.truth[held_out], np.array(answers, dtype=float))
     found = promotion.judge(A)
@@ -141,7 +141,7 @@ def test_promoting_moves_the_alias_and_tells_the_history_why(promotion: Promotio
 
 def test_a_table_without_held_out_rows_judges_nobody(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> None:
     table = toy.table
-    kept = int(np.flatnonzero(sides(table.keys, 0, toy.use_case.split) != TEST)[0])
+    kept = int(np.flatnonzero(assign_splits(table.keys, 0, toy.use_case.split) != TEST)[0])
     one = replace(table, records=[table.records[kept]], truth=table.truth[[kept]], keys=[table.keys[kept]])
     with pytest.raises(TableError, match="no held-out rows"):
         Promotion(toy.use_case, one, 0, registry, cache)

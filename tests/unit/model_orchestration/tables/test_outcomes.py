@@ -19,7 +19,7 @@ from model_orchestration.tables.outcomes import (
     weight,
     with_outcomes,
 )
-from model_orchestration.tables.training_table import sides
+from model_orchestration.tables.training_table import assign_splits
 from scorehouse.stores.sqlite_store import SqliteStore
 from scorehouse.usecase import Schedule, load_use_case
 from tests import toy as toys
@@ -79,9 +79,9 @@ def test_a_customer_of_the_table_stays_on_its_side_and_so_do_copies_of_a_record(
     for document in found[1:3]:
         document |= {"customer_id": None, "record": dict(sorted(found[1]["record"].items()))}
     joined = with_outcomes(table, CHURN, found)
-    side = sides(joined.keys, 0, CHURN.split)
+    side = assign_splits(joined.keys, 0, CHURN.split)
     assert side[100] == side[7] and joined.keys[101] == joined.keys[102]
-    assert side[:100].tolist() == sides(table.keys, 0, CHURN.split).tolist()
+    assert side[:100].tolist() == assign_splits(table.keys, 0, CHURN.split).tolist()
 
 
 def test_the_newest_weighs_most_and_half_of_that_is_gone_after_the_half_life() -> None:
