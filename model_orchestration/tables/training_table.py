@@ -102,9 +102,12 @@ def assign_splits(keys: list[str], seed: int, shares: tuple[float, ...]) -> NDAr
 
 
 def _to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a record of plain Python values for each row, with None in the gaps."""
     # One missing value turns a whole column of codes into 1.0, 2.0, …: convert_dtypes makes them integers again.
     frame = frame.convert_dtypes(convert_string=False)
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[return-value]
+    columns = frame.astype(object).where(frame.notna(), None).to_dict("list")
+    # By columns it takes half the time of to_dict("records").
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]  # type: ignore[arg-type]
 
 
 def _check(records: list[dict[str, Any]], schema: RecordSchema) -> tuple[list[dict[str, Any]], Faults]:
