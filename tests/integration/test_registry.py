@@ -20,8 +20,7 @@ from model_orchestration.training.bundling import write_bundle
 from scorehouse.bundles.bundle import MANIFEST, ONNX
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RegistryUnavailable, RunNotFound
-from scorehouse.registry import client as registries
-from scorehouse.registry.client import Registry
+from scorehouse.registry.client import SERVING, Registry
 from tests import servers
 from tests import toy as toys
 from tests.registered import USE_CASE, Mlflow
@@ -86,6 +85,17 @@ def test_a_run_that_was_registered_twice_is_its_latest_version(mlflow: Mlflow, r
     first, second = mlflow.register(run_id, None), mlflow.register(run_id, "0" * 64)
     assert int(second) > int(first)
     assert registry.version_of_run(USE_CASE, run_id).number == second
+
+
+def test_the_newest_run_is_that_of_the_highest_version_number(mlflow: Mlflow, registry: Registry) -> None:
+    runs = [mlflow.run() for _ in range(11)]  # more than nine: as text, version 10 would sort before version 9
+    for run_id in runs:
+        mlflow.register(run_id, None)
+    assert registry.newest(USE_CASE) == runs[-1]
+    mlflow.register(runs[0], None)
+    assert registry.newest(USE_CASE) == runs[0]
+    with pytest.raises(RunNotFound, match="no version of no_such_model: train a model first"):
+        registry.newest("no_such_model")
 
 
 def test_what_mlflow_does_not_know_is_told_apart_from_mlflow_being_down(
@@ -221,7 +231,7 @@ def test_with_mlflow_stopped_the_scorer_answers_on_and_restarts_from_its_cache(
 ) -> None:
     expected = toy.bundle().scorer(toy.use_case).score(toy_records[:5])
     registry = Registry(own_mlflow.address)
-    registry.set_alias(USE_CASE, registries.SERVING, registry.version_of_run(USE_CASE, served))
+    registry.set_alias(USE_CASE, SERVING, registry.version_of_run(USE_CASE, served))
     scorer = toys.scorer(tmp_path / "door", "", MLFLOW_ADDRESS=own_mlflow.address)
 
     def answers() -> list[Any]:
@@ -234,7 +244,7 @@ def test_with_mlflow_stopped_the_scorer_answers_on_and_restarts_from_its_cache(
 
     with toys.running(scorer):
         assert scorer.wait_ready()["model_run_id"] == served
-        registry.set_alias(USE_CASE, registries.SERVING, registry.version_of_run(USE_CASE, damaged))
+        registry.set_alias(USE_CASE, SERVING, registry.version_of_run(USE_CASE, damaged))
         refused = until(lambda: (scorer.ready() or {}).get("refused"), 30, "the damaged bundle is refused")
         assert f"{ONNX} is damaged" in refused and answers() == expected
         own_mlflow.stop()

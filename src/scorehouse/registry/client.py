@@ -48,6 +48,13 @@ class Registry:
             raise RunNotFound(f"run {run_id} registered no model for {use_case}")
         return max((_version(v) for v in found), key=lambda v: int(v.number))
 
+    def newest(self, use_case: str) -> str:
+        """Return the run id of the version that was registered last. Raises RunNotFound, RegistryUnavailable."""
+        versions = [version for version, _ in self.tagged_versions(use_case)]
+        if not versions:
+            raise RunNotFound(f"MLflow at {self._where} has no version of {use_case}: train a model first")
+        return max(versions, key=lambda version: int(version.number)).run_id
+
     def served(self, use_case: str) -> Version:
         """Return the version that is to serve: that of `serving`, or of the alias which it follows.
 
