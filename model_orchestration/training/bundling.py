@@ -1,4 +1,4 @@
-"""What a training knows, written as the bundle that its run carries; without MLflow, so that tests train for real."""
+"""Writes the bundle of a trained model. It does not need MLflow, so tests can train and write real bundles."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from monitoring.evidently_service.challenger import Shadow
-from monitoring.evidently_service.retraining import Prefect, Retraining
+from monitoring.evidently_service.retraining import Retraining
 from monitoring.evidently_service.site.app import create_app
 from monitoring.evidently_service.windows.cursor import MonitorFolder
 from monitoring.evidently_service.windows.follower import Follower
@@ -22,6 +22,7 @@ from monitoring.evidently_service.windows.served import Served
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
+from scorehouse.prefect import Prefect
 from scorehouse.registry.client import Registry
 from scorehouse.registry.history import History
 from scorehouse.settings import Settings, settings_or_exit

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model_orchestration.estimators.boosting import NATIVE
-from model_orchestration.tables.outcomes import with_outcomes
+from model_orchestration.tables.outcomes import add_outcomes
 from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, assign_splits
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles.bundle import ONNX, REFERENCE
@@ -187,7 +187,7 @@ def test_a_bundle_scores_as_the_model_that_was_trained(toy: Toy, toy_records: li
 
 
 def test_retraining_on_outcomes_mends_what_drift_broke(toy: Toy) -> None:
-    joined = with_outcomes(toy.training.table, toy.use_case, documents(800, drift=1.0))
+    joined = add_outcomes(toy.training.table, toy.use_case, documents(800, drift=1.0))
     training = Training(toy.use_case, joined)
     assert training.split[: len(toy.training.split)].tolist() == toy.training.split.tolist()
     assert (training.split[len(toy.training.split) :] == TEST).any()

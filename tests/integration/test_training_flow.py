@@ -125,7 +125,8 @@ def test_config_json_beside_the_table_tunes_the_next_training(
     environ = {**training_environ, "DATA": str(tmp_path / "table.csv"), "TRIALS": "5"}
     ended = train(environ)
     assert ended.returncode == 0, ended.stderr[-4000:]
-    run_id = ended.stdout.split()[-1]
+    run_id = ended.stdout.removesuffix("\n")
+    assert len(run_id) == 32  # nothing else is printed
     client = MlflowClient(mlflow_server.address)
     run = client.get_run(run_id)
     assert run.data.tags["configuration"].startswith(f"{tmp_path}/config.json: ")
@@ -140,7 +141,7 @@ def test_config_json_beside_the_table_tunes_the_next_training(
     (tmp_path / "config.json").write_text('{"training_round": 2, "search_space": {"xgboost": {"max_depth": [9, 3]}}}')
     ended = train(environ)
     assert ended.returncode == 1
-    assert "training_round: no such key, the nearest is 'training_rounds'" in ended.stderr
+    assert "training_round: there is no such key, the nearest is 'training_rounds'" in ended.stderr
 
 
 def test_the_best_of_several_families_are_each_retrained_logged_and_registered(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_orchestration.promotion.comparison import Candidate, Promotion, Verdict, decide
-from model_orchestration.promotion.report import reason, report
+from model_orchestration.promotion.comparison import Candidate, Promotion, Verdict, choose_alias
+from model_orchestration.promotion.report import summarize, write_report
 from model_orchestration.tables.training_table import TEST, assign_splits
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, TableError
@@ -26,7 +26,7 @@ def judged(version: Version, kappa: float) -> Candidate:
 
 
 def verdict(challenger: Candidate, **holders: Candidate | None) -> Verdict:
-    return Verdict("kappa", 100, challenger, holders, decide("kappa", challenger, holders), 0.9)
+    return Verdict("kappa", 100, challenger, holders, choose_alias("kappa", challenger, holders), 0.9)
 
 
 def test_the_better_one_becomes_production_and_the_old_one_moves_down() -> None:
@@ -56,7 +56,7 @@ def test_the_first_model_takes_the_best_alias_and_so_does_one_whose_champion_can
 
 def test_lower_is_better_where_the_metric_is_a_loss() -> None:
     loss = [Candidate(v, np.empty(0), {"log_loss": x}) for v, x in ((C, 0.2), (A, 0.3))]
-    assert decide("log_loss", loss[0], {"production": loss[1]}) == "production"
+    assert choose_alias("log_loss", loss[0], {"production": loss[1]}) == "production"
 
 
 class FakeRegistry(Registry):
@@ -148,18 +148,24 @@ def test_a_table_without_held_out_rows_judges_nobody(registry: FakeRegistry, cac
 
 
 def test_the_report_says_first_what_to_do_and_then_every_figure_side_by_side() -> None:
-    told = report("Will it rain?", verdict(judged(C, 0.8), production=judged(A, 0.7)), done=False).splitlines()
-    assert told[2] == f"Run `{C.run_id}` should be promoted to **production**: `make promote run={C.run_id}` does it."
+    told = write_report(
+        "Will it rain?", verdict(judged(C, 0.8), production=judged(A, 0.7)), promoted=False
+    ).splitlines()
+    assert (
+        told[2] == f"Run `{C.run_id}` should be promoted to **production**: `make promote run={C.run_id}` promotes it."
+    )
     assert told[4].startswith("By the rule: kappa 0.8 against 0.7 of production on the same 100 held-out rows.")
     assert "90%" in told[4]
     assert told[-1] == "| **kappa** | 0.8 | 0.7 |"
-    done = report("", verdict(judged(C, 0.8), production=judged(A, 0.7)), done=True)
+    done = write_report("", verdict(judged(C, 0.8), production=judged(A, 0.7)), promoted=True)
     assert f"Run `{C.run_id}` is promoted to **production**." in done
-    assert "wins no alias" in report("", verdict(judged(C, 0.6), production=judged(A, 0.7)), done=True)
+    assert "wins no alias" in write_report("", verdict(judged(C, 0.6), production=judged(A, 0.7)), promoted=True)
 
 
 def test_the_reason_is_one_line_whoever_holds_the_alias() -> None:
-    assert reason(verdict(judged(C, 0.8), production=None)) == "kappa 0.8 on 100 held-out rows, the first production"
+    assert summarize(verdict(judged(C, 0.8), production=None)) == "kappa 0.8 on 100 held-out rows, the first production"
     broken = Candidate(A, problem="it is damaged")
-    assert reason(verdict(judged(C, 0.8), production=broken)).endswith("production cannot be compared: it is damaged")
-    assert reason(verdict(judged(A, 0.8), production=judged(A, 0.8))).startswith("it is production already")
+    assert summarize(verdict(judged(C, 0.8), production=broken)).endswith(
+        "production cannot be compared: it is damaged"
+    )
+    assert summarize(verdict(judged(A, 0.8), production=judged(A, 0.8))).startswith("it is already production")
