@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from model_orchestration.progress import show_progress
 from model_orchestration.promote import judge_and_promote
 from model_orchestration.schedule import reschedule
 from model_orchestration.tables.outcomes import read_training_table
@@ -35,12 +31,12 @@ def search(training: Training, tracking: Tracking, count: int) -> list[Trial]:
     """Run the trials and log each as it finishes."""
     trials: list[Trial] = []
     metric = training.use_case.rank_by
-    with _progress(count) as advance:
+    with show_progress("search", get_run_logger().info) as advance:
         for trial in training.search(count):
             tracking.log_trial(trial)
             trials.append(trial)
             best = training.best(trials, 1)[0].figures[metric]
-            advance(f"best {metric.replace('_', ' ')} {best:.4f}")
+            advance(len(trials) / count, f"{len(trials)} of {count} trials, best {metric.replace('_', ' ')} {best:.4f}")
     return trials
 
 
@@ -99,36 +95,3 @@ def model_tuning_and_uploading(trials: int | None = None, data: str | None = Non
     if settings.keep_runs_days:
         logger.info("removed %d old runs", remove_old_runs(tracking, settings.keep_runs_days))
     return run_id
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[str], None]]:
-    """Yield what to call after each trial. It moves a bar on a terminal; elsewhere it logs every tenth trial."""
-    console = Console(file=sys.stderr)
-    if not console.is_terminal:
-        yield _log_every_tenth(total)
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("[bold]search"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[best]}"),
-    )
-    with Progress(*columns, console=console) as bar:
-        search_bar = bar.add_task("search", total=total, best="")
-        yield lambda best: bar.update(search_bar, advance=1, best=best)
-
-
-def _log_every_tenth(total: int) -> Callable[[str], None]:
-    logger = get_run_logger()
-    done = 0
-
-    def advance(best: str) -> None:
-        nonlocal done
-        done += 1
-        if done % 10 == 0 or done == total:
-            logger.info("trial %d of %d, %s", done, total, best)
-
-    return advance
