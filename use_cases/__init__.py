@@ -1,1 +1,1 @@
-"""One page per problem; copy one to add yours (docs/your-own-use-case.md)."""
+"""One page for each problem. To add your own, copy one and read docs/your-own-use-case.md."""
