@@ -1,6 +1,6 @@
 """One training: split, encode, search, retrain the best trial and judge it once.
 
-There is no MLflow, no Prefect and no clock in here, so the same table and seed give the same models.
+It needs no MLflow, no Prefect and no clock, so tests can train for real.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def test_classes_leave_the_graph_as_whole_numbers() -> None:
     assert set(answers.tolist()) <= {3, 4, 5, 6}
 
 
-def test_a_forest_tells_each_columns_share_with_a_categorys_indicators_together() -> None:
+def test_a_forest_gives_each_columns_share_with_a_categorys_indicators_together() -> None:
     shares = fitted("random forest").importance()
     assert shares is not None
     assert shares.shape == (len(COLUMNS),)

@@ -1,4 +1,4 @@
-"""Old trainings go from a real MLflow; what serves, served or is the newest stays, whatever its age."""
+"""Old trainings are removed from a real MLflow. What serves, served or is the newest stays, whatever its age."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_a_fifth_of_invalid_traffic_is_invalid():
     assert 160 < sum(case.fault is not None for case in sent) < 240
 
 
-def test_drift_begins_when_told_grows_and_ends_at_one():
+def test_drift_begins_at_its_record_grows_and_ends_at_one():
     drift = Drift(1000, 500)
     assert [drift.at(n) for n in (0, 999, 1000, 1250, 1500, 10**9)] == [0, 0, 0, 0.5, 1, 1]
 
@@ -87,7 +87,7 @@ def test_a_table_is_sent_again_and_again_each_round_whole(tmp_path: Path):
     assert len(set(sent)) == 30
 
 
-def test_a_table_that_is_none_is_named(tmp_path: Path):
+def test_a_file_that_is_not_a_table_is_named(tmp_path: Path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     for name in ("other.csv", "missing.csv"):
         with pytest.raises(TableError, match=re.escape(name)):

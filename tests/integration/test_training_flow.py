@@ -74,7 +74,7 @@ def test_the_runs_carry_parameters_figures_data_and_code(mlflow_server: Server, 
         assert "valid_log_loss" in {m["key"] for m in trial["data"]["metrics"]}
 
 
-def test_plots_stand_beside_the_bundle(registry: Registry, trained_run: str) -> None:
+def test_plots_are_stored_beside_the_bundle(registry: Registry, trained_run: str) -> None:
     for name in ("roc", "calibration", "importance", "search"):
         assert registry.artifact(trained_run, f"plots/{name}.png")[:4] == b"\x89PNG"
 

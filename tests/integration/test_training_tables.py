@@ -1,4 +1,4 @@
-"""Tables: read from wherever they lie, refused by column and row, and split for ever by their keys."""
+"""Tables: read from wherever they are, refused by column and row, and split for ever by their keys."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from model_orchestration.tables.training_table import assign_splits, prepare, read_table
 from scorehouse.errors import TableError
+from scorehouse.scoring.schema import RecordSchema
 from scorehouse.usecase import UseCase, load_use_case
 
 
@@ -92,6 +93,14 @@ def test_bad_values_are_reported_by_column_and_row(churn: UseCase, raw: pd.DataF
     assert "customer_age: 1 rows, first row 7: 17" in said and "a whole number from 18 to 120" in said
     assert "gender: 2 rows, first row 3: 'X'" in said and "row 9" in said
     assert "left: 1 rows, first row 11" in said
+
+
+def test_records_come_out_as_the_schema_checked_them(churn: UseCase, raw: pd.DataFrame) -> None:
+    raw["Credit_Limit"] = 4000  # a whole number in a field of numbers
+    schema = RecordSchema(churn.features)
+    records = prepare(raw, churn).records
+    assert type(records[0]["credit_limit"]) is float
+    assert records == [schema.check(record) for record in records]
 
 
 def test_a_long_report_stays_short(churn: UseCase, raw: pd.DataFrame) -> None:

@@ -40,7 +40,7 @@ def test_a_wrong_option_ends_with_status_2(wrong: list[str], capsys: pytest.Capt
     assert wrong[0] in capsys.readouterr().err
 
 
-def test_drift_of_a_table_and_a_moment_that_is_none_are_refused():
+def test_drift_of_a_table_and_a_bad_number_are_refused():
     for wrong in (["--data", "x.csv"], ["--drift-after", "soon"]):
         with pytest.raises(SettingError):
             make_cases(read("--profile", "drift", *wrong), Settings(), Random(1))

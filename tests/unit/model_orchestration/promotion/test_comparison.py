@@ -1,4 +1,4 @@
-"""Challenger and champion: the same held-out rows, the use case's own metric, and who moves where."""
+"""Challenger and champion: the same held-out rows, the use case's own metric, and which alias moves where."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_staging_one_that_beats_production_changes_places_with_it() -> None:
     assert won.moves == [("production", B), ("staging", A)]
 
 
-def test_who_is_not_better_gets_nothing_and_equal_is_not_better() -> None:
+def test_a_challenger_that_is_not_better_gets_nothing_and_equal_is_not_better() -> None:
     assert verdict(judged(C, 0.7), production=judged(A, 0.7)).moves == []
     assert verdict(judged(A, 0.7), production=judged(A, 0.7), staging=None).moves == []
 
@@ -130,7 +130,9 @@ def test_a_challenger_that_cannot_be_scored_changes_nothing(
     assert registry.aliases == {}
 
 
-def test_promoting_moves_the_alias_and_tells_the_history_why(promotion: Promotion, registry: FakeRegistry) -> None:
+def test_promoting_moves_the_alias_and_notes_the_reason_in_the_history(
+    promotion: Promotion, registry: FakeRegistry
+) -> None:
     promotion.promote(promotion.judge(A), "it is the first")
     assert registry.aliases == {"production": A}
     ((version, note),) = registry.notes
@@ -139,7 +141,7 @@ def test_promoting_moves_the_alias_and_tells_the_history_why(promotion: Promotio
     assert registry.aliases == {"production": A}
 
 
-def test_a_table_without_held_out_rows_judges_nobody(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> None:
+def test_a_table_without_held_out_rows_cannot_judge_models(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> None:
     table = toy.table
     kept = int(np.flatnonzero(assign_splits(table.keys, 0, toy.use_case.split) != TEST)[0])
     one = replace(table, records=[table.records[kept]], truth=table.truth[[kept]], keys=[table.keys[kept]])
@@ -148,15 +150,15 @@ def test_a_table_without_held_out_rows_judges_nobody(registry: FakeRegistry, cac
 
 
 def test_the_report_says_first_what_to_do_and_then_every_figure_side_by_side() -> None:
-    told = write_report(
+    lines = write_report(
         "Will it rain?", verdict(judged(C, 0.8), production=judged(A, 0.7)), promoted=False
     ).splitlines()
     assert (
-        told[2] == f"Run `{C.run_id}` should be promoted to **production**: `make promote run={C.run_id}` promotes it."
+        lines[2] == f"Run `{C.run_id}` should be promoted to **production**: `make promote run={C.run_id}` promotes it."
     )
-    assert told[4].startswith("By the rule: kappa 0.8 against 0.7 of production on the same 100 held-out rows.")
-    assert "90%" in told[4]
-    assert told[-1] == "| **kappa** | 0.8 | 0.7 |"
+    assert lines[4].startswith("By the rule: kappa 0.8 against 0.7 of production on the same 100 held-out rows.")
+    assert "90%" in lines[4]
+    assert lines[-1] == "| **kappa** | 0.8 | 0.7 |"
     done = write_report("", verdict(judged(C, 0.8), production=judged(A, 0.7)), promoted=True)
     assert f"Run `{C.run_id}` is promoted to **production**." in done
     assert "wins no alias" in write_report("", verdict(judged(C, 0.6), production=judged(A, 0.7)), promoted=True)

@@ -1,4 +1,4 @@
-"""Outcomes join the training table: each on its side of the split, weighted by age; they mend what drift broke."""
+"""Outcomes join the training table: each in its split, weighted by age."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_only_predictions_with_an_outcome_are_learnt_and_a_correction_counts_onc
     assert (known[-1]["prediction_id"], known[-1]["outcome"]) == ("p0", corrected["outcome"])
 
 
-def test_rows_of_the_table_stay_as_they_are_and_outcomes_stand_behind_them() -> None:
+def test_rows_of_the_table_stay_as_they_are_and_outcomes_follow_them() -> None:
     table, found = toys.table(CHURN, 100), documents(10)
     joined = add_outcomes(table, CHURN, found)
     assert joined.records[:100] == table.records and len(joined.records) == 110
@@ -84,7 +84,7 @@ def test_a_customer_of_the_table_stays_on_its_side_and_so_do_copies_of_a_record(
     assert side[:100].tolist() == assign_splits(table.keys, 0, CHURN.split).tolist()
 
 
-def test_the_newest_weighs_most_and_half_of_that_is_gone_after_the_half_life() -> None:
+def test_the_newest_weighs_most_and_half_of_the_excess_is_left_after_the_half_life() -> None:
     assert recency_weights(np.array([0.0, HALF_LIFE_DAYS, 1e6])).tolist() == [
         NEWEST_WEIGHT, pytest.approx(1 + (NEWEST_WEIGHT - 1) / 2), 1.0,
     ]  # fmt: skip

@@ -105,7 +105,7 @@ def test_retry_after_is_honoured_within_reason(asked: str, waited: float):
     assert time.slept == [waited]
 
 
-def test_a_client_told_to_stop_tries_no_more():
+def test_a_client_that_should_stop_does_not_retry():
     session = Session(requests.ConnectionError())
     scorer = ScorerClient("http://scorer", lambda _: True, lambda: 0.0, session=lambda: session)  # type: ignore[arg-type, return-value]
     assert (scorer.predict(b"{}"), len(session.sent)) == (0, 1)

@@ -68,7 +68,7 @@ def test_the_summary_says_what_became_of_every_record():
         assert line in " ".join(text.replace("│", " ").split())
 
 
-def test_where_nobody_watches_a_line_is_printed_each_ten_seconds():
+def test_without_a_terminal_a_line_is_printed_every_ten_seconds():
     clock, out, tally = Clock(), StringIO(), Tally(Random(1))
     with progress(Console(file=out), "traffic", 60, tally, clock) as show:
         for second in range(31):
