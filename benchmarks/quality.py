@@ -114,7 +114,7 @@ def split(
     trained = training.retrain(training.best(tried, 1)[0])
     advance()
     own = {name.removeprefix("test_"): v for name, v in trained.quality.items() if name.startswith("test_")}
-    same = constant(use_case.task, table.truth[training.side != TEST])
+    same = constant(use_case.task, table.truth[training.split != TEST])
     base = quality(use_case.task, trained.test_truth, np.full(len(trained.test_truth), same))
     base |= {f"{REQUIRED}{name}": value for name, value in base.items()}
     return with_rate_error(own), with_rate_error(base)

@@ -37,7 +37,7 @@ def searched(training: Training) -> tuple[float, list[Trial]]:
 
 def plain(training: Training, trials: list[Trial]) -> float:
     """Return the seconds that the same parameters take one after the other: a new matrix and all rounds each time."""
-    data = training.data(training.side == TRAIN)
+    data = training.data(training.split == TRAIN)
     fixed = {"tree_method": "hist", "nthread": 1, **training.use_case.estimators[0].fixed}
     chosen = trials[:: TRIALS // PLAIN_TRIALS]
     began = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Schedules training and nightly batch for Prefect's worker, from the code beside it: `model_orchestration.apply`.
+"""Schedules training and nightly batch for Prefect's worker: `python -m model_orchestration.apply [--run]`.
 
-With `--run` it also starts one training now; the last line it prints is then that flow run's id.
+With `--run` it also starts one training now. The last line that it prints is then the id of that flow run.
 """
 
 from __future__ import annotations
@@ -13,27 +13,31 @@ from uuid import UUID
 from prefect import flow
 from prefect.deployments import run_deployment
 
-from model_orchestration.schedule import cron, training_times
+from model_orchestration.schedule import cron_schedule, training_schedule
 from scorehouse.environment import settings_or_exit
 from scorehouse.usecase import UseCase, load_use_case
 
 ROOT = Path(__file__).parents[1]
-NAME, BATCH = "model_tuning_and_uploading", "score_batch"
+TRAINING = "model_tuning_and_uploading"
+BATCH = "score_batch"
 POOL = "scorehouse"
 
 
 def apply(use_case: UseCase, minutes: int) -> list[str]:
-    """Make or change both deployments; return, a line each, their names and when they run.
+    """Create or change both deployments. Return one line for each: its name and when it runs.
 
-    A use case that declares no time of its own is trained every `minutes`, and scored as a batch when it is asked for.
-    Nothing is built or pulled: the worker runs the code that lies in its own image, at the same path as this.
+    A use case without a schedule of its own is trained every `minutes`, and its batch is scored only on demand.
+    Nothing is built or pulled: the worker runs the code in its own image, which has the same path as this file.
     """
     when = use_case.schedule
-    _deploy("model_orchestration/flows.py", NAME, training_times(when, minutes))
-    _deploy("model_orchestration/batch/flow.py", BATCH, cron(when.score, when.timezone))
-    trained = f"at {when.train!r}, {when.timezone}" if when.train else f"every {minutes} minutes"
-    scored = f"at {when.score!r}, {when.timezone}" if when.score else "when it is asked for"
-    return [f"{BATCH}/{BATCH} runs {scored} in pool {POOL}", f"{NAME}/{NAME} runs {trained} in pool {POOL}"]
+    _deploy("model_orchestration/flows.py", TRAINING, training_schedule(when, minutes))
+    _deploy("model_orchestration/batch/flow.py", BATCH, cron_schedule(when.score, when.timezone))
+    training_time = f"at {when.train!r}, {when.timezone}" if when.train else f"every {minutes} minutes"
+    batch_time = f"at {when.score!r}, {when.timezone}" if when.score else "on demand"
+    return [
+        f"{BATCH}/{BATCH} runs {batch_time} in pool {POOL}",
+        f"{TRAINING}/{TRAINING} runs {training_time} in pool {POOL}",
+    ]
 
 
 def _deploy(file: str, name: str, schedule: dict[str, Any]) -> None:
@@ -42,13 +46,13 @@ def _deploy(file: str, name: str, schedule: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Schedule, and with --run start one training."""
+    """Schedule both flows, and with --run start one training."""
     settings = settings_or_exit()
-    told = apply(load_use_case(settings.use_case), settings.training_interval_minutes)
-    sys.stdout.write("\n".join(told) + "\n")
+    lines = apply(load_use_case(settings.use_case), settings.training_interval_minutes)
+    sys.stdout.write("\n".join(lines) + "\n")
     if "--run" in sys.argv[1:]:
-        started: Any = run_deployment(f"{NAME}/{NAME}", timeout=0, as_subflow=False)
-        sys.stdout.write(f"{UUID(str(started.id))}\n")
+        flow_run: Any = run_deployment(f"{TRAINING}/{TRAINING}", timeout=0, as_subflow=False)
+        sys.stdout.write(f"{UUID(str(flow_run.id))}\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Fetches a use case's real table from its publisher: `make get-data`; then train with DATA=data/<use case>.csv."""
+"""Downloads a use case's real table from its publisher: `make get-data`. Then train with DATA=data/<use case>.csv."""
 
 from __future__ import annotations
 
 import io
-import os
 import sys
 import zipfile
 from pathlib import Path
@@ -20,14 +19,15 @@ SECONDS = 60  # without a byte
 
 
 def fetch(use_case: UseCase, folder: Path = FOLDER) -> Path:
-    """Download the publisher's file, take the table out of its archive, and return where it lies.
+    """Download the publisher's file, take the table out of its archive, and return the path of the table.
 
     Raises:
-        TableError: there is no public address, the publisher does not answer, or sends no table.
+        TableError: the use case has no public address, or the publisher does not answer or does not send a table.
     """
     if not use_case.download:
         raise TableError(
-            f"this command cannot fetch {use_case.name}'s table ({use_case.source}); without DATA a sample is generated"
+            f"the table for {use_case.name} cannot be downloaded by this command ({use_case.source}). "
+            "Get it by hand and set DATA to its path; without DATA, a sample is generated"
         )
     content = _download(use_case.download)
     target = folder / f"{use_case.name}.csv"
@@ -41,34 +41,36 @@ def _download(address: str) -> bytes:
     try:
         with requests.get(address, stream=True, timeout=SECONDS) as answer, Progress(transient=True) as bar:
             answer.raise_for_status()
-            work = bar.add_task("fetching", total=int(answer.headers.get("Content-Length", 0)) or None)
+            work = bar.add_task("downloading", total=int(answer.headers.get("Content-Length", 0)) or None)
             for part in answer.iter_content(2**16):
                 parts.append(part)
                 bar.update(work, advance=len(part))
     except requests.RequestException as error:
         raise TableError(
-            f"{address} cannot be fetched ({error}); get the table by hand and give its path as DATA"
+            f"{address} cannot be downloaded ({error}). Get the table by hand and set DATA to its path"
         ) from error
     return b"".join(parts)
 
 
 def _table(content: bytes) -> bytes:
-    """The largest CSV file in an archive."""
+    """Return the largest CSV file in an archive."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         tables = [f for f in archive.infolist() if f.filename.lower().endswith(".csv")]
         if not tables:
-            raise TableError("the publisher's archive holds no CSV file")
+            raise TableError("the publisher's archive has no CSV file in it")
         return archive.read(max(tables, key=lambda f: f.file_size))
 
 
 def main() -> None:
-    """Fetch, and say how to train on it."""
+    """Download the table and print how to train on it."""
     use_case = load_use_case(settings_or_exit().use_case)
     try:
         path = fetch(use_case)
     except TableError as error:
         sys.exit(f"get-data: {error}")
-    sys.stdout.write(f"{path}: {os.path.getsize(path):,} bytes; now `make demo USE_CASE={use_case.name} DATA={path}`\n")  # noqa: PTH202
+    sys.stdout.write(
+        f"{path}: {path.stat().st_size:,} bytes. Train on it: `make demo USE_CASE={use_case.name} DATA={path}`\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Creates bucket and streams in AWS or an emulator, and uploads the training table: `make init_aws`.
+"""Creates the bucket and the streams in AWS or an emulator, and uploads the training table: `make init_aws`.
 
-May be run again: it says what was there already and changes nothing of it.
+It may be run again: it reports what already exists and does not change it.
 """
 
 from __future__ import annotations
@@ -23,66 +23,74 @@ from scorehouse.settings import Settings
 from scorehouse.streams.publisher import MISSING, code_of
 from scorehouse.usecase import UseCase, load_use_case
 
-PATIENCE_SECONDS, LOOK_SECONDS = 60.0, 0.2  # until a new stream is active: half a minute on AWS
-FIRST_REGION = "us-east-1"  # the only one that a bucket may not name
-_NO_BUCKET, _NO_OBJECT = {"404", "NoSuchBucket"}, {"404", "NoSuchKey"}
-Row = tuple[str, str, str]  # kind, name, what became of it
+PATIENCE_SECONDS = 60.0  # until a new stream is active: it takes half a minute on AWS
+POLL_SECONDS = 0.2
+FIRST_REGION = "us-east-1"  # the only region that create_bucket rejects as a location
+_NO_BUCKET = {"404", "NoSuchBucket"}
+_NO_OBJECT = {"404", "NoSuchKey"}
+Row = tuple[str, str, str]  # kind, name, what was done
 
 
-class NotMade(ScorehouseError):
-    """Something could not be created; what was made before stays, and the next run goes on from there."""
+class NotCreated(ScorehouseError):
+    """Something could not be created. What was created before it stays, and the next run continues from there."""
 
 
-def make_bucket(s3: Any, name: str, region: str) -> Row:
-    """Make the bucket `name` where it is missing. Raises ClientError where it belongs to somebody else."""
+def create_bucket(s3: Any, name: str, region: str) -> Row:
+    """Create the bucket `name` if it is missing. Raises ClientError if it belongs to someone else."""
     try:
         s3.head_bucket(Bucket=name)
     except ClientError as error:
         if code_of(error) not in _NO_BUCKET:
             raise
-        where = {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        s3.create_bucket(Bucket=name, **where)
+        location = {} if region == FIRST_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **location)
         return "bucket", name, "created"
-    return "bucket", name, "was there"
+    return "bucket", name, "already exists"
 
 
-def make_stream(
+def create_stream(
     kinesis: Any, name: str, shards: int, clock: Callable[[], float], sleep: Callable[[float], object]
 ) -> Row:
-    """Make the stream `name` where it is missing and return once it is active. Raises NotMade, ClientError."""
-    made, ends = False, clock() + PATIENCE_SECONDS
+    """Create the stream `name` if it is missing, and wait until it is active. Raises NotCreated, ClientError."""
+    created = False
+    ends = clock() + PATIENCE_SECONDS
     while True:
         try:
             about = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         except ClientError as error:
             if code_of(error) != MISSING:
                 raise
-            if not made:
+            if not created:
                 kinesis.create_stream(StreamName=name, ShardCount=shards)
-            made, about = True, {"StreamStatus": "CREATING"}
+            created = True
+            about = {"StreamStatus": "CREATING"}
         if about["StreamStatus"] in {"ACTIVE", "UPDATING"}:
-            has = f"{about['OpenShardCount']} shards"
-            return "stream", name, f"created, {has}" if made else f"was there, {has}"
+            done = "created" if created else "already exists"
+            return "stream", name, f"{done}, shards: {about['OpenShardCount']}"
         if clock() > ends:
-            raise NotMade(f"the stream {name} is {about['StreamStatus']} after {PATIENCE_SECONDS:.0f} s")
-        sleep(LOOK_SECONDS)
+            raise NotCreated(
+                f"the stream {name} is still {about['StreamStatus']} after {PATIENCE_SECONDS:.0f} s: "
+                "run `make init_aws` again"
+            )
+        sleep(POLL_SECONDS)
 
 
 def upload_table(s3: Any, settings: Settings, use_case: UseCase) -> Row:
-    """Put the training table, as CSV, where `DATA` will find it; a sample never takes the place of what is there.
+    """Upload the training table as CSV to the place where DATA expects it. A sample never replaces what is there.
 
     Raises:
-        TableError: DATA names no table.
+        TableError: there is no table at DATA.
     """
     table = read_table(settings.data, use_case, settings.s3_address)
     if settings.data.startswith("s3://"):
-        return "table", settings.data, f"was there, {len(table):,} rows"
+        return "table", settings.data, f"already exists, {len(table):,} rows"
     key = f"{use_case.name}/training.csv"
-    address, content = f"s3://{settings.bucket_name}/{key}", table.to_csv(index=False).encode()
+    address = f"s3://{settings.bucket_name}/{key}"
+    content = table.to_csv(index=False).encode()
     digest = hashlib.sha256(content).hexdigest()
     stored = _stored_digest(s3, settings.bucket_name, key)
     if stored is not None and (stored == digest or not settings.data):
-        return "table", address, "was there"
+        return "table", address, "already exists"
     s3.put_object(
         Bucket=settings.bucket_name, Key=key, Body=content, ContentType="text/csv", Metadata={"sha256": digest}
     )
@@ -91,7 +99,7 @@ def upload_table(s3: Any, settings: Settings, use_case: UseCase) -> Row:
 
 
 def _stored_digest(s3: Any, bucket: str, key: str) -> str | None:
-    """The digest that was stored with an object: empty where another program put it there, None where there is none."""
+    """Return the digest stored with an object: empty if another program stored it, None if there is no object."""
     try:
         return str(s3.head_object(Bucket=bucket, Key=key)["Metadata"].get("sha256", ""))
     except ClientError as error:
@@ -101,21 +109,21 @@ def _stored_digest(s3: Any, bucket: str, key: str) -> str | None:
 
 
 def init_aws(settings: Settings, clock: Callable[[], float], sleep: Callable[[float], object]) -> list[Row]:
-    """Make everything and return what became of each part. Raises NotMade, TableError, and what botocore raises."""
+    """Create everything and return what was done. Raises NotCreated, TableError, and what botocore raises."""
     use_case = load_use_case(settings.use_case)
     region = settings.aws_default_region
     s3 = aws_client("s3", settings.s3_address, region)
     kinesis = aws_client("kinesis", settings.kinesis_address, region)
     streams = (settings.predictions_stream_name, settings.results_stream_name, settings.errors_stream_name)
     return [
-        make_bucket(s3, settings.bucket_name, region),
-        *(make_stream(kinesis, name, settings.stream_shards, clock, sleep) for name in streams),
+        create_bucket(s3, settings.bucket_name, region),
+        *(create_stream(kinesis, name, settings.stream_shards, clock, sleep) for name in streams),
         upload_table(s3, settings, use_case),
     ]
 
 
 def main() -> None:
-    """Make everything, and print a table; end with status 1 and one line when it cannot be done."""
+    """Create everything and print a table. If that fails, end with status 1 and one line that says why."""
     settings = settings_or_exit()
     try:
         rows = init_aws(settings, time.monotonic, time.sleep)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from model_orchestration.promotion.comparison import Promotion
-from model_orchestration.promotion.report import reason, report
-from model_orchestration.tables.outcomes import training_table
+from model_orchestration.promotion.report import summarize, write_report
+from model_orchestration.tables.outcomes import read_training_table
 from model_orchestration.tables.training_table import TrainingTable
-from model_orchestration.training.configuration import tuned
+from model_orchestration.training.configuration import tune_run
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
@@ -17,31 +17,33 @@ from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 
 
-def compared(use_case: UseCase, settings: Settings, table: TrainingTable, run_id: str, promote: bool) -> str:
-    """Judge `run_id` (the newest version if empty), promote it if told and it wins; return the report as Markdown.
+def judge_and_promote(use_case: UseCase, settings: Settings, table: TrainingTable, run_id: str, promote: bool) -> str:
+    """Judge `run_id`, or the newest run if it is empty. With `promote`, promote the run if it wins.
 
-    The report becomes an artifact of the run as well. Raises ScorehouseError: nothing was changed.
+    Return the report as Markdown, which is also stored as an artifact of the run.
+
+    Raises:
+        ScorehouseError: the run cannot be judged. No alias was moved.
     """
     registry = Registry(settings.mlflow_address, timeout=30.0)
-    cache = BundleCache(settings.bundle_folder, registry)
-    promotion = Promotion(use_case, table, settings.split_seed, registry, cache)
-    version = registry.version_of_run(use_case.name, run_id) if run_id else promotion.newest()
+    promotion = Promotion(use_case, table, settings.split_seed, registry, BundleCache(settings.bundle_folder, registry))
+    version = registry.version_of_run(use_case.name, run_id or registry.newest(use_case.name))
     verdict = promotion.judge(version)
     if promote:
-        promotion.promote(verdict, reason(verdict), settings.changed_by or "promotion rule")
-    told = report(use_case.title, verdict, promote)
-    registry.put_artifact(version.run_id, "promotion/report.md", told.encode())
-    return told
+        promotion.promote(verdict, summarize(verdict), settings.changed_by or "promotion rule")
+    report = write_report(use_case.title, verdict, promote)
+    registry.put_artifact(version.run_id, "promotion/report.md", report.encode())
+    return report
 
 
 def main() -> None:
-    """Compare, promote, print the report; status 1 and one line where it cannot be done."""
+    """Compare, promote and print the report. If that fails, end with status 1 and one line that says why."""
     settings = settings_or_exit()
     try:
-        found = tuned(load_use_case(settings.use_case), settings)
-        use_case, settings = found.use_case, found.settings
-        table = training_table(use_case, settings)
-        sys.stdout.write(compared(use_case, settings, table, "".join(sys.argv[1:2]), promote=True))
+        run = tune_run(load_use_case(settings.use_case), settings)
+        table = read_training_table(run.use_case, run.settings)
+        run_id = "".join(sys.argv[1:2])
+        sys.stdout.write(judge_and_promote(run.use_case, run.settings, table, run_id, promote=True))
     except ScorehouseError as error:
         sys.exit(f"promote: {error}")
 

@@ -1,4 +1,4 @@
-"""When trainings run: the deployments' schedules by a use case's page, and config.json's say in it."""
+"""When trainings run: the schedules that a use case declares, and the one that config.json may set."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from prefect.schedules import Cron
 from scorehouse.usecase import Schedule
 
 
-def cron(when: str, timezone: str) -> dict[str, Any]:
-    """Return what a deployment is told to run at `when`, as cron says it; nothing where it has no time of its own."""
+def cron_schedule(when: str, timezone: str) -> dict[str, Any]:
+    """Return the deploy() arguments for the cron line `when`; none if `when` is empty."""
     return {"schedule": Cron(when, timezone=timezone)} if when else {}
 
 
-def training_times(schedule: Schedule, minutes: int) -> dict[str, Any]:
-    """Return what the training's deployment is told: its own time, or every `minutes`."""
-    return cron(schedule.train, schedule.timezone) or {"interval": timedelta(minutes=minutes)}
+def training_schedule(schedule: Schedule, minutes: int) -> dict[str, Any]:
+    """Return the deploy() arguments for trainings: the use case's own cron line, or every `minutes`."""
+    return cron_schedule(schedule.train, schedule.timezone) or {"interval": timedelta(minutes=minutes)}
 
 
 def reschedule(seconds: int | None) -> None:
-    """Let the deployment that runs now run every `seconds` from now on; None leaves it, as does a run without one."""
-    if seconds is None or not (deployment := runtime.deployment.id):
+    """Run the current deployment every `seconds` from now on. Do nothing for None, or outside a deployment."""
+    deployment = runtime.deployment.id
+    if seconds is None or not deployment:
         return
+    wanted = IntervalSchedule(interval=timedelta(seconds=seconds))
     with get_client(sync_client=True) as client:
         for known in client.read_deployment_schedules(deployment):
-            wanted = IntervalSchedule(interval=timedelta(seconds=seconds))
             if getattr(known.schedule, "interval", None) != wanted.interval:
                 client.update_deployment_schedule(deployment, known.id, schedule=wanted)

@@ -1,4 +1,4 @@
-"""Trains once, now: `python -m model_orchestration.train`; the last line it prints is the best run's id."""
+"""Trains once, now: `python -m model_orchestration.train`. Its standard output is the best run's id, nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scorehouse.errors import ScorehouseError
 
 
 def main() -> None:
-    """Run the flow in this process; end with status 1 and one line when it cannot be done."""
+    """Run the flow in this process. If it fails, end with status 1 and one line that says why."""
     try:
         run_id = model_tuning_and_uploading()
     except ScorehouseError as error:

@@ -1,1 +1,1 @@
-"""Traffic for both scorers: what a business would send them, and later the truth."""
+"""Simulated traffic for both scorers: what a business would send them and, later, the outcomes."""

@@ -1,4 +1,4 @@
-"""What both simulators are told on the command line, and the traffic that follows from it."""
+"""The command-line options of both simulators, and the traffic that they ask for."""
 
 from __future__ import annotations
 
@@ -17,60 +17,93 @@ from scorehouse.errors import SettingError
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 from simulation_business.traffic.tally import Tally
-from simulation_business.traffic.traffic import INVALID_SHARE, NO_DRIFT, Case, Drift, Row, cases, generated, of_table
+from simulation_business.traffic.traffic import (
+    INVALID_SHARE,
+    NO_DRIFT,
+    Case,
+    Drift,
+    Row,
+    generate_rows,
+    read_rows,
+    to_cases,
+)
 
-DRIFT_OVER = 2_000  # records over which drift grows, unless --drift-over says otherwise
+DRIFT_OVER = 2_000  # records over which drift grows, unless --drift-over is given
 
 
-def parser(what: str, rate: float, about: str) -> argparse.ArgumentParser:
-    """Return the parser of the options that both simulators have; `rate` is the default."""
+def make_parser(what: str, rate: float, about: str) -> argparse.ArgumentParser:
+    """Return the parser for the options of both simulators. `rate` is the default rate."""
     p = argparse.ArgumentParser(prog=f"python -m simulation_business.{what}", description=about, allow_abbrev=False)
-    p.add_argument("--rate", type=_positive, default=rate, help=f"records a second ({rate:g})")
-    p.add_argument("--count", type=_count, help="records in all; without it until SIGTERM or Ctrl-C")
-    p.add_argument("--profile", choices=("usual", "invalid", "drift"), default="usual", help="what is sent (usual)")
+    p.add_argument("--rate", type=_positive, default=rate, help=f"records per second ({rate:g})")
+    p.add_argument("--count", type=_count, help="how many records to send; without it, send until SIGTERM or Ctrl-C")
+    p.add_argument("--profile", choices=("usual", "invalid", "drift"), default="usual", help="what to send (usual)")
     p.add_argument(
-        "--drift-after", type=str, default="0", metavar="N", help="drift begins after N records, or Ns seconds"
-    )
-    p.add_argument("--drift-over", type=str, metavar="N", help=f"and grows for N records, or Ns seconds ({DRIFT_OVER})")
-    p.add_argument(
-        "--required-only", type=_share, default=0.3, metavar="SHARE", help="records without optional fields (0.3)"
-    )
-    p.add_argument("--data", type=Path, help="a raw table to send instead of the use case's own sample")
-    p.add_argument("--seed", type=_count, help="the same seed sends the same records; by default each run has its own")
-    p.add_argument(
-        "--outcomes-after", type=_positive, metavar="SECONDS", help="send what really happened so much later"
+        "--drift-after",
+        type=str,
+        default="0",
+        metavar="N",
+        help="start drifting after N records, or after N seconds as in 60s (0)",
     )
     p.add_argument(
-        "--ready-within", type=_positive, default=120.0, metavar="SECONDS", help="to wait at the start (120)"
+        "--drift-over",
+        type=str,
+        metavar="N",
+        help=f"let the drift grow for N records, or seconds as in 60s ({DRIFT_OVER})",
     )
-    p.add_argument("--json", action="store_true", help="the closing summary as one JSON object")
+    p.add_argument(
+        "--required-only",
+        type=_share,
+        default=0.3,
+        metavar="SHARE",
+        help="share of records without optional fields, 0 to 1 (0.3)",
+    )
+    p.add_argument("--data", type=Path, help="send the rows of this raw table instead of the use case's own sample")
+    p.add_argument(
+        "--seed", type=_count, help="the same seed sends the same records; by default each run chooses a new one"
+    )
+    p.add_argument(
+        "--outcomes-after",
+        type=_positive,
+        metavar="SECONDS",
+        help="send the outcome of each record this much later; without it, send none",
+    )
+    p.add_argument(
+        "--ready-within",
+        type=_positive,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long to wait for the scorer or stream at the start (120)",
+    )
+    p.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     return p
 
 
-def say(options: argparse.Namespace, what: str, tally: Tally, seconds: float) -> None:
-    """Print the closing summary."""
+def print_summary(options: argparse.Namespace, what: str, tally: Tally, seconds: float) -> None:
+    """Print what was sent and what happened to it."""
     if options.json:
         sys.stdout.write(orjson.dumps(tally.to_json(seconds)).decode() + "\n")
     else:
-        Console().print(tally.table(f"{what}, {options.profile}, seed {options.seed}", seconds))
+        Console().print(tally.to_table(f"{what}, {options.profile}, seed {options.seed}", seconds))
 
 
-def traffic(options: argparse.Namespace, settings: Settings, random: Random, wrap: bool = False) -> Iterator[Case]:
-    """Return the cases that `options` ask for, and set `options.seed` where it was not given.
+def make_cases(options: argparse.Namespace, settings: Settings, random: Random, wrap: bool = False) -> Iterator[Case]:
+    """Return the cases that `options` ask for. Set `options.seed` if it was not given.
 
     Raises:
-        SettingError: options contradict each other. TableError, UseCaseError: as their makers say.
+        SettingError: options contradict each other.
+        TableError: the table of --data cannot be read.
+        UseCaseError: the use case does not exist.
     """
     use_case = load_use_case(settings.use_case)
     if options.seed is None:
         options.seed = random.randrange(1, 2**31)
-    business = _business(options, use_case)
+    rows = _rows(options, use_case)
     invalid = INVALID_SHARE if options.profile == "invalid" else 0.0
-    return cases(use_case, business, options.seed, invalid, options.required_only, wrap)
+    return to_cases(use_case, rows, options.seed, invalid, options.required_only, wrap)
 
 
 def stop_on_signals() -> Event:
-    """Return an event that the first SIGTERM or Ctrl-C sets; the second Ctrl-C ends the process at once."""
+    """Return an event that the first SIGTERM or Ctrl-C sets. A second Ctrl-C ends the process at once."""
     stop = Event()
 
     def on_signal(*_: object) -> None:
@@ -82,25 +115,25 @@ def stop_on_signals() -> Event:
     return stop
 
 
-def _business(options: argparse.Namespace, use_case: UseCase) -> Iterator[Row]:
+def _rows(options: argparse.Namespace, use_case: UseCase) -> Iterator[Row]:
     if options.data is not None:
         if options.profile == "drift":
-            raise SettingError("--profile drift needs the use case's own sample: leave --data out")
-        return of_table(use_case, options.data, Random(options.seed))  # noqa: S311
+            raise SettingError("--profile drift needs the use case's own sample: leave out --data")
+        return read_rows(use_case, options.data, Random(options.seed))  # noqa: S311
     if options.profile != "drift":
-        return generated(use_case, options.seed, NO_DRIFT)
-    after = _records(options.drift_after, options.rate, "--drift-after")
-    over = DRIFT_OVER if options.drift_over is None else _records(options.drift_over, options.rate, "--drift-over")
-    return generated(use_case, options.seed, Drift(after, max(over, 1)))
+        return generate_rows(use_case, options.seed, NO_DRIFT)
+    after = _to_records(options.drift_after, options.rate, "--drift-after")
+    over = DRIFT_OVER if options.drift_over is None else _to_records(options.drift_over, options.rate, "--drift-over")
+    return generate_rows(use_case, options.seed, Drift(after, max(over, 1)))
 
 
-def _records(text: str, rate: float, name: str) -> int:
-    """Records, or seconds at `rate` where the text ends with s: drift follows the records, so that runs repeat."""
+def _to_records(text: str, rate: float, name: str) -> int:
+    """Return a number of records. Seconds ("60s") become records at `rate`, so that a run can be repeated exactly."""
     number, per = (text[:-1], rate) if text.endswith("s") else (text, 1.0)
     try:
         return int(float(number) * per)
     except ValueError as error:
-        raise SettingError(f"{name} {text}: say 5000 for records, or 60s for seconds") from error
+        raise SettingError(f"{name} {text} is not a number: write 5000 for records, or 60s for seconds") from error
 
 
 def _positive(text: str) -> float:

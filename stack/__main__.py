@@ -15,7 +15,7 @@ from scorehouse.errors import ScorehouseError
 from stack.addresses import table
 from stack.compose import REGISTRY, SERVE, Compose
 from stack.environment import ROOT, SECRETS, StackError, environment, make_secrets, remember_run
-from stack.training import Prefect, apply, watch
+from stack.training import apply, await_training
 from stack.waiting import await_doors
 
 WAIT_FOR_A_MODEL = {"scorer", "stream", "simulator-http", "simulator-kinesis"}
@@ -91,7 +91,7 @@ class Stack:
         self.registry()
         self._console.print(self._host("model_orchestration.init_aws").rstrip(), highlight=False, markup=False)
         if first := not self._env.get("RUN_ID"):
-            self._env["RUN_ID"] = run_id = watch(Prefect(self._env), self.train_flow(), self._console)
+            self._env["RUN_ID"] = run_id = await_training(self._env, self.train_flow(), self._console)
             remember_run(self._name, run_id)
             self.step(f"trained run {run_id}; .env.{self._name} names it")
         else:

@@ -1,1 +1,1 @@
-"""One page per use case; copy one to add yours (docs/your-own-use-case.md)."""
+"""One page for each problem. To add your own, copy one and read docs/your-own-use-case.md."""

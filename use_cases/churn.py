@@ -1,4 +1,8 @@
-"""Churn: will this credit-card customer leave? The default use case."""
+"""Churn: will this credit-card customer leave? This is the default use case.
+
+A page declares the fields of a record (FEATURES), turns the publisher's table into records (clean), generates rows like
+it (sample), and says how models are trained and judged (use_case, at the end).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ EDUCATION = ("Uneducated", "High School", "Graduate", "College", "Post-Graduate"
 INCOME = ("Less than $40K", "$40K - $60K", "$60K - $80K", "$80K - $120K", "$120K +")  # sent as 0 to 4
 
 
+# Small helpers, so that each feature below fits on one line.
 def _levels(name: str, levels: tuple[str, ...], help: str, example: int) -> Feature:
     labels = dict(enumerate(levels))
     return Feature(
@@ -67,7 +72,10 @@ FEATURES = (
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """BankChurners' table -> records, `left` (0 or 1) and the customer. "Unknown" counts as missing; all rows are kept."""
+    """Turn the BankChurners table into records with `left` (0 or 1) and `customer_id`. No row is dropped.
+
+    "Unknown" becomes a missing value.
+    """
     table = table.rename(columns=str.lower).rename(columns={"clientnum": "customer_id"})
     table = table.replace("Unknown", None)
     table["left"] = table["attrition_flag"].map({"Existing Customer": 0, "Attrited Customer": 1})
@@ -75,11 +83,16 @@ def clean(table: pd.DataFrame) -> pd.DataFrame:
     table["income_category"] = table["income_category"].map({name: i for i, name in enumerate(INCOME)})
     for column in ("marital_status", "card_category"):
         table[column] = table[column].str.lower()
-    return table[["customer_id", *(f.name for f in FEATURES), "left"]]  # the Naive_Bayes columns contain the answer
+    return table[
+        ["customer_id", *(f.name for f in FEATURES), "left"]
+    ]  # not the Naive_Bayes columns: they contain the answer
 
 
 def chance(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: each customer's chance of leaving. Drift weakens the effect of activity and reverses that of the balance."""
+    """Return the true chance of leaving for each sampled customer, (n,).
+
+    Drift weakens the effect of activity and reverses the effect of the balance.
+    """
     activity = (c["Total_Trans_Ct"] - 60) / 12 + 3 * (c["Total_Ct_Chng_Q4_Q1"] - 0.7)
     balance = np.minimum(c["Total_Revolving_Bal"], 1000) / 1000 - 0.6
     ties = (
@@ -93,7 +106,10 @@ def chance(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's; drift, 0 to 1, changes customers, cards, and why customers leave."""
+    """Generate a raw table like the publisher's.
+
+    Drift, 0 to 1, changes the customers, their cards, and the reasons why they leave.
+    """
     rng = np.random.default_rng(seed)
 
     def pick(values: list[str], p: list[float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Claims: will this insurance applicant make a claim? Trained monthly, scored in nightly batches."""
+"""Claims: will this insurance applicant make a claim? Models are trained monthly and score a batch every night."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from scorehouse.usecase import Estimator, Feature, Range, Schedule, UseCase
 if TYPE_CHECKING:
     import pandas as pd
 
-TARGET, DATED = "claim_status", "application_date"
+TARGET = "claim_status"
+DATED = "application_date"
 YES_NO = {0: "no", 1: "yes"}
-SCORES, WHOLE = (None, None), (0, 2000)
+SCORES = (None, None)  # bounds of a score: none
+WHOLE = (0, 2000)  # bounds of a credit score
 
 
 def _codes(*codes: str | int) -> dict[Any, str]:
@@ -38,9 +40,12 @@ def _category(name: str, labels: Mapping[Any, str], help: str, example: str | in
     )  # fmt: skip
 
 
-# No field may be null: the table has no gaps, so the model has not learnt what a gap means. These columns are left out:
-# the row's number; family_history_3 and employment_type, which are mostly empty (four fifths and three quarters); and
-# duplicates: insurance_hist_2 is financial_hist_1, insurance_hist_3 is financial_hist_3, insurance_hist_5 is the income.
+# No field may be null, because the table has no gaps and a model could not learn what a gap means.
+# These columns of the table are left out:
+# - the row number;
+# - family_history_3 and employment_type, of which four fifths and three quarters are empty;
+# - insurance_hist_2, insurance_hist_3 and insurance_hist_5, which are rescaled copies of financial_hist_1,
+#   financial_hist_3 and income.
 NUMBERS = (
     _field("age", (0, 130), "Age of the applicant", 55, "years"),
     _field("height_cm", (30, 280), "Height", 173, "cm"),
@@ -75,30 +80,32 @@ FEATURES = (*NUMBERS, *CATEGORIES)
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep the features and, if the table has them, the target and the day (new applications have no target)."""
-    beside = [column for column in (TARGET, DATED) if column in table]
-    return table[[*(f.name for f in FEATURES), *beside]]
+    """Keep the features, the target and the date. A day's applications have no target yet."""
+    others = [column for column in (TARGET, DATED) if column in table]
+    return table[[*(f.name for f in FEATURES), *others]]
 
 
-FLIPPED = 0.035  # share of rows with a random outcome; some codes depend on the outcome, the numbers do not
-# The columns of the published generator in its own order (it shuffles them later), and the whole numbers to which some
-# are scaled: seven informative columns, four mixtures of those, three copies, two of noise.
-MADE: Mapping[str, tuple[float, float] | None] = {
+# The sample imitates the published generator. A few of its codes depend on the outcome; its numbers come from clusters.
+FLIPPED = 0.035  # share of rows whose outcome is random
+# The generator's numeric columns in the order in which it makes them, with the range of whole numbers to which some are
+# scaled: seven informative columns, four mixtures of those, three copies and two columns of noise.
+GENERATED: Mapping[str, tuple[float, float] | None] = {
     "height_cm": (140, 210), "financial_hist_4": None, "age": (18, 95), "weight_kg": (45, 125),
     "credit_score_1": (0, 999), "financial_hist_1": None, "financial_hist_3": None, "insurance_hist_1": None,
     "credit_score_2": (0, 700), "credit_score_3": (0, 710), "income": (0, 250_000), "insurance_hist_3": None,
     "insurance_hist_5": None, "insurance_hist_2": None, "insurance_hist_4": None, "financial_hist_2": None,
 }  # fmt: skip
-CLAIMANTS = (False, True, False, True)  # by cluster, as are
-SHARES = (0.425, 0.075, 0.425, 0.075)
+CLAIMANTS = (False, True, False, True)  # whether the applicants of each cluster make a claim
+SHARES = (0.425, 0.075, 0.425, 0.075)  # of the applicants, by cluster
 
 
 @cache
 def clusters() -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray, np.ndarray]:
-    """Return the published rows' clusters, mean (16,) and spread (16, 16) each, and least and greatest values (16,).
+    """Return the clusters of the published rows and the least and greatest values of the columns, (16,) each.
 
-    Samples draw fresh applicants from these clusters: the published seed gives the same 10,000 always, another seed
-    another world, of which a model of this one knows nothing.
+    A cluster is its mean, (16,), and its spread, (16, 16). Samples draw new applicants from these clusters. The
+    published generator itself cannot give new applicants: its seed always gives the same 10,000 rows, and another seed
+    gives other clusters, of which a model knows nothing.
     """
     from sklearn.datasets import make_classification
 
@@ -106,27 +113,31 @@ def clusters() -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray, np.ndar
         n_samples=10_000, n_features=16, n_informative=7, n_redundant=4, n_repeated=3, class_sep=1.2, flip_y=0,
         weights=[0.85, 0.15], shuffle=False, random_state=1889,
     )  # fmt: skip
-    found = []
+    shapes = []
     for cluster in np.split(rows, (np.cumsum(SHARES[:-1]) * len(rows)).round().astype(int)):
         _, lengths, directions = np.linalg.svd(cluster - cluster.mean(axis=0), full_matrices=False)
-        found.append((cluster.mean(axis=0), lengths[:, None] * directions / np.sqrt(len(cluster))))
-    return found, rows.min(axis=0), rows.max(axis=0)
+        shapes.append((cluster.mean(axis=0), lengths[:, None] * directions / np.sqrt(len(cluster))))
+    return shapes, rows.min(axis=0), rows.max(axis=0)
 
 
 def _applicants(rng: np.random.Generator, rows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return columns by name, (rows,) each, and who is a claimant, (rows,)."""
-    of, (found, low, high) = rng.choice(4, rows, p=SHARES), clusters()
-    made = rng.standard_normal((rows, len(MADE)))
-    for k, (mean, spread) in enumerate(found):
-        made[of == k] = mean + made[of == k] @ spread
+    """Return the numeric columns by name, (rows,) each, and who makes a claim, (rows,)."""
+    shapes, low, high = clusters()
+    cluster = rng.choice(4, rows, p=SHARES)
+    values = rng.standard_normal((rows, len(GENERATED)))
+    for k, (mean, spread) in enumerate(shapes):
+        values[cluster == k] = mean + values[cluster == k] @ spread
     columns = {}
-    for name, to, column, *ends in zip(MADE, MADE.values(), made.T, low, high, strict=True):
+    for name, to, column, *ends in zip(GENERATED, GENERATED.values(), values.T, low, high, strict=True):
         columns[name] = column if to is None else np.interp(column, ends, to) // 1
-    return columns, np.array(CLAIMANTS)[of]
+    return columns, np.array(CLAIMANTS)[cluster]
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's; drift, 0 to 1, lowers incomes and credit, and makes outcomes random."""
+    """Generate a raw table like the publisher's.
+
+    Drift, 0 to 1, lowers incomes and credit scores and makes more outcomes random.
+    """
     rng = np.random.default_rng(seed)
     columns, claimant = _applicants(rng, rows)
     coin = rng.random(rows) < FLIPPED + 0.3 * drift
@@ -175,7 +186,7 @@ use_case = UseCase(
     target=TARGET,
     task="binary",
     answer="claim_probability",
-    key="",  # there is no id, so the content of a row is its key, and copies stay on one side of the split
+    key="",  # no column is an id, so a row's content is its key, and copies of a row stay in one split
     dated=DATED,
     schedule=Schedule(train="0 6 2 * *", score="0 1 * * *", timezone="Europe/London"),
     clean=clean,

@@ -1,4 +1,7 @@
-"""Flights: what will a ticket cost?"""
+"""Flights: what will a ticket cost?
+
+This page shows derived features (derive) and a search over several families of models.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def _name(name: str, known: tuple[str, ...], help: str, example: str) -> Feature:
-    """A name that may be new to the model: it is not refused but scored as missing, and checked for drift."""
+    """Return a feature for a name. A name that training did not see counts as missing; it is not refused."""
     may_be_new: Any = {"kind": "category", "required": True, "unseen": "missing"}
     return Feature(name=name, categories=known, help=help, example=example, **may_be_new)
 
@@ -71,9 +74,11 @@ INPUTS = (
 
 
 def derive(record: Record) -> Record:
-    """Add the weekday, the trip, both hours rounded, and the whole duration; None if a part is missing."""
+    """Add the weekday, the trip, both rounded hours and the whole duration; None if a part is missing."""
     get: Any = record.get
-    source, destination, hours = get("source"), get("destination"), get("duration_hours")
+    source = get("source")
+    destination = get("destination")
+    hours = get("duration_hours")
     return {
         **record,
         "weekday": _weekday(get("year"), get("month"), get("date")),
@@ -85,7 +90,7 @@ def derive(record: Record) -> Record:
 
 
 def _weekday(year: float | None, month: float | None, day: float | None) -> Value:
-    """Monday is 0; None for a day that does not exist, such as 31 June."""
+    """Return the day of the week, Monday is 0, or None for a day that does not exist, such as 31 June."""
     if year is None or month is None or day is None:
         return None
     try:
@@ -99,12 +104,12 @@ def _nearest_hour(hours: float | None, minutes: float | None) -> Value:
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """The publisher's table -> records and `price`. All rows are kept; copies of a row are on the same side of the split."""
+    """Turn the publisher's table into records with `price`. No row is dropped. Copies of a row stay in one split."""
     table = table.rename(columns=str.lower)
     return table[[*(f.name for f in FEATURES), "price"]]
 
 
-# The sample: minutes in the air and fare of each route, price level of each airline, and how many people fly it.
+# The sample: minutes in the air and fare by route, price level and market share by airline, then dates and hours.
 _AIR = np.array([170, 170, 140, 190, 155, 90])
 _FARE = np.array([4700, 5200, 3900, 5600, 4500, 3300])
 _LEVEL = np.array([0.80, 1.10, 0.85, 0.80, 1.30, 5.00, 1.20, 1.25, 0.70, 0.75, 1.05, 1.30])
@@ -115,11 +120,15 @@ _MONTH = {3: 1.15, 4: 0.80, 5: 1.05, 6: 1.0}
 
 
 def fare(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: the median price in rupees, (n,). Drift makes every ticket dearer, most of all those with stops."""
+    """Return the true median price of each sampled flight in rupees, (n,).
+
+    Drift raises all prices, and most of all those of flights with stops.
+    """
     route = np.array([TRIPS.index(f"{a}_{b}") for a, b in zip(c["Source"], c["Destination"], strict=True)])
     airline = np.array([AIRLINES.index(a) for a in c["Airline"]])
     weekend = np.array([date(2019, m, d).weekday() >= 5 for m, d in zip(c["Month"], c["Date"], strict=True)])
-    stops, minutes = c["Total_Stops"], c["Duration_hours"] * 60 + c["Duration_min"]
+    stops = c["Total_Stops"]
+    minutes = c["Duration_hours"] * 60 + c["Duration_min"]
     dearer = 1 + 0.25 * drift + 0.15 * drift * (stops > 0)
     level = _LEVEL[airline] * [_MONTH[m] for m in c["Month"]] * (1 + 0.08 * weekend) * dearer
     early = 1 - 0.08 * (c["Dep_hours"] < 6)
@@ -129,7 +138,10 @@ def fare(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's; drift, 0 to 1, moves travellers to June, to longer routes and to IndiGo."""
+    """Generate a raw table like the publisher's.
+
+    Drift, 0 to 1, moves travellers to June, to flights with stops and to IndiGo.
+    """
     rng = np.random.default_rng(seed)
     route = rng.choice(6, rows, p=np.array([1131, 832, 349, 4054, 2569, 619]) / 9554)
     share = _SHARE.copy()
@@ -170,7 +182,7 @@ use_case = UseCase(
     task="amount",
     answer="price",
     answer_unit="rupees",
-    key="",  # there is no id, so the content of a row is its key
+    key="",  # a fare has no id, so a row's content is its key
     clean=clean,
     sample=sample,
     trials=30,

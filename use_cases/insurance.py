@@ -1,4 +1,7 @@
-"""Insurance: what premium will a motor policy cost in its next year?"""
+"""Insurance: what premium will a motor policy cost in its next year?
+
+This page shows dates in a record, derived features, and what is known about existing customers.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from scorehouse.usecase import Estimator, Feature, Range, Record, UseCase
 if TYPE_CHECKING:
     import pandas as pd
 
-YEAR, DAYS = timedelta(days=365), ("renewal", "birth", "driving_licence")
-SPREAD = 0.07  # variance of the sample's premiums over their squared mean, and about their mean gamma deviance
+YEAR = timedelta(days=365)
+DAYS = ("renewal", "birth", "driving_licence")
+# The variance of the sample's premiums divided by their squared mean. This is also about their mean gamma deviance.
+SPREAD = 0.07
 
 
 def _field(name: str, kind: Any, help: str, example: Any, high: float | None = None, **more: Any) -> Feature:
-    # Fields without gaps in the table may not be null: the model has not learnt what a gap means.
+    # A field without gaps in the table may not be null, because a model could not learn what a gap means.
     fixed = {"required": True, "nullable": False, "low": None if kind == "category" else 0, "high": high}
     return Feature(name=name, kind=kind, help=help, example=example, **{**fixed, **more})
 
@@ -27,7 +32,7 @@ def _choice(name: str, labels: Mapping[Any, str], help: str, example: Any, **mor
     return _field(name, "category", help, example, categories=tuple(labels), labels=labels, **more)
 
 
-PAST = (  # what the insurer knows about a customer
+PAST = (  # what the insurer knows about an existing customer
     _field("R_Claims_history", "number", "Claims a year, over all years with the house", 0.2, 1000),
     _field("av_senior_year", "number", "Seniority: half of (years here ^ 2/3 + years of the policy ^ 2)", 2.5, 1e4),
     _field("policy_stability", "number", "Policies in force, per policy ever held", 1.0, 1000),
@@ -54,11 +59,9 @@ DERIVED = (
     Feature(name="driving_licence_long", kind="number", unit="years", help="Years since the licence"),
     Feature(name="vehicle_age", kind="number", unit="years", help="Years since the vehicle's first registration"),
 )
-INPUTS = tuple(
-    f.name for f in (*FEATURES, *DERIVED) if f.kind not in {"date", "integer"}
-)  # only derived features use those
-# A customer without a past: a first policy in its first year, without claims. For the table's customers in their first
-# year this predicts 3 % too much on average. Scoring a missing past, with a model trained for it, predicts 8 % too much.
+INPUTS = tuple(f.name for f in (*FEATURES, *DERIVED) if f.kind not in {"date", "integer"})  # those only serve to derive
+# The past of a new customer: a first policy in its first year, without claims. For the table's customers in their first
+# year, the premium is then 3 % too high on average. With a missing past, and a model trained for that, it is 8 %.
 NEW_CUSTOMER = {f.name: 0.0 for f in PAST} | {"av_senior_year": 0.5, "policy_stability": 1.0, "product_stability": 1.0}
 
 
@@ -70,12 +73,16 @@ def derive(record: Record) -> Record:
 
 
 def past(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return what each row says about its customer without this year's claims, as of the end of the data."""
+    """Return what is known about the customer of each row before the claims of the row's own year.
+
+    Policies and seniority are those at the end of the data, as the publisher counted them.
+    """
     import pandas as pd
 
     counts = ["Seniority", "Policies_in_force", "Max_policies", "Max_products", "N_claims_history"]
     known = table[[*counts, "N_claims_year", "Cost_claims_year"]].apply(pd.to_numeric, errors="coerce")
-    start, renewal = (_days(table[f"Date_{name}"]) for name in ("start_contract", "last_renewal"))
+    start = _parse_days(table["Date_start_contract"])
+    renewal = _parse_days(table["Date_last_renewal"])
     year = known[["N_claims_year", "Cost_claims_year"]].loc[renewal.sort_values(kind="stable").index]
     earlier = (year.groupby(table["ID"]).cumsum() - year).loc[table.index]
     return {
@@ -88,20 +95,20 @@ def past(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """The insurer's policy years -> records, `Premium` and the customer's `ID`."""
+    """Turn the insurer's table, one row for each policy year, into records with `Premium` and the customer's `ID`."""
     table = table.reset_index(drop=True)
     days = ("Date_birth", "Date_driving_licence", "Date_last_renewal")
     iso = {name: table[name].str.replace(r"^(\d\d)/(\d\d)/(\d{4})$", r"\3-\2-\1", regex=True) for name in days}
-    premium = table["Premium"].where(table["Premium"] > 0)  # a gamma distribution needs positive amounts
+    premium = table["Premium"].where(table["Premium"] > 0)  # a gamma distribution has positive amounts only
     table = table.assign(**past(table), **iso, Date_renewal=iso["Date_last_renewal"], Premium=premium)
     return table[["ID", *(f.name for f in FEATURES), "Premium"]]
 
 
 def customers(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return one record a customer, as known at the end of the last policy year: what an offer need not ask for."""
+    """Return one record for each customer as of the end of their last policy year. An offer need not ask for this."""
     import pandas as pd
 
-    oldest_first = _days(table["Date_last_renewal"]).sort_values(kind="stable").index
+    oldest_first = _parse_days(table["Date_last_renewal"]).sort_values(kind="stable").index
     last = table.loc[oldest_first].drop_duplicates("ID", keep="last")
     following = last.assign(Date_last_renewal=last["Date_next_renewal"], N_claims_year=0, Cost_claims_year=0)
     cleaned = clean(pd.concat([table, following], ignore_index=True))[len(table) :]
@@ -109,14 +116,17 @@ def customers(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in record.items()} for record in kept]
 
 
-def _days(column: pd.Series) -> pd.Series:
+def _parse_days(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     return pd.to_datetime(column, format="%d/%m/%Y", errors="coerce")
 
 
 def fair_premium(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: the mean premium by what the model sees. Drift makes young drivers and powerful cars dearer."""
+    """Return the true mean premium for each sampled row, (n,), by what the model sees.
+
+    Drift raises the premium of young drivers and powerful vehicles.
+    """
     vehicle = np.array([0.0, -0.7, 0.1, 0.0, -0.5])[np.asarray(c["Type_risk"], dtype=int)]
     driver = (0.5 + drift) * np.exp(-(c["customer_age"] - 18) / 10) - 0.01 * np.minimum(c["driving_licence_long"], 30)
     engine = (0.003 + 0.004 * drift) * (c["Power"] - 90) + 0.15 * np.log(c["Value_vehicle"] / 18_000)
@@ -126,16 +136,23 @@ def fair_premium(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like the publisher's, 1 to 4 years a customer; drift, 0 to 1, brings young drivers and fast cars."""
+    """Generate a raw table like the publisher's, with 1 to 4 rows (policy years) for each customer.
+
+    Drift, 0 to 1, brings younger customers and more powerful vehicles.
+    """
     rng = np.random.default_rng(seed)
-    of = np.repeat(np.arange(rows), rng.choice(4, rows, p=[0.4, 0.25, 0.2, 0.15]) + 1)[:rows]  # row -> customer
+    years = rng.choice(4, rows, p=[0.4, 0.25, 0.2, 0.15]) + 1
+    of = np.repeat(np.arange(rows), years)[:rows]  # the customer of each row
     year = np.arange(rows) - np.searchsorted(of, of)
-    policies, risk = (1 + rng.poisson(0.8, rows))[of], rng.choice([1, 2, 3, 4], rows, p=[0.08, 0.125, 0.787, 0.008])[of]
+    policies = (1 + rng.poisson(0.8, rows))[of]
+    risk = rng.choice([1, 2, 3, 4], rows, p=[0.08, 0.125, 0.787, 0.008])[of]
     power = np.clip(rng.normal(95 + 30 * drift, 30, rows), 6, 400)[of].round() // np.where(risk == 1, 2, 1)
-    held = rng.exponential(2.2, rows).round().astype(int)[of] + year  # years of the policy
+    held = rng.exponential(2.2, rows).round().astype(int)[of] + year  # how many years the policy has existed
     age = np.clip(rng.normal(46 - 14 * drift, 13, rows), 18, 95)
     licence = np.clip(age - 18 - rng.exponential(4, rows), 0, None)
-    old, claims_year, seniority = rng.integers(0, 25, rows)[of] + year, rng.poisson(0.4, rows), 4 + held - year
+    vehicle_age = rng.integers(0, 25, rows)[of] + year
+    claims_year = rng.poisson(0.4, rows)
+    seniority = 4 + held - year
     claims = np.bincount(of, claims_year)[of] + rng.poisson(1.5, rows)[of]
     chosen = {
         "Type_risk": risk, "Area": (rng.random(rows) < 0.27)[of].astype(int), "Power": power,
@@ -143,7 +160,7 @@ def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
         "Value_vehicle": (180 * power * np.exp(rng.normal(0, 0.25, rows)[of])).round(2),
     }  # fmt: skip
     known = {
-        "customer_age": age[of] + year, "driving_licence_long": licence[of] + year, "vehicle_age": old,
+        "customer_age": age[of] + year, "driving_licence_long": licence[of] + year, "vehicle_age": vehicle_age,
         "av_senior_year": (seniority ** (2 / 3) + held**2) / 2, "claims_per_policy": claims / policies,
     }  # fmt: skip
     premium = fair_premium({**chosen, **known}, drift) * rng.gamma(1 / SPREAD, SPREAD, rows)[of]
@@ -157,7 +174,7 @@ def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
         "Policies_in_force": (rng.random(rows)[of] * policies).astype(int) + 1, "Premium": premium.round(2),
         "N_claims_year": claims_year, "Cost_claims_year": (claims_year * rng.lognormal(5.3, 1.0, rows)).round(2),
         "N_claims_history": claims.astype(int), "R_Claims_history": (claims / seniority).round(2),
-        "Year_matriculation": renewal.astype("datetime64[Y]").astype(int) + 1970 - old,
+        "Year_matriculation": renewal.astype("datetime64[Y]").astype(int) + 1970 - vehicle_age,
         "Cylinder_capacity": (17 * power).astype(int), "Type_fuel": np.where((rng.random(rows) < 0.37)[of], "P", "D"),
         **{f"Date_{name}": _day_first(renewal - (365 * np.asarray(y)).astype(int)) for name, y in before.items()},
     }  # fmt: skip

@@ -1,4 +1,7 @@
-"""Wine: how good will tasters find it?"""
+"""Wine: how good will tasters find it?
+
+This page shows ordered classes, a stream envelope, and support vector machines.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +40,12 @@ FEATURES = (
 
 
 def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """UCI's table -> records and `quality`. All rows are kept; copies of a wine are on the same side of the split."""
+    """Turn UCI's table into records with `quality`. No row is dropped. Copies of a wine stay in one split."""
     return table[[*(f.name for f in FEATURES), "quality"]]
 
 
 def liking(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
-    """The sample's truth: a wine's mark before it is rounded, (n,). Drift makes tasters prefer sweetness."""
+    """Return the true mark of each sampled wine before rounding, (n,). Drift makes the tasters like sweetness."""
     strength = 0.45 * (c["alcohol"] - 10.5)
     faults = 3.0 * np.maximum(c["volatile acidity"] - 0.28, -0.1) + 6 * (c["chlorides"] - 0.046)
     sulphur = 0.012 * np.minimum(c["free sulfur dioxide"] - 35, 0) + 0.9 * (c["sulphates"] - 0.49)
@@ -51,7 +54,7 @@ def liking(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:
 
 
 def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
-    """A raw table like UCI's; drift, 0 to 1, brings riper, sweeter wines and tasters who like them."""
+    """Generate a raw table like UCI's. Drift, 0 to 1, brings riper, sweeter wines and tasters who like them."""
     rng = np.random.default_rng(seed)
 
     def spread(median: float, sigma: float, low: float, high: float) -> np.ndarray:
@@ -78,8 +81,10 @@ def sample(rows: int, seed: int, drift: float = 0.0) -> dict[str, np.ndarray]:
     return {**table, "quality": np.clip(opinion.round(), 3, 9).astype(int)}
 
 
-# The weight of a wine is (size of its class) ** -1/2: quadratic kappa is .52 in cross-validation. With equal weights a rare
-# class is hardly ever predicted (.45); fully balanced, it is predicted so often that three wines in five are wrong (.48).
+# A wine has the weight (wines of its class) ** -RARE. The figures are quadratic kappa in cross-validation:
+# 0   equal weights: a rare class is hardly ever predicted (0.45)
+# 0.5 in between (0.52)
+# 1   balanced: rare classes are predicted so often that three wines in five get a wrong class (0.48)
 RARE = 0.5
 
 use_case = UseCase(
@@ -94,10 +99,10 @@ use_case = UseCase(
     task="ordinal",
     answer="quality",
     envelope=Envelope(features="wine_features", answer="wine_quality"),
-    key="",  # there is no id, so the content of a row is its key
+    key="",  # a wine has no id, so a row's content is its key
     clean=clean,
     sample=sample,
-    sample_rows=3_000,  # the time to train a support vector machine grows with the square of its rows
+    sample_rows=3_000,  # because the training time of a support vector machine grows with the square of the rows
     mask_optional=0.3,
     trials=50,
     retrain_best=5,
@@ -105,7 +110,7 @@ use_case = UseCase(
         Estimator(
             family="svc",
             fixed={"kernel": "rbf", "rare_class_power": RARE},
-            # No wider: balanced accuracy depends on a few rare wines, so a wider search would choose by chance.
+            # Not wider: balanced accuracy depends on a handful of rare wines, and a wider search found lucky extremes.
             space={"C": Range(0.3, 20, log=True), "gamma": Range(0.01, 0.1, log=True)},
         ),
         Estimator(

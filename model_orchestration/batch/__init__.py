@@ -1,1 +1,1 @@
-"""The nightly batch: a day's applications in, a Parquet file of answers out, through the Scorer that doors use."""
+"""The nightly batch: a day's applications in, a Parquet file of answers out, scored as every door scores them."""

@@ -1,6 +1,7 @@
-"""Scores a day's applications now: `python -m model_orchestration.batch 2026-11-20`; yesterday's if no day is given.
+"""Scores a day's applications now: `python -m model_orchestration.batch 2026-11-20`. Without a day: yesterday's.
 
-As a flow where there is a Prefect server (PREFECT_API_URL) or a Dask cluster; in this process alone where not.
+It runs as a Prefect flow if there is a Prefect server (PREFECT_API_URL) or a Dask cluster, and otherwise in this
+process alone.
 """
 
 from __future__ import annotations
@@ -15,25 +16,28 @@ from scorehouse.settings import Settings
 
 
 def main() -> None:
-    """Score, and end with status 1 and the reason when it cannot be done."""
-    settings, day = settings_or_exit(), "".join(sys.argv[1:2]) or None
+    """Score and print the report. If that fails, end with status 1 and the reason."""
+    settings = settings_or_exit()
+    day = "".join(sys.argv[1:2]) or None
     start_logging(settings.log_level)
+    needs_prefect = settings.dask_scheduler_address or os.environ.get("PREFECT_API_URL")
     try:
-        flows = settings.dask_scheduler_address or os.environ.get("PREFECT_API_URL")
-        sys.stdout.write(f"{_as_a_flow(day) if flows else _alone(settings, day)}\n")
+        report = _score_in_flow(day) if needs_prefect else _score_alone(settings, day)
     except ScorehouseError as error:
         sys.exit(f"score-batch: {error}")
+    sys.stdout.write(f"{report}\n")
 
 
-def _alone(settings: Settings, day: str | None) -> str:
+def _score_alone(settings: Settings, day: str | None) -> str:
     from model_orchestration.batch.run import score
 
-    return str(score(settings, day, lambda words: sys.stderr.write(f"{words}\n")))
+    return str(score(settings, day, lambda line: sys.stderr.write(f"{line}\n")))
 
 
-def _as_a_flow(day: str | None) -> str:
-    os.environ.setdefault("DO_NOT_TRACK", "1")  # a server that Prefect starts for this run alone says nothing of it,
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")  # and has time on a busy machine
+def _score_in_flow(day: str | None) -> str:
+    # Prefect may start a server for this run alone. It must not send usage data, and may take long on a busy machine.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     from model_orchestration.batch.flow import score_batch
 
     return score_batch(day)

@@ -1,4 +1,4 @@
-"""A day's applications scored: found, read, scored, written, checked, and only then published; the same each time."""
+"""Scores a day's applications: find, read, score, write, check, and only then publish. Repeating it is safe."""
 
 from __future__ import annotations
 
@@ -9,108 +9,113 @@ from datetime import date
 
 import pyarrow as pa
 
-from model_orchestration.batch.answers import Answers
+from model_orchestration.batch.answers import AnswerFiles
 from model_orchestration.batch.applications import Applications
-from model_orchestration.batch.places import Place, find, outputs_of
-from model_orchestration.batch.scoring import Model, Scored, loaded
+from model_orchestration.batch.places import Place, find_applications, output_names
+from model_orchestration.batch.scoring import Model, Scored, load_model
 from scorehouse.errors import TableError
 from scorehouse.usecase import UseCase
 
-Score = Callable[[Model, pa.Table, bool], Scored]
-Waiting = Callable[[], Scored]  # gives what was submitted, once it is there
-Submit = Callable[[Model, pa.Table, bool], Waiting]
-Advance = Callable[[float, int], None]  # share of the table, rows
-NAMED = 3  # rejected rows that a report shows for each field
+WaitForChunk = Callable[[], Scored]  # waits until a submitted chunk is scored
+Submit = Callable[[Model, pa.Table, bool], WaitForChunk]
+Advance = Callable[[float, int], None]  # takes the share of the table that is done, 0 to 1, and the rows
+EXAMPLES = 3  # rejected rows that a report shows for each field
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of a day: how many rows, by which run, where to, and which fields had rows rejected."""
+    """The result of a day: how many rows, which run scored them, where they are, and why rows were rejected."""
 
     day: date
     source: str
     model_run_id: str
-    carried: list[str]
-    to: tuple[str, str] = ("", "")
+    unused_columns: list[str]
+    written_to: tuple[str, ...] = ()
     rows: int = 0
     scored: int = 0
     rejected: int = 0
-    faults: dict[str, int] = field(default_factory=dict)  # field -> rows
+    rejections: dict[str, int] = field(default_factory=dict)  # field -> rows
     examples: dict[str, list[str]] = field(default_factory=dict)
 
-    def note(self, found: Scored, before: int) -> None:
-        """Count the rejected rows of a chunk with `before` rows in front of it."""
-        for place, why in found.rejected.items():
-            for error in why.errors:
-                self.faults[error.field] = self.faults.get(error.field, 0) + 1
-                shown = self.examples.setdefault(error.field, [])
-                if len(shown) < NAMED:
-                    shown.append(f"row {before + place} {error.problem}, {error.allowed}")
+    def add_rejections(self, scored: Scored, rows_before: int) -> None:
+        """Count the rejected rows of a chunk that follows `rows_before` rows."""
+        for position, rejected in scored.rejected.items():
+            for error in rejected.errors:
+                self.rejections[error.field] = self.rejections.get(error.field, 0) + 1
+                examples = self.examples.setdefault(error.field, [])
+                if len(examples) < EXAMPLES:
+                    examples.append(f"row {rows_before + position} {error.problem}, {error.allowed}")
 
     def __str__(self) -> str:
-        """Return it for a person."""
+        """Return the report as lines of text."""
         lines = [f"{self.day}: {self.rows:,} rows of {self.source}, {self.scored:,} scored by run {self.model_run_id}"]
         if self.rejected:
             lines.append(f"{self.rejected:,} rejected:")
-            worst = sorted(self.faults, key=lambda name: -self.faults[name])
-            lines += [f"  {n or 'the record'}: {self.faults[n]:,} rows, {'; '.join(self.examples[n])}" for n in worst]
-        if self.carried:
-            lines.append(f"handed on and not scored: {', '.join(self.carried[: NAMED * 3])}")
-        return "\n".join([*lines, *(f"-> {to}" for to in self.to if to)])
+        for name, count in sorted(self.rejections.items(), key=lambda item: -item[1]):
+            lines.append(f"  {name or 'the record'}: {count:,} rows, {'; '.join(self.examples[name])}")
+        if self.unused_columns:
+            lines.append(f"copied to the answers but not scored: {', '.join(self.unused_columns[: EXAMPLES * 3])}")
+        return "\n".join([*lines, *(f"-> {file}" for file in self.written_to)])
 
 
 def score_day(
-    use_case: UseCase, where: Place, day: date, model: Model, submit: Submit, in_flight: int, advance: Advance
+    use_case: UseCase, place: Place, day: date, model: Model, submit: Submit, in_flight: int, advance: Advance
 ) -> Report:
-    """Score the applications of `day` at `where`; at most `in_flight` chunks are held at a time.
+    """Score the applications of `day` at `place`. At most `in_flight` chunks are held at a time.
 
-    Nothing is published before all of it is written and counted, so that a run that dies leaves what was there; run
-    again it does all of it again, and the same rows get the same answers by the same run.
+    Nothing is published before everything is written and counted, so a run that dies changes nothing. A repeated run
+    scores all rows again, and the same model gives the same answers.
 
     Raises:
-        TableError: there are no applications, they lack columns or are torn, no row of them can be scored, or the
-            answers cannot be written.
+        TableError: there are no applications, they lack columns or are torn, no row can be scored, or the answers
+            cannot be written.
         BundleError, RegistryUnavailable: the model cannot be loaded.
-        AlreadyRunning: another process scores that day.
+        AlreadyRunning: another process is scoring this day.
     """
-    bundle, _ = loaded(model)
+    bundle, _ = load_model(model)
     try:
-        with where.workspace(day) as folder:
-            name, file = find(where, day, folder)
+        with place.workspace(day) as folder:
+            name, file = find_applications(place, day, folder)
             table = Applications(file, name, bundle.features)
-            report = Report(day, f"{where}/{name}", bundle.manifest.run_id, table.carried(bundle.features))
-            made = bundle.manifest
-            with Answers(folder, table.schema, bundle.features, table.text, made, use_case.target) as answers:
-                sent = [f.name for f in bundle.features if f.name in table.schema.names]
-                submitted = ((chunk, submit(model, chunk.select(sent), table.text)) for chunk in table.chunks())
-                for chunk, waiting in _ahead(submitted, in_flight):
-                    found = waiting()
-                    report.note(found, answers.rows)
-                    answers.add(chunk, found)
-                    advance(table.done(), answers.rows)
-            _publish(where, answers, report)
+            unused = table.unused_columns(bundle.features)
+            report = Report(day, f"{place}/{name}", bundle.manifest.run_id, unused)
+            columns = [f.name for f in bundle.features if f.name in table.schema.names]
+            files = AnswerFiles(folder, table.schema, bundle.features, table.text, bundle.manifest, use_case.target)
+            with files:
+                submitted = ((chunk, submit(model, chunk.select(columns), table.text)) for chunk in table.chunks())
+                for chunk, wait in _submit_ahead(submitted, in_flight):
+                    scored = wait()
+                    report.add_rejections(scored, files.rows)
+                    files.add(chunk, scored)
+                    advance(table.progress(), files.rows)
+            _publish(place, files, report)
     except OSError as error:
-        raise TableError(f"{where} cannot be written: {error}") from error
+        raise TableError(f"{place} cannot be written: {error}") from error
     return report
 
 
-def _publish(where: Place, answers: Answers, report: Report) -> None:
-    report.rows, report.scored, report.rejected = answers.rows, answers.count, answers.rejections
+def _publish(place: Place, files: AnswerFiles, report: Report) -> None:
+    report.rows = files.rows
+    report.scored = files.scored_rows
+    report.rejected = files.rejected_rows
+    if not report.rows:
+        raise TableError(f"{report.source} is empty")
     if not report.scored:
-        reason = "is empty" if not report.rows else f"has no row that can be scored: nothing is written\n{report}"
-        raise TableError(f"{report.source} {reason}")
-    answers.check()
-    scored, rejected = outputs_of(report.day)
-    where.publish(answers.rejected, rejected)
-    where.publish(answers.scored, scored)  # last: who sees it knows that the day is done
-    report.to = (f"{where}/{scored}", f"{where}/{rejected}")
+        raise TableError(f"{report.source} has no row that can be scored, so nothing was written\n{report}")
+    files.check()
+    scored, rejected = output_names(report.day)
+    place.publish(files.rejected, rejected)
+    place.publish(files.scored, scored)  # last: whoever sees this file knows that the day is complete
+    report.written_to = (f"{place}/{scored}", f"{place}/{rejected}")
 
 
-def _ahead(submitted: Iterable[tuple[pa.Table, Waiting]], most: int) -> Iterator[tuple[pa.Table, Waiting]]:
-    """Yield in order, `most` submitted at a time."""
-    held: deque[tuple[pa.Table, Waiting]] = deque()
-    for one in submitted:
-        held.append(one)
-        if len(held) >= most:
-            yield held.popleft()
-    yield from held
+def _submit_ahead(
+    submitted: Iterable[tuple[pa.Table, WaitForChunk]], most: int
+) -> Iterator[tuple[pa.Table, WaitForChunk]]:
+    """Yield the chunks in order, with at most `most` of them submitted at a time."""
+    waiting: deque[tuple[pa.Table, WaitForChunk]] = deque()
+    for chunk in submitted:
+        waiting.append(chunk)
+        if len(waiting) >= most:
+            yield waiting.popleft()
+    yield from waiting

@@ -1,4 +1,4 @@
-"""The Prefect flow of the nightly batch: in the flow's own process, or over the workers of a Dask cluster."""
+"""The Prefect flow of the nightly batch: in the flow's own process, or on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
-from model_orchestration.batch.day import Report, Waiting
+from model_orchestration.batch.day import Report, WaitForChunk
 from model_orchestration.batch.run import score
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
 from scorehouse.environment import read_settings
 from scorehouse.errors import SettingError
 
 NAME = "score_batch"
-CHUNKS_EACH = 2  # for a worker: one that it scores and one that waits for it
+CHUNKS_PER_THREAD = 2  # one that is being scored and one that waits
 
 chunk_task = task(name="score a chunk", persist_result=False, cache_policy=NO_CACHE)(score_chunk)
 
 
 @flow(name=NAME, persist_result=False)
 def score_batch(day: str | None = None) -> str:
-    """Score the applications of `day` (YYYY-MM-DD); of yesterday, where the use case lives, if it is not given."""
+    """Score the applications of `day` (YYYY-MM-DD), or of yesterday in the use case's time zone. Return the report."""
     settings = read_settings(os.environ)
     if address := settings.dask_scheduler_address:
         from prefect_dask.task_runners import DaskTaskRunner
 
         runner: Any = DaskTaskRunner(address=address)
-        report = _over_dask.with_options(task_runner=runner)(day, workers(address))
+        report = _score_on_dask.with_options(task_runner=runner)(day, count_threads(address))
     else:
         report = score(settings, day, get_run_logger().info)
     get_run_logger().info("%s", report)
@@ -42,19 +42,21 @@ def score_batch(day: str | None = None) -> str:
 
 
 @flow(name=f"{NAME}_on_dask", persist_result=False)
-def _over_dask(day: str | None, threads: int) -> Report:
+def _score_on_dask(day: str | None, threads: int) -> Report:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph")  # a chunk is large by intent, and sent once
-        return score(read_settings(os.environ), day, get_run_logger().info, _on_dask, CHUNKS_EACH * threads)
+        warnings.filterwarnings("ignore", "Sending large graph")  # a chunk is large on purpose, and sent once
+        return score(
+            read_settings(os.environ), day, get_run_logger().info, _submit_to_dask, CHUNKS_PER_THREAD * threads
+        )
 
 
-def _on_dask(model: Model, chunk: pa.Table, text: bool) -> Waiting:
+def _submit_to_dask(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
     future: PrefectFuture[Scored] = chunk_task.submit(model, chunk, text)
     return future.result
 
 
-def workers(address: str) -> int:
-    """Return how many threads the Dask cluster at `address` has. Raises SettingError where there is none."""
+def count_threads(address: str) -> int:
+    """Return how many threads the Dask cluster at `address` has. Raises SettingError if there are none."""
     from distributed import Client
 
     try:
@@ -63,5 +65,5 @@ def workers(address: str) -> int:
     except (OSError, ValueError) as error:
         raise SettingError(f"DASK_SCHEDULER_ADDRESS={address!r}: no Dask scheduler answers there") from error
     if not threads:
-        raise SettingError(f"DASK_SCHEDULER_ADDRESS={address!r}: the scheduler has no workers")
+        raise SettingError(f"DASK_SCHEDULER_ADDRESS={address!r}: the scheduler has no workers: start one")
     return threads

@@ -1,4 +1,4 @@
-"""Where a day's applications lie and where their answers go: a folder or a bucket, files named by the date.
+"""Where a day's applications are and where their answers go: a folder or a bucket, with files named by the date.
 
 `in/2026-11-20.parquet` (or .csv, .csv.gz) -> `out/2026-11-20.parquet` and `out/2026-11-20.rejected.parquet`.
 """
@@ -24,17 +24,17 @@ from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
 
 ENDINGS = (".parquet", ".csv", ".csv.gz")
-_NONE = {"404", "NoSuchKey", "NoSuchBucket"}
-_PART = 2**20
+_NOT_FOUND = {"404", "NoSuchKey", "NoSuchBucket"}
+_PART = 2**20  # bytes that are copied at a time
 
 
-def inputs_of(day: date) -> list[str]:
-    """Return the names that a day's applications may have; only one of them may be there."""
+def input_names(day: date) -> list[str]:
+    """Return the names that the file of a day's applications may have. Only one of them may exist."""
     return [f"in/{day}{ending}" for ending in ENDINGS]
 
 
-def outputs_of(day: date) -> tuple[str, str]:
-    """Return the names of a day's answers and of its rejected rows."""
+def output_names(day: date) -> tuple[str, str]:
+    """Return the names of the files with a day's answers and with its rejected rows."""
     return f"out/{day}.parquet", f"out/{day}.rejected.parquet"
 
 
@@ -42,20 +42,20 @@ class Place(Protocol):
     """A folder or a bucket."""
 
     def fetch(self, name: str, workspace: Path) -> Path | None:
-        """Return a local file with the content of `name`, None where it is not there. Raises TableError."""
+        """Return a local file with the content of `name`, or None if it does not exist. Raises TableError."""
 
     def publish(self, file: Path, name: str) -> None:
-        """Put `file`, which is whole, under `name` at once: nobody ever sees half of it. Raises TableError."""
+        """Put the complete `file` at `name` in one step, so that nobody ever sees half of it. Raises TableError."""
 
     def workspace(self, day: date) -> Any:
-        """Return a context whose value is the folder for a day's unfinished files. Raises AlreadyRunning."""
+        """Return a context manager for the folder of a day's unfinished files. Raises AlreadyRunning."""
 
 
 class Folder:
-    """A folder of this machine."""
+    """A folder on this machine."""
 
     def __init__(self, root: Path):
-        """Make nothing yet."""
+        """Create nothing yet."""
         self._root = root
 
     def __str__(self) -> str:
@@ -63,11 +63,10 @@ class Folder:
         return str(self._root)
 
     def fetch(self, name: str, workspace: Path) -> Path | None:  # noqa: ARG002
-        """Return the file itself."""
         return path if (path := self._root / name).is_file() else None
 
     def publish(self, file: Path, name: str) -> None:
-        """Rename it, once it is on disk."""
+        """Rename the file once its content is on disk."""
         with file.open("rb") as written:
             os.fsync(written.fileno())
         target = self._root / name
@@ -76,7 +75,7 @@ class Folder:
 
     @contextmanager
     def workspace(self, day: date) -> Iterator[Path]:
-        """Give a hidden folder beside the answers, one run a day at a time; what a killed run left is written over."""
+        """Yield a hidden folder beside the answers, for one run of a day at a time. Old files in it are replaced."""
         folder = self._root / "out" / f".{day}"
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -85,8 +84,8 @@ class Folder:
             try:
                 yield folder
             finally:
-                for left in folder.iterdir():
-                    left.unlink()
+                for file in folder.iterdir():
+                    file.unlink()
                 folder.rmdir()
         finally:
             os.close(handle)
@@ -94,7 +93,7 @@ class Folder:
 
 def _lock(handle: int, day: date) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel's: it ends with the process
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a lock of the kernel, which ends with the process
     except BlockingIOError as error:
         raise AlreadyRunning(f"the applications of {day} are being scored by another process") from error
 
@@ -103,9 +102,10 @@ class Bucket:
     """A prefix of an S3 bucket."""
 
     def __init__(self, address: str, endpoint: str):
-        """Take s3://bucket/prefix; connect to nothing yet."""
+        """Take s3://bucket/prefix. Do not connect yet."""
         parts = urlsplit(address)
-        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        self._bucket = parts.netloc
+        self._prefix = parts.path.strip("/")
         self._client = aws_client("s3", endpoint)
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ class Bucket:
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def fetch(self, name: str, workspace: Path) -> Path | None:
-        """Copy the object into `workspace`, a piece at a time."""
+        """Copy the object into `workspace`, a part at a time."""
         copy = workspace / Path(name).name
         try:
             body = self._client.get_object(Bucket=self._bucket, Key=self._key(name))["Body"]
@@ -121,7 +121,7 @@ class Bucket:
                 for part in body.iter_chunks(_PART):
                     file.write(part)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _NONE:
+            if error.response["Error"]["Code"] in _NOT_FOUND:
                 return None
             raise TableError(f"{self}/{name} cannot be read: {error}") from error
         except BotoCoreError as error:
@@ -129,7 +129,7 @@ class Bucket:
         return copy
 
     def publish(self, file: Path, name: str) -> None:
-        """Put it in one call: an object is replaced whole or not at all."""
+        """Put the file in one call: S3 replaces an object completely or not at all."""
         try:
             with file.open("rb") as content:
                 self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content)
@@ -138,7 +138,7 @@ class Bucket:
 
     @contextmanager
     def workspace(self, day: date) -> Iterator[Path]:
-        """Give a temporary folder: two runs of a day put the same objects, the second over the first."""
+        """Yield a temporary folder. A second run of a day replaces the objects of the first."""
         with tempfile.TemporaryDirectory(prefix=f"batch-{day}-") as folder:
             yield Path(folder)
 
@@ -146,39 +146,42 @@ class Bucket:
         return f"{self._prefix}/{name}".lstrip("/")
 
 
-def place(address: str, endpoint: str = "") -> Place:
+def open_place(address: str, endpoint: str = "") -> Place:
     """Return the place at `address`, a path or s3://bucket/prefix."""
     return Bucket(address, endpoint) if address.startswith("s3://") else Folder(Path(address).expanduser())
 
 
-def place_of(use_case: UseCase, settings: Settings) -> Place:
-    """Return where the use case's applications lie: BATCH_FOLDER, or its prefix of the bucket."""
-    return place(settings.batch_folder or f"s3://{settings.bucket_name}/{use_case.name}/batch", settings.s3_address)
+def batch_place(use_case: UseCase, settings: Settings) -> Place:
+    """Return the place of the use case's applications: BATCH_FOLDER, or its prefix in the bucket."""
+    return open_place(
+        settings.batch_folder or f"s3://{settings.bucket_name}/{use_case.name}/batch", settings.s3_address
+    )
 
 
-def day_of(text: str | None, use_case: UseCase, now: datetime) -> date:
-    """Return the day that `text` names; the one before `now`, by the use case's own clock, if it names none.
+def parse_day(text: str | None, use_case: UseCase, now: datetime) -> date:
+    """Return the day in `text`. If it is empty, return yesterday in the use case's time zone.
 
     Raises:
-        TableError: it is no day.
+        TableError: the text is not a day.
     """
     if not text:
         return (now.astimezone(ZoneInfo(use_case.schedule.timezone)) - timedelta(days=1)).date()
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise TableError(f"DATE={text!r}: a day is written YYYY-MM-DD") from error
+        raise TableError(f"DATE={text!r} is not a day: write it as YYYY-MM-DD") from error
 
 
-def find(where: Place, day: date, workspace: Path) -> tuple[str, Path]:
-    """Return the name of a day's applications and a local file of them.
+def find_applications(place: Place, day: date, workspace: Path) -> tuple[str, Path]:
+    """Return the name of a day's applications and a local file with their content.
 
     Raises:
-        TableError: there are none, or more than one file of them.
+        TableError: there is no such file, or more than one.
     """
-    found = [(name, file) for name in inputs_of(day) if (file := where.fetch(name, workspace))]
-    if not found:
-        raise TableError(f"there are no applications of {day}: {where} has none of {', '.join(inputs_of(day))}")
-    if len(found) > 1:
-        raise TableError(f"{where} has {' and '.join(name for name, _ in found)}: which are the applications of {day}?")
-    return found[0]
+    files = [(name, file) for name in input_names(day) if (file := place.fetch(name, workspace))]
+    if not files:
+        raise TableError(f"there are no applications of {day}: {place} has none of {', '.join(input_names(day))}")
+    if len(files) > 1:
+        names = " and ".join(name for name, _ in files)
+        raise TableError(f"{place} has {names}: keep only the file with the applications of {day}")
+    return files[0]

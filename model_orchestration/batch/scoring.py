@@ -1,4 +1,4 @@
-"""One chunk of applications scored: what runs in this process and, unchanged, on every worker of a Dask cluster."""
+"""Scores one chunk of applications: in this process or, unchanged, on every worker of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from model_orchestration.batch.records import records
+from model_orchestration.batch.records import to_records
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.registry.client import SERVING, Registry, Version
@@ -19,12 +19,12 @@ from scorehouse.scoring.scorer import Scorer
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 
-AT_ONCE = 2_000  # rows that are records at a time: a record takes some thirty times the room of its row
+AT_ONCE = 2_000  # rows that become records at a time: a record takes about thirty times the memory of its row
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The one version that a whole batch is scored by, and where it is fetched: from MLflow into a folder."""
+    """The version that scores a whole batch. Its bundle is fetched from MLflow into `folder`."""
 
     use_case: str
     version: Version
@@ -34,36 +34,36 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Answers to a chunk's rows, (n,), NaN where one was rejected; why, by its place in the chunk."""
+    """Answers to the rows of a chunk, (n,), with NaN for rejected rows; and the rejections by position in the chunk."""
 
     answers: NDArray[np.float64]
     rejected: dict[int, Rejected]
 
 
-def model_of(settings: Settings, use_case: UseCase) -> Model:
-    """Return the version that RUN_ID names, or the one that serves. Raises RunNotFound, RegistryUnavailable."""
+def resolve_model(settings: Settings, use_case: UseCase) -> Model:
+    """Return the version of RUN_ID, or the one that serves. Raises RunNotFound, RegistryUnavailable."""
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
     version = cache.resolve(use_case.name, settings.run_id or SERVING)
     return Model(use_case.name, version, settings.mlflow_address, str(settings.bundle_folder.absolute()))
 
 
 @lru_cache(maxsize=2)
-def loaded(model: Model) -> tuple[Bundle, Scorer]:
+def load_model(model: Model) -> tuple[Bundle, Scorer]:
     """Return the verified bundle and its scorer, as a door has them. Raises BundleError, RegistryUnavailable."""
     bundle = BundleCache(Path(model.folder), Registry(model.mlflow_address)).load(model.version)
     return bundle, bundle.scorer(load_use_case(model.use_case))
 
 
 def score_chunk(model: Model, chunk: pa.Table, text: bool) -> Scored:
-    """Score a chunk's rows by their features' columns. Raises what loading the model raises."""
-    bundle, scorer = loaded(model)
+    """Score the rows of a chunk. Raises as `load_model`."""
+    bundle, scorer = load_model(model)
     answers = np.full(chunk.num_rows, np.nan)
     rejected: dict[int, Rejected] = {}
     for start in range(0, chunk.num_rows, AT_ONCE):
-        rows = records(chunk.slice(start, AT_ONCE), bundle.features, text)
-        for place, answer in enumerate(scorer.score(rows), start):
+        records = to_records(chunk.slice(start, AT_ONCE), bundle.features, text)
+        for position, answer in enumerate(scorer.score(records), start):
             if isinstance(answer, Rejected):
-                rejected[place] = answer
+                rejected[position] = answer
             else:
-                answers[place] = answer
+                answers[position] = answer
     return Scored(answers, rejected)

@@ -1,4 +1,4 @@
-"""The families of models that a use case may name: each fits, scores, and writes itself as ONNX."""
+"""The families of models that a use case can choose from. Each can fit, predict and export itself as ONNX."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from scorehouse.errors import UseCaseError
 from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Estimator, Task
 
-__all__ = ["Data", "Fitted", "Trainer", "trainer"]
+__all__ = ["Data", "Fitted", "Trainer", "make_trainer"]
 
 
-ANSWERS: Mapping[str, tuple[Task, ...]] = {
+TASKS: Mapping[str, tuple[Task, ...]] = {
     "xgboost": ("binary", "amount"),
     "random_forest": ("amount",),
     "ridge": ("amount",),
@@ -22,19 +22,19 @@ ANSWERS: Mapping[str, tuple[Task, ...]] = {
 }
 
 
-def trainer(estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data) -> Trainer:
-    """Return what fits models of `estimator` on `train`, whose rows have `columns`, watching `valid`.
+def make_trainer(estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data) -> Trainer:
+    """Return a trainer of `estimator` for rows with `columns`. It fits on `train` and may stop early by `valid`.
 
     Raises:
-        UseCaseError: the family does not answer that task.
+        UseCaseError: the family cannot learn the task.
     """
-    if task not in ANSWERS[estimator.family]:
-        raise UseCaseError(f"the family {estimator.family} does not answer tasks of the kind {task!r}")
+    if task not in TASKS[estimator.family]:
+        raise UseCaseError(f"the family {estimator.family} cannot learn tasks of the kind {task!r}")
     if estimator.family == "xgboost":
         from model_orchestration.estimators.boosting import BoostingTrainer
 
         return BoostingTrainer(estimator, task, train, valid)
-    # scikit-learn's families and their converter take seconds to import, and most use cases need none of them.
+    # The families of scikit-learn and their converter take seconds to import, and most use cases need none of them.
     from model_orchestration.estimators.forest import export_forest, fit_forest
     from model_orchestration.estimators.linear import fit_lasso, fit_ridge
     from model_orchestration.estimators.pipeline import PipelineTrainer

@@ -1,4 +1,4 @@
-"""What training asks of a family of models."""
+"""What training needs from a family of models."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ class Data:
 class Fitted(Protocol):
     """A fitted model."""
 
-    parameters: dict[str, Any]  # all that is needed to fit it again, found rounds included
+    parameters: dict[str, Any]  # everything that is needed to fit it again, including the number of rounds
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
-        """Return what the model answers, (n,): chances, amounts or classes."""
+        """Return the predictions, (n,): chances, amounts or classes."""
 
     def onnx(self) -> tuple[bytes, Output]:
-        """Return the model as ONNX over float32 rows (n, columns), and where its answer stands."""
+        """Return the model as ONNX over float32 rows (n, columns), and which output has the answer."""
 
     def native(self) -> tuple[str, bytes] | None:
-        """Return its own file, name and content; None where that would be a pickle."""
+        """Return the name and content of the family's own file format, or None if that is a pickle."""
 
     def importance(self) -> NDArray[np.float64] | None:
-        """Return each column's share of the model's gain, (columns,); None where the family has none."""
+        """Return the share of each column in the model's gain, (columns,), or None if the family has no such figure."""
 
 
 class Trainer(Protocol):
-    """Fits models of one family on the same rows, many times."""
+    """Fits many models of one family on the same rows."""
 
     def fit(self, parameters: Parameters) -> Fitted:
-        """Fit on the training rows, watching the validation rows. Safe to call from several threads at once."""
+        """Fit on the training rows; the validation rows may stop it early. Several threads may call it at once."""
 
     def refit(self, parameters: Parameters, data: Data) -> Fitted:
-        """Fit on other rows with all that `Fitted.parameters` says, watching nothing."""
+        """Fit on other rows with `Fitted.parameters`, without early stopping."""

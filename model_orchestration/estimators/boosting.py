@@ -1,4 +1,4 @@
-"""Boosted trees by XGBoost: matrices built once per thread, early stopping, one thread a model."""
+"""Boosted trees by XGBoost, with early stopping, one thread for each model and matrices built once per thread."""
 
 from __future__ import annotations
 
@@ -18,26 +18,29 @@ from scorehouse.scoring.encoding import Matrix
 from scorehouse.scoring.onnx_model import Output
 from scorehouse.usecase import Estimator, Task
 
-# Unless the use case fixes others: boosting rounds at most, and rounds without a better score before it stops.
+# Unless the use case sets others: the most boosting rounds, and the rounds without a better score before it stops.
 LIMITS = {"rounds": 800, "patience": 25}
 _METRIC = {"binary:logistic": "logloss", "reg:gamma": "gamma-deviance"}
-NATIVE, VARIABLE = "model.ubj", "variable"  # its own file; what the converter calls an answer
+NATIVE = "model.ubj"  # XGBoost's own file format
+VARIABLE = "variable"  # what the converter calls the answer
 OPSET = 15
 
 
 class BoostedTrees:
-    """A booster and the parameters that made it."""
+    """A booster and the parameters that it was fitted with."""
 
     def __init__(self, booster: xgb.Booster, parameters: dict[str, Any], task: Task):
-        """Keep `booster`, cut to its best round."""
-        self._booster, self.parameters, self._task = booster, parameters, task
+        """Take a booster that is cut to its best round."""
+        self._booster = booster
+        self.parameters = parameters
+        self._task = task
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
         """Return chances or amounts, (n,)."""
         return np.asarray(self._booster.inplace_predict(rows), dtype=np.float64)
 
     def onnx(self) -> tuple[bytes, Output]:
-        """Return the trees as ONNX; of two classes their log odds."""
+        """Return the trees as ONNX. For a binary task the answer is in log odds."""
         columns = self._booster.num_features()
         model = convert_xgboost(
             self._booster, initial_types=[("rows", FloatTensorType([None, columns]))], target_opset=OPSET
@@ -59,11 +62,11 @@ class BoostedTrees:
 
 
 def _to_log_odds(model: ModelProto) -> None:
-    """Have the trees add up their leaves alone: as a classifier they take a third longer for one row."""
+    """Replace the classifier node by a plain sum of leaves: ONNX's classifier takes a third longer per row."""
     (trees,) = model.graph.node
-    known = {a.name: get_attribute_value(a) for a in trees.attribute}
-    leaves = {f"target_{name}": known[f"class_{name}"] for name in ("treeids", "nodeids", "ids", "weights")}
-    nodes = {name: value for name, value in known.items() if name.startswith("nodes_") or name == "base_values"}
+    attributes = {a.name: get_attribute_value(a) for a in trees.attribute}
+    leaves = {f"target_{name}": attributes[f"class_{name}"] for name in ("treeids", "nodeids", "ids", "weights")}
+    nodes = {name: value for name, value in attributes.items() if name.startswith("nodes_") or name == "base_values"}
     summed = make_node(
         "TreeEnsembleRegressor", ["rows"], [VARIABLE], domain=trees.domain, n_targets=1, **nodes, **leaves
     )
@@ -76,15 +79,18 @@ class BoostingTrainer:
     """Fits boosted trees on the same rows."""
 
     def __init__(self, estimator: Estimator, task: Task, train: Data, valid: Data):
-        """Build nothing yet: each thread builds its own matrices, once."""
+        """Build nothing yet: each thread builds its own matrices once."""
         fixed = {"tree_method": "hist", "max_bin": 256, "nthread": 1, "seed": 0, **LIMITS, **estimator.fixed}
-        self._rounds, self._patience = int(fixed.pop("rounds")), int(fixed.pop("patience"))
+        self._rounds = int(fixed.pop("rounds"))
+        self._patience = int(fixed.pop("patience"))
         self._fixed = fixed
-        self._task, self._train, self._valid = task, train, valid
+        self._task = task
+        self._train = train
+        self._valid = valid
         self._local = threading.local()
 
     def fit(self, parameters: Parameters) -> BoostedTrees:
-        """Boost until the validation score has not improved for a while; keep the rounds up to the best."""
+        """Boost until the validation score has stopped improving, and keep the rounds up to the best one."""
         train, valid = self._matrices()
         settings = {**self._fixed, **parameters}
         settings["eval_metric"] = _METRIC.get(settings["objective"], "rmse")
@@ -94,7 +100,7 @@ class BoostingTrainer:
         return BoostedTrees(booster[:rounds], {**parameters, "rounds": rounds}, self._task)
 
     def refit(self, parameters: Parameters, data: Data) -> BoostedTrees:
-        """Boost as many rounds as were found."""
+        """Boost as many rounds as `parameters` says."""
         settings = {**self._fixed, **{k: v for k, v in parameters.items() if k != "rounds"}}
         matrix = self._matrix(data)
         return BoostedTrees(xgb.train(settings, matrix, int(parameters["rounds"])), dict(parameters), self._task)

@@ -1,4 +1,4 @@
-"""Random forests for amounts, by scikit-learn, one thread each (two trials run at a time)."""
+"""Random forests for amounts, by scikit-learn, with one thread each because two trials run at a time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import make_pipeline
 
 from model_orchestration.estimators.base import Data
-from model_orchestration.estimators.pipeline import Wide, by_skl2onnx
+from model_orchestration.estimators.pipeline import Prepared, export_pipeline
 from scorehouse.scoring.onnx_model import Output
 
 
-def fit_forest(settings: dict[str, Any], wide: Wide, data: Data) -> RandomForestRegressor:
+def fit_forest(settings: dict[str, Any], prepared: Prepared, data: Data) -> RandomForestRegressor:
     """Fit the mean of many deep trees, each on a bootstrap of the rows."""
     forest = RandomForestRegressor(**{"random_state": 0, "n_jobs": 1, **settings})
-    return forest.fit(wide, data.truth, sample_weight=data.weights)
+    return forest.fit(prepared, data.truth, sample_weight=data.weights)
 
 
-def export_forest(ready: ColumnTransformer, model: RandomForestRegressor, columns: int) -> tuple[bytes, Output]:
-    """Return preparation and forest as ONNX; the trees take float32, which is what scikit-learn's own trees split."""
+def export_forest(preparation: ColumnTransformer, model: RandomForestRegressor, columns: int) -> tuple[bytes, Output]:
+    """Return preparation and forest as ONNX. The trees take float32, as scikit-learn's own trees do."""
     narrow = CastTransformer(dtype=np.float32).fit(np.zeros((1, model.n_features_in_)))
-    return by_skl2onnx(make_pipeline(ready, narrow), model, columns)
+    return export_pipeline(make_pipeline(preparation, narrow), model, columns)

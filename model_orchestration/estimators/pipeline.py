@@ -1,4 +1,4 @@
-"""What scikit-learn's families share: rows prepared inside the model, imputed, scaled and one-hot encoded, and ONNX."""
+"""What the families of scikit-learn share: preparation of rows (impute, scale, one-hot encode) and export to ONNX."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from scorehouse.scoring.onnx_model import Output
 from scorehouse.usecase import Estimator
 
 OPSET = {"": 15, "ai.onnx.ml": 3}
-Wide = NDArray[np.float64]  # prepared rows: the numbers, then each category's indicators
-FitModel = Callable[[dict[str, Any], Wide, Data], Any]  # settings, prepared rows, data -> a fitted model
+Prepared = NDArray[np.float64]  # prepared rows: the numbers, then the indicators of each category
+FitModel = Callable[[dict[str, Any], Prepared, Data], Any]  # settings, prepared rows, data -> a fitted model
 Export = Callable[[ColumnTransformer, Any, int], tuple[bytes, Output]]  # preparation, model, columns -> ONNX
 
 
-def preparation(columns: Sequence[Column], rows: Matrix) -> ColumnTransformer:
-    """Return what turns encoded rows (n, columns) into `Wide`, fitted on `rows`.
+def fit_preparation(columns: Sequence[Column], rows: Matrix) -> ColumnTransformer:
+    """Return the transformer of encoded rows (n, columns) into `Prepared`, fitted on `rows`.
 
-    Missing numbers become the median; missing categories, and unseen ones (encoded alike), no indicator at all.
-    All but the imputing is in double, on both sides: in float32 the model and its ONNX form round apart, and a class
-    changes with the last bit.
+    A missing number becomes the median. A missing category, or an unseen one (both are encoded alike), gets no
+    indicator. Everything except imputing is in double precision, here and in ONNX: in float32 the model and its ONNX
+    form round differently, and the last bit can change a class.
     """
-    numbers, categories = _kinds(columns)
-    ready = ColumnTransformer(
+    numbers, categories = _positions(columns)
+    preparation = ColumnTransformer(
         [
             ("numbers", make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), *_scale()), numbers),
             ("categories", make_pipeline(*_indicators([len(columns[i].codes or ()) for i in categories])), categories),
@@ -43,8 +43,9 @@ def preparation(columns: Sequence[Column], rows: Matrix) -> ColumnTransformer:
     ).fit(rows)
     known = rows[:, numbers].astype(np.float64)
     known[:, np.isnan(known).all(axis=0)] = 0
-    ready.named_transformers_["numbers"][-1].fit(known)  # again: imputed copies would make every scale too small
-    return ready
+    # Fit the scale again without the imputed medians, which would make every scale too small.
+    preparation.named_transformers_["numbers"][-1].fit(known)
+    return preparation
 
 
 def _scale() -> tuple[Any, Any]:
@@ -61,81 +62,89 @@ def _indicators(sizes: list[int]) -> tuple[Any, ...]:
     )
 
 
-def _kinds(columns: Sequence[Column]) -> tuple[list[int], list[int]]:
-    """Places of the numbers and of the categories."""
+def _positions(columns: Sequence[Column]) -> tuple[list[int], list[int]]:
+    """Return the positions of the numbers and of the categories."""
     numbers = [i for i, c in enumerate(columns) if c.codes is None]
     return numbers, [i for i, c in enumerate(columns) if c.codes is not None]
 
 
 class PipelineModel:
-    """A preparation and a model fitted behind it."""
+    """A preparation and a model that was fitted on prepared rows."""
 
     def __init__(
         self,
-        ready: ColumnTransformer,
+        preparation: ColumnTransformer,
         model: Any,
         parameters: dict[str, Any],
         columns: Sequence[Column],
         export: Export,
     ):
-        """Keep the parts."""
-        self._ready, self._model, self.parameters = ready, model, parameters
-        self._columns, self._export = columns, export
+        """Keep the parts. `export` writes preparation and model as ONNX."""
+        self._preparation = preparation
+        self._model = model
+        self.parameters = parameters
+        self._columns = columns
+        self._export = export
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
-        """Return amounts or classes, (n,), as scikit-learn gives them."""
-        return np.asarray(self._model.predict(self._ready.transform(rows)), dtype=np.float64)
+        """Return amounts or classes, (n,)."""
+        return np.asarray(self._model.predict(self._preparation.transform(rows)), dtype=np.float64)
 
     def onnx(self) -> tuple[bytes, Output]:
         """Return preparation and model as one graph."""
-        return self._export(self._ready, self._model, len(self._columns))
+        return self._export(self._preparation, self._model, len(self._columns))
 
     def native(self) -> None:
-        """Return nothing: scikit-learn's own form is a pickle, which can run anything when it is loaded."""
+        """Return None: scikit-learn's own file is a pickle, which can run any code when it is loaded."""
 
     def importance(self) -> NDArray[np.float64] | None:
-        """Return each column's share, a category's indicators taken together; None where the model tells none."""
+        """Return the share of each column (of all indicators of a category together), or None if there is none."""
         shares = getattr(self._model, "feature_importances_", None)
         if shares is None:
             return None
-        numbers, categories = _kinds(self._columns)
+        numbers, categories = _positions(self._columns)
         column = [*numbers, *(i for i in categories for _ in self._columns[i].codes or ())]
         return np.bincount(column, shares, minlength=len(self._columns)).astype(np.float64)
 
 
 class PipelineTrainer:
-    """Fits models of one scikit-learn family on the same rows, prepared once."""
+    """Fits models of one scikit-learn family on the same rows, which are prepared once."""
 
     def __init__(
         self, estimator: Estimator, columns: Sequence[Column], train: Data, fit: FitModel, export: Export | None = None
     ):
-        """Prepare the training rows; validation rows are not watched, none of these families stops early."""
-        self._fixed, self._columns, self._train = dict(estimator.fixed), columns, train
-        self._fit_model, self._export = fit, export or by_skl2onnx
-        self._ready = preparation(columns, train.rows)
-        self._wide: Wide = self._ready.transform(train.rows)
+        """Prepare the training rows. Validation rows are not needed, because none of these families stops early."""
+        self._fixed = dict(estimator.fixed)
+        self._columns = columns
+        self._train = train
+        self._fit_model = fit
+        self._export = export or export_pipeline
+        self._preparation = fit_preparation(columns, train.rows)
+        self._prepared: Prepared = self._preparation.transform(train.rows)
 
     def fit(self, parameters: Parameters) -> PipelineModel:
         """Fit on the training rows."""
-        return self._fitted(self._ready, self._wide, parameters, self._train)
+        return self._fit(self._preparation, self._prepared, parameters, self._train)
 
     def refit(self, parameters: Parameters, data: Data) -> PipelineModel:
-        """Fit on other rows; what is imputed and how it is scaled follows from them alone."""
-        ready = preparation(self._columns, data.rows)
-        return self._fitted(ready, ready.transform(data.rows), parameters, data)
+        """Fit on other rows. Imputing and scaling follow from those rows alone."""
+        preparation = fit_preparation(self._columns, data.rows)
+        return self._fit(preparation, preparation.transform(data.rows), parameters, data)
 
-    def _fitted(self, ready: ColumnTransformer, wide: Wide, parameters: Parameters, data: Data) -> PipelineModel:
-        model = self._fit_model({**self._fixed, **parameters}, wide, data)
-        return PipelineModel(ready, model, dict(parameters), self._columns, self._export)
+    def _fit(
+        self, preparation: ColumnTransformer, prepared: Prepared, parameters: Parameters, data: Data
+    ) -> PipelineModel:
+        model = self._fit_model({**self._fixed, **parameters}, prepared, data)
+        return PipelineModel(preparation, model, dict(parameters), self._columns, self._export)
 
 
-def graph(part: ColumnTransformer | Pipeline, columns: int) -> ModelProto:
-    """Return a fitted part as ONNX over one input `rows`, float32 (n, columns)."""
+def to_graph(part: ColumnTransformer | Pipeline, columns: int) -> ModelProto:
+    """Return a fitted part as an ONNX model with one input `rows`, float32 (n, columns)."""
     model: ModelProto = to_onnx(part, initial_types=[("rows", FloatTensorType([None, columns]))], target_opset=OPSET)
     return model
 
 
-def by_skl2onnx(ready: ColumnTransformer | Pipeline, model: Any, columns: int) -> tuple[bytes, Output]:
-    """Return preparation and regression as ONNX, and the name of its one output."""
-    written = graph(Pipeline([("ready", ready), ("model", model)]), columns)
-    return written.SerializeToString(), Output(name=written.graph.output[0].name)
+def export_pipeline(preparation: ColumnTransformer | Pipeline, model: Any, columns: int) -> tuple[bytes, Output]:
+    """Return preparation and regression as ONNX, with the name of its one output."""
+    exported = to_graph(Pipeline([("preparation", preparation), ("model", model)]), columns)
+    return exported.SerializeToString(), Output(name=exported.graph.output[0].name)

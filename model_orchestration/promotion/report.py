@@ -1,4 +1,4 @@
-"""The comparison of challenger and champions in words: one line for the history, a page for people."""
+"""The comparison of challenger and champions in words: one line for the history, and a report in Markdown."""
 
 from __future__ import annotations
 
@@ -8,40 +8,45 @@ from model_orchestration.promotion.comparison import RESAMPLES, Verdict
 from scorehouse.scoring.figures import figure_label
 
 
-def reason(verdict: Verdict) -> str:
+def summarize(verdict: Verdict) -> str:
     """Return the verdict in one line."""
-    ours, metric = verdict.challenger.figures[verdict.metric], figure_label(verdict.metric)
+    metric = figure_label(verdict.metric)
+    ours = verdict.challenger.figures[verdict.metric]
     best, holder = next(iter(verdict.holders.items()))
     if holder is None:
         return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows, the first {best}"
     if holder.version == verdict.challenger.version:
-        return f"it is {best} already, {metric} {ours:.4g} on {verdict.rows:,} held-out rows"
+        return f"it is already {best}, {metric} {ours:.4g} on {verdict.rows:,} held-out rows"
     if holder.problem:
         return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows; {best} cannot be compared: {holder.problem}"
     theirs = holder.figures[verdict.metric]
     return f"{metric} {ours:.4g} against {theirs:.4g} of {best} on the same {verdict.rows:,} held-out rows"
 
 
-def report(title: str, verdict: Verdict, done: bool) -> str:
-    """Return the comparison as Markdown: what is decided or recommended first, then every figure side by side."""
+def write_report(title: str, verdict: Verdict, promoted: bool) -> str:
+    """Return the comparison as Markdown: the decision (or recommendation) first, then every figure side by side."""
     run_id = verdict.challenger.version.run_id
     if verdict.alias is None:
-        said = f"Run `{run_id}` wins no alias."
-    elif done:
-        said = f"Run `{run_id}` is promoted to **{verdict.alias}**."
+        decision = f"Run `{run_id}` wins no alias."
+    elif promoted:
+        decision = f"Run `{run_id}` is promoted to **{verdict.alias}**."
     else:
-        said = f"Run `{run_id}` should be promoted to **{verdict.alias}**: `make promote run={run_id}` does it."
-    sides_ = {"challenger": verdict.challenger, **{a: j for a, j in verdict.holders.items() if j is not None}}
-    names = list(verdict.challenger.figures)
-    lines = [f"# {title}", "", said, "", f"By the rule: {reason(verdict)}."]
-    if (holder := next(iter(verdict.holders.values()))) and not holder.problem:
-        lines[-1] += f" It is better on {verdict.sure:.0%} of {RESAMPLES} resampled sets of these rows."
-    lines += ["", _row(["figure", *sides_]), _row(["---", *("---:" for _ in sides_)])]
-    lines.append(_row(["run", *(f"`{j.version.run_id[:8]}`" for j in sides_.values())]))
-    for name in names:
-        shown = figure_label(name)
-        cells = [f"{j.figures[name]:.4g}" if name in j.figures else "cannot answer" for j in sides_.values()]
-        lines.append(_row([f"**{shown}**" if name == verdict.metric else shown, *cells]))
+        decision = f"Run `{run_id}` should be promoted to **{verdict.alias}**: `make promote run={run_id}` promotes it."
+    explanation = f"By the rule: {summarize(verdict)}."
+    champion = next(iter(verdict.holders.values()))
+    if champion and not champion.problem:
+        explanation += f" It is better on {verdict.win_share:.0%} of {RESAMPLES} resampled sets of these rows."
+    candidates = {"challenger": verdict.challenger, **{a: c for a, c in verdict.holders.items() if c is not None}}
+    lines = [
+        f"# {title}", "", decision, "", explanation, "",
+        _row(["figure", *candidates]),
+        _row(["---", *("---:" for _ in candidates)]),
+        _row(["run", *(f"`{c.version.run_id[:8]}`" for c in candidates.values())]),
+    ]  # fmt: skip
+    for name in verdict.challenger.figures:
+        label = figure_label(name)
+        cells = [f"{c.figures[name]:.4g}" if name in c.figures else "no figure" for c in candidates.values()]
+        lines.append(_row([f"**{label}**" if name == verdict.metric else label, *cells]))
     return "\n".join(lines) + "\n"
 
 

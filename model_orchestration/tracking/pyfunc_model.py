@@ -1,4 +1,4 @@
-"""The bundle as an MLflow model that takes raw records: loaded from this code by mlflow.pyfunc, without a pickle."""
+"""The bundle as an MLflow model that takes raw records. mlflow.pyfunc loads it from this code, without a pickle."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from scorehouse.usecase import load_use_case
 
 
 class RecordModel(PythonModel):
-    """Scores a frame of records by the same path as every door."""
+    """Scores a frame of records in the same way as every door."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Verify and load the bundle that was logged with this model."""
-        found = bundle.load(Path(context.artifacts["bundle"]))
-        self._scorer = found.scorer(load_use_case(found.manifest.use_case))
+        loaded = bundle.load(Path(context.artifacts["bundle"]))
+        self._scorer = loaded.scorer(load_use_case(loaded.manifest.use_case))
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> list[float]:  # noqa: ARG002
-        """Return one prediction a row. Raises ValueError with the reasons when a record cannot be scored."""
+        """Return one prediction for each row. Raises ValueError with the reasons if a record cannot be scored."""
         records = [_record(row) for row in model_input.astype(object).to_dict("records")]
         answers = self._scorer.score(records)
         faults = [f"record {i}: {a.reason}" for i, a in enumerate(answers) if isinstance(a, Rejected)]
@@ -33,7 +33,7 @@ class RecordModel(PythonModel):
 
 
 def _record(row: dict[Any, Any]) -> dict[str, Any]:
-    """A frame's row as JSON would have had it: plain numbers, None for what a frame has no other word for."""
+    """Return a frame's row as JSON would have it: plain numbers, and None for NaN, NaT and NA."""
     plain = {str(k): v.item() if hasattr(v, "item") else v for k, v in row.items()}
     return {k: None if pd.isna(v) else v for k, v in plain.items()}
 

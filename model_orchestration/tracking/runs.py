@@ -1,4 +1,4 @@
-"""What training writes to MLflow: trials in one batch call each, and the retrained model with its bundle and plots."""
+"""Writes a training to MLflow: each trial in one batch call, and each retrained model with its bundle and plots."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
 from model_orchestration.tables.training_table import TrainingTable
-from model_orchestration.tracking.retention import forget
+from model_orchestration.tracking.retention import remove_old_runs
 from model_orchestration.training.bundling import LIBRARIES, write_bundle
 from model_orchestration.training.plots import Plots
 from model_orchestration.training.search import Trial
@@ -34,30 +34,31 @@ ROOT = Path(__file__).parents[2]
 
 
 def code_version() -> str:
-    """Return the commit that this code is, `-dirty` when it was changed since, or `unknown` outside a checkout."""
-    file = ROOT / "COMMIT"  # written into images, which carry no .git
+    """Return the commit of this code, with `-dirty` if it was changed since, or `unknown` outside a checkout."""
+    file = ROOT / "COMMIT"  # written into images, which have no .git
     if file.exists():
         return file.read_text().strip()
-    told = subprocess.run(
+    described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    return told.stdout.strip() or "unknown"
+    return described.stdout.strip() or "unknown"
 
 
 class Tracking:
-    """One training's records in MLflow: a parent run, a child for each trial, and one for each retrained model."""
+    """One training in MLflow: a parent run, a child run for each trial, and one for each retrained model."""
 
     def __init__(self, address: str, use_case: UseCase, table: TrainingTable, configuration: str = ""):
-        """Start the parent run in the experiment named after the use case; `configuration` says by what it trains."""
+        """Start the parent run in the experiment of the use case. `configuration` says which configuration is used."""
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         mlflow.set_tracking_uri(address)
-        self._client, self._use_case, self._table = MlflowClient(address), use_case, table
+        self._client = MlflowClient(address)
+        self._use_case = use_case
         self._experiment = mlflow.set_experiment(use_case.name).experiment_id
         self._tags = {
             "use_case": use_case.name,
@@ -69,21 +70,20 @@ class Tracking:
         self.parent = self._start("training", {})
 
     def log_trial(self, trial: Trial) -> str:
-        """Log one trial: its run, with everything in one batch. Return the run's id."""
+        """Log one trial with everything in one batch. Return the id of its run."""
         run_id = self._start(f"trial {trial.number:02d}", {"kind": "trial", "mlflow.parentRunId": self.parent})
         parameters = {"family": trial.estimator.family, **trial.estimator.fixed, **trial.model.parameters}
-        self._batch(run_id, {f"valid_{k}": v for k, v in trial.figures.items()}, parameters)
+        self._log_batch(run_id, {f"valid_{k}": v for k, v in trial.figures.items()}, parameters)
         self._client.set_terminated(run_id)
         return run_id
 
     def log_model(self, training: Training, trained: Trained, trials: list[Trial]) -> str:
-        """Log a retrained model with its bundle, plots and pyfunc form; register it; return its run's id: a RUN_ID."""
+        """Log a retrained model with its bundle, plots and pyfunc form, and register it. Return the id of its run."""
         run_id = self._start(f"{self._use_case.name} model", {"kind": "model", "mlflow.parentRunId": self.parent})
-        self._batch(run_id, trained.quality, {"family": trained.family, **trained.model.parameters})
+        self._log_batch(run_id, trained.quality, {"family": trained.family, **trained.model.parameters})
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            commit, now = self._tags["code"], datetime.now(UTC)
-            digest = write_bundle(folder / "bundle", run_id, training, trained, commit, now)
+            digest = write_bundle(folder / "bundle", run_id, training, trained, self._tags["code"], datetime.now(UTC))
             Plots(folder / "plots").draw(training, trained, trials)
             self._client.log_artifacts(run_id, str(folder / "bundle"), "bundle")
             self._client.log_artifacts(run_id, str(folder / "plots"), "plots")
@@ -93,25 +93,26 @@ class Tracking:
 
     def finish(self, summary: dict[str, float]) -> None:
         """End the parent run with the best model's figures."""
-        self._batch(self.parent, summary, {})
+        self._log_batch(self.parent, summary, {})
         self._client.set_terminated(self.parent)
 
-    def copy(self, run_id: str, name: str | None) -> None:
-        """Register what `run_id` registered under `name` as well, where one is given; doors follow the use case's."""
+    def copy_version(self, run_id: str, name: str | None) -> None:
+        """Register the version of `run_id` under a second `name` too, if one is given. Doors follow the first."""
         if not name or name == self._use_case.name:
             return
-        for made in self._client.search_model_versions(f"run_id = '{run_id}' and name = '{self._use_case.name}'"):
-            self._client.copy_model_version(f"models:/{made.name}/{made.version}", name)
+        wanted = f"run_id = '{run_id}' and name = '{self._use_case.name}'"
+        for registered in self._client.search_model_versions(wanted):
+            self._client.copy_model_version(f"models:/{registered.name}/{registered.version}", name)
 
-    def forget(self, days: int) -> int:
-        """Remove trainings that ended `days` ago and whose model is not needed any more; return how many runs."""
-        return forget(self._client, self._experiment, self._use_case.name, days, datetime.now(UTC))
+    def remove_old_runs(self, days: int) -> int:
+        """Remove trainings that ended `days` ago and whose model is no longer needed. Return how many runs."""
+        return remove_old_runs(self._client, self._experiment, self._use_case.name, days, datetime.now(UTC))
 
     def _start(self, name: str, tags: dict[str, str]) -> str:
         run = self._client.create_run(self._experiment, tags={**self._tags, **tags}, run_name=name)
         return str(run.info.run_id)
 
-    def _batch(self, run_id: str, figures: dict[str, float], parameters: dict[str, Any]) -> None:
+    def _log_batch(self, run_id: str, figures: dict[str, float], parameters: dict[str, Any]) -> None:
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in figures.items()]
         self._client.log_batch(run_id, metrics, [Param(k, str(v)) for k, v in parameters.items()])
@@ -121,9 +122,8 @@ class Tracking:
         columns: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), f.name, required=False) for f in case.features]  # type: ignore[no-untyped-call]
         pinned = [f"{name}=={version(name)}" for name in LIBRARIES]
         with warnings.catch_warnings(), mlflow.start_run(run_id):
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # it misses an input example; records have a schema of their own
+            # MLflow wants an input example, but records have a schema of their own.
+            warnings.simplefilter("ignore", UserWarning)
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(__file__).with_name("pyfunc_model.py")),
@@ -132,7 +132,7 @@ class Tracking:
                 signature=ModelSignature(inputs=Schema(columns)),
                 pip_requirements=pinned,
             )
-        with contextlib.suppress(MlflowException):  # it is there already
+        with contextlib.suppress(MlflowException):  # it already exists
             self._client.create_registered_model(case.name, description=case.about)
         self._client.create_model_version(
             case.name, logged.model_uri, run_id, tags={DIGEST_TAG: digest}, model_id=logged.model_id

@@ -1,4 +1,4 @@
-"""Whether what somebody asks a search to walk through can be searched."""
+"""Checks the bounds that config.json gives to a search."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from scorehouse.usecase import Choice, Range
 SHARES = {"subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode", "max_features"}
 
 
-def fault_of(name: str, bounds: list[Any], known: Mapping[str, Range | Choice]) -> str | None:
-    """Return what is wrong with the `bounds` (or options) that a search of the dimension `name` shall have; or None."""
+def find_fault(name: str, bounds: list[Any], known: Mapping[str, Range | Choice]) -> str | None:
+    """Return what is wrong with the bounds (or options) for the dimension `name` of `known`, or None."""
     if name not in known:
         nearest = f", the nearest is {KnownNames(known).nearest(name)!r}" if known else ""
-        return f"not searched{nearest}"
+        return f"this dimension is not searched{nearest}"
     dimension = known[name]
     if isinstance(dimension, Choice):
-        others = [b for b in bounds if b not in dimension.options]
-        return f"only {', '.join(map(str, dimension.options))}" if others or not bounds else None
+        allowed = bounds and all(b in dimension.options for b in bounds)
+        return None if allowed else f"the options are {', '.join(map(str, dimension.options))}"
     if len(bounds) != 2 or any(isinstance(b, str) for b in bounds):
-        return "two numbers, [low, high]"
+        return "give two numbers, [low, high]"
     low, high = bounds
     if not (isfinite(low) and isfinite(high)):
-        return "finite numbers"
+        return "both bounds must be finite numbers"
     if not low < high:
-        return f"the low bound {low} is not below the high one {high}"
+        return f"the low bound {low} is not below the high bound {high}"
     if dimension.log and low <= 0:
-        return "its scale is logarithmic, both bounds must be above 0"
+        return "the scale is logarithmic, so both bounds must be above 0"
     if name in SHARES and not 0 < low < high <= 1:
-        return "a share above 0, to 1"
-    if low < (least := 1 if dimension.integer else 0):
-        return f"no bound below {least}"
+        return "this is a share, so both bounds must be above 0 and at most 1"
+    least = 1 if dimension.integer else 0
+    if low < least:
+        return f"the low bound must be at least {least}"
     if dimension.integer and not (float(low).is_integer() and float(high).is_integer()):
-        return "whole numbers"
+        return "both bounds must be whole numbers"
     return None

@@ -1,4 +1,4 @@
-"""What a training knows, written as the bundle that its run carries; without MLflow, so that tests train for real."""
+"""Writes the bundle of a trained model. It does not need MLflow, so tests can train and write real bundles."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from model_orchestration.tables.training_table import SPLITS
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles import bundle
 from scorehouse.bundles.bundle import ONNX, REFERENCE, Manifest
 
 LIBRARIES = ("numpy", "onnxruntime", "orjson", "pydantic", "prometheus-client", "requests", "pandas", "mlflow")
-SIDES = ("training", "validation", "test")
 
 
 def write_bundle(
@@ -25,7 +25,7 @@ def write_bundle(
         created_at=created_at, commit=commit, family=trained.family, parameters=trained.model.parameters,
         features=bundle.features_json(case.features), columns=training.encoder.to_json(),
         output=trained.output, quality=trained.quality,
-        rows={name: int((training.side == i).sum()) for i, name in enumerate(SIDES)},
+        rows={name: int((training.split == i).sum()) for i, name in enumerate(SPLITS)},
         data=table.source, data_hash=table.data_hash,
         libraries={name: version(name) for name in LIBRARIES},
     )  # fmt: skip

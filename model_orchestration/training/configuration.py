@@ -1,4 +1,4 @@
-"""Re-tunes a training without a restart: config.json, read afresh at its start and checked key by key."""
+"""Reads config.json, which tunes a training. It is read at the start of each training, so no restart is needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model_orchestration.training.bounds import fault_of
+from model_orchestration.training.bounds import find_fault
 from scorehouse.aws import aws_client
 from scorehouse.errors import ConfigurationError
 from scorehouse.scoring.nearest import KnownNames
@@ -25,23 +25,23 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Configuration(BaseModel):
-    """The keys that config.json may have; what is absent stays as the use case, or the environment, has it."""
+    """The keys of config.json. A missing key leaves the value of the use case or of the environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     retraining_cycle: Annotated[int, Field(ge=60)] | None = None  # seconds between two trainings
     training_rounds: Count | None = None  # trials of the search
-    xgboost_rounds: Count | None = None  # boosting rounds of a trial, at most
-    early_stopping_condition: Count | None = None  # rounds without a better score before it stops
+    xgboost_rounds: Count | None = None  # most boosting rounds of a trial
+    early_stopping_condition: Count | None = None  # rounds without a better score before boosting stops
     model_registry_name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,120}$")] | None = None
-    retrain_best: Annotated[int, Field(ge=1, le=50)] | None = None  # of the trials
+    retrain_best: Annotated[int, Field(ge=1, le=50)] | None = None  # how many of the best trials
     split_seed: Annotated[int, Field(ge=0)] | None = None
     search_space: dict[str, dict[str, list[float | int | str]]] = {}  # family -> dimension -> [low, high] or options
 
 
 @dataclass(frozen=True, slots=True)
 class TunedRun:
-    """A configuration, where it was found, and the use case and settings that it makes of the given ones."""
+    """A configuration, where it was found, and the use case and settings after tuning."""
 
     configuration: Configuration
     source: str
@@ -49,38 +49,39 @@ class TunedRun:
     settings: Settings
 
     def __str__(self) -> str:
-        """Say which configuration is used, in one line."""
-        given = self.configuration.model_dump(exclude_defaults=True)
-        return f"{self.source}: {json.dumps(given)}" if given else self.source
+        """Return in one line which configuration is used."""
+        keys = self.configuration.model_dump(exclude_defaults=True)
+        return f"{self.source}: {json.dumps(keys)}" if keys else self.source
 
 
-def tuned(use_case: UseCase, settings: Settings) -> TunedRun:
-    """Return `use_case` and `settings` as config.json tunes them: TRAINING_CONFIG, or the one beside DATA.
+def tune_run(use_case: UseCase, settings: Settings) -> TunedRun:
+    """Return `use_case` and `settings` as config.json tunes them.
 
-    Where neither is set it is the bucket's <use case>/config.json. Without a file everything stays as it is.
+    The file is TRAINING_CONFIG or, if that is empty, config.json beside DATA. If both are empty, it is
+    <use case>/config.json in the bucket. Without a file everything stays as it is.
 
     Raises:
-        ConfigurationError: it cannot be read, or says what it may not; names each key.
+        ConfigurationError: the file cannot be read or has a bad key. The message names each bad key.
     """
-    address = _address(use_case, settings)
-    content = _content(address, settings) if address else None
+    address = _choose_address(use_case, settings)
+    content = _read(address, settings) if address else None
     if content is None:
-        nothing = f"the use case's own configuration ({f'no {address}' if address else f'no {FILE}'})"
-        return TunedRun(Configuration(), nothing, use_case, settings)
+        source = f"the use case's own configuration (no {address or FILE})"
+        return TunedRun(Configuration(), source, use_case, settings)
     configuration = parse(content, address)
     changes = {"trials": configuration.training_rounds, "split_seed": configuration.split_seed}
     return TunedRun(
         configuration,
         address,
-        tune(use_case, configuration, address),
+        tune_use_case(use_case, configuration, address),
         settings.model_copy(update={name: value for name, value in changes.items() if value is not None}),
     )
 
 
 def parse(content: bytes, name: str) -> Configuration:
-    """Return the configuration that `content` holds. Raises ConfigurationError, which names every bad key."""
+    """Return the configuration in `content`, a file called `name`. Raises ConfigurationError, naming every bad key."""
     try:
-        value = json.loads(content, object_pairs_hook=_once)
+        value = json.loads(content, object_pairs_hook=_refuse_repeated_keys)
     except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{name} is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -93,42 +94,42 @@ def parse(content: bytes, name: str) -> Configuration:
         for fault in error.errors():
             path = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                faults.append(f"{path}: no such key, the nearest is {known.nearest(path)!r}")
+                faults.append(f"{path}: there is no such key, the nearest is {known.nearest(path)!r}")
             else:
                 faults.append(f"{path}: {fault['msg'].lower()}, not {fault['input']!r}")
-        raise _refused(name, faults) from error
+        raise _refusal(name, faults) from error
 
 
-def tune(use_case: UseCase, configuration: Configuration, name: str = FILE) -> UseCase:
-    """Return `use_case` with the estimators that `configuration` asks for.
+def tune_use_case(use_case: UseCase, configuration: Configuration, name: str = FILE) -> UseCase:
+    """Return `use_case` with its estimators changed as `configuration` says.
 
     Raises:
-        ConfigurationError: it names families or dimensions that are not searched, or bounds that cannot be.
+        ConfigurationError: it names a family or a dimension that is not searched, or bounds that cannot be used.
     """
     families = {e.family for e in use_case.estimators}
-    asked = {"rounds": configuration.xgboost_rounds, "patience": configuration.early_stopping_condition}
-    limits = {key: value for key, value in asked.items() if value is not None}
+    rounds = {"rounds": configuration.xgboost_rounds, "patience": configuration.early_stopping_condition}
+    limits = {key: value for key, value in rounds.items() if value is not None}
     faults = []
     if limits and "xgboost" not in families:
-        faults.append(f"xgboost_rounds, early_stopping_condition: {use_case.name} trains no xgboost")
+        faults.append(f"xgboost_rounds, early_stopping_condition: {use_case.name} does not train xgboost")
     for family, dimensions in configuration.search_space.items():
-        mine = [e for e in use_case.estimators if e.family == family]
-        if not mine:
+        estimators = [e for e in use_case.estimators if e.family == family]
+        if not estimators:
             faults.append(f"search_space.{family}: {use_case.name} searches {', '.join(sorted(families))}")
             continue
-        known = {name: d for e in mine for name, d in e.space.items()}
+        known = {name: d for e in estimators for name, d in e.space.items()}
         for dimension, bounds in dimensions.items():
-            if fault := fault_of(dimension, bounds, known):
+            if fault := find_fault(dimension, bounds, known):
                 faults.append(f"search_space.{family}.{dimension}: {fault}")
     if faults:
-        raise _refused(name, faults)
-    made = tuple(_estimator(e, configuration.search_space.get(e.family, {}), limits) for e in use_case.estimators)
-    return replace(use_case, estimators=made, retrain_best=configuration.retrain_best or use_case.retrain_best)
+        raise _refusal(name, faults)
+    tuned = tuple(_tune(e, configuration.search_space.get(e.family, {}), limits) for e in use_case.estimators)
+    return replace(use_case, estimators=tuned, retrain_best=configuration.retrain_best or use_case.retrain_best)
 
 
-def _estimator(estimator: Estimator, asked: Mapping[str, list[Any]], limits: Mapping[str, int]) -> Estimator:
+def _tune(estimator: Estimator, bounds_by_name: Mapping[str, list[Any]], limits: Mapping[str, int]) -> Estimator:
     space = dict(estimator.space)
-    for name, bounds in asked.items():
+    for name, bounds in bounds_by_name.items():
         dimension = space.get(name)
         if isinstance(dimension, Range):
             space[name] = replace(dimension, low=bounds[0], high=bounds[1])
@@ -138,31 +139,32 @@ def _estimator(estimator: Estimator, asked: Mapping[str, list[Any]], limits: Map
     return replace(estimator, space=space, fixed=fixed)
 
 
-def _refused(name: str, faults: list[str]) -> ConfigurationError:
-    return ConfigurationError(f"{name} is refused, nothing was trained:\n  " + "\n  ".join(faults))
+def _refusal(name: str, faults: list[str]) -> ConfigurationError:
+    return ConfigurationError(f"{name} was refused, and nothing was trained:\n  " + "\n  ".join(faults))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError(f"the key {name!r} appears twice")
+        members[name] = value
     return members
 
 
-def _address(use_case: UseCase, settings: Settings) -> str:
+def _choose_address(use_case: UseCase, settings: Settings) -> str:
     if settings.training_config:
         return settings.training_config
     if settings.data:
         folder, slash, _ = settings.data.rpartition("/")
         return f"{folder}{slash}{FILE}"
-    # on AWS itself the bucket of the default name is somebody else's
+    # On AWS itself, the bucket with the default name belongs to someone else.
     bucket = settings.s3_address or settings.bucket_name != DEFAULT_BUCKET
     return f"s3://{settings.bucket_name}/{use_case.name}/{FILE}" if bucket else ""
 
 
-def _content(address: str, settings: Settings) -> bytes | None:
-    """The file's content; None where there is none and nobody named it."""
+def _read(address: str, settings: Settings) -> bytes | None:
+    """Return the content of the file. Return None if there is none and no setting names it."""
     try:
         if not address.startswith("s3://"):
             return Path(address).expanduser().read_bytes()
@@ -172,8 +174,8 @@ def _content(address: str, settings: Settings) -> bytes | None:
         absent = isinstance(error, FileNotFoundError) or (
             isinstance(error, ClientError) and error.response["Error"]["Code"] in _NONE
         )
-        nobody_asked = not settings.training_config and (absent or not settings.data)
-        if nobody_asked:
+        is_optional = not settings.training_config and (absent or not settings.data)
+        if is_optional:
             return None
         raise ConfigurationError(f"{address} cannot be read: {error}") from error
     return body

@@ -1,4 +1,4 @@
-"""The pictures of a training: how well it ranks, how honest its chances are, and what it looks at."""
+"""The plots of a training: the search, the ROC curve, calibration, importance, and predicted against true."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
+from sklearn.metrics import roc_curve
 
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
@@ -44,7 +45,7 @@ class Plots:
         self._folder = folder
 
     def draw(self, training: Training, trained: Trained, trials: list[Trial]) -> None:
-        """Draw what the task has to show."""
+        """Draw the plots that the task has."""
         with mpl.rc_context(STYLE):
             self._history(training.use_case.rank_by, trials)
             shares = trained.model.importance()
@@ -57,24 +58,23 @@ class Plots:
                 self._predicted_against_true(trained)
 
     def _roc(self, trained: Trained) -> None:
-        figure, ax = _axes("How well it ranks: ROC on the test rows", (5.6, 5.4))
-        positive = trained.test_truth > 0.5
-        for colour, (name, score) in zip(COLOURS, trained.test_predictions.items(), strict=False):
-            order = np.argsort(-score)
-            hits, misses = np.cumsum(positive[order]), np.cumsum(~positive[order])
+        figure, ax = _axes("ROC curve on the test rows", (5.6, 5.4))
+        for colour, (name, chance) in zip(COLOURS, trained.test_predictions.items(), strict=False):
             auc = trained.quality.get("test_auc" if name == "all fields" else "test_required_only_auc")
-            if auc is None:  # the test rows are of one class
+            if auc is None:  # all test rows have the same outcome
                 continue
-            ax.plot(misses / misses[-1], hits / hits[-1], color=colour, lw=2, label=f"{name}: AUC {auc:.3f}")
+            false_positive_rate, true_positive_rate, _ = roc_curve(trained.test_truth, chance)
+            ax.plot(false_positive_rate, true_positive_rate, color=colour, lw=2, label=f"{name}: AUC {auc:.3f}")
         ax.plot([0, 1], [0, 1], color=GREY, lw=1)
-        ax.set(xlabel="share of the others that is flagged", ylabel="share of those it happened to that is found")
+        ax.set(xlabel="false positive rate", ylabel="true positive rate")
         ax.legend(frameon=False, loc="lower right")
         self._save(figure, "roc")
 
     def _calibration(self, trained: Trained) -> None:
-        figure, ax = _axes("Are its chances honest? Calibration on the test rows", (5.6, 5.4))
+        figure, ax = _axes("Calibration on the test rows", (5.6, 5.4))
         ax.plot([0, 1], [0, 1], color=GREY, lw=1)
         for colour, (name, chance) in zip(COLOURS, trained.test_predictions.items(), strict=False):
+            # scikit-learn's calibration_curve does not return the size of each group, which the error bars need.
             groups = np.array_split(np.argsort(chance), 10)
             means = [chance[g].mean() for g in groups]
             rates = np.array([trained.test_truth[g].mean() for g in groups])
@@ -88,7 +88,7 @@ class Plots:
 
     def _importance(self, names: list[str], shares: NDArray[np.float64]) -> None:
         order = np.argsort(shares)[-15:]
-        figure, ax = _axes("What it looks at: share of the total gain", (7, 0.32 * len(order) + 1.2))
+        figure, ax = _axes("Importance of the fields: share of the total gain", (7, 0.32 * len(order) + 1.2))
         ax.barh([names[i].replace("_", " ") for i in order], shares[order], color=BLUE)
         ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         ax.grid(axis="y", visible=False)
@@ -98,8 +98,8 @@ class Plots:
         figure, ax = _axes(f"The search: {figure_label(metric)} on the validation rows", (7, 4))
         values = [t.figures[metric] for t in trials]
         best = [trials[int(np.argmin([t.loss for t in trials[: i + 1]]))].figures[metric] for i in range(len(trials))]
-        ax.plot(range(1, len(values) + 1), values, "o", color=BLUE, ms=4, alpha=0.6, label="a trial")
-        ax.step(range(1, len(best) + 1), best, where="post", color=ORANGE, lw=2, label="the best so far")
+        ax.plot(range(1, len(values) + 1), values, "o", color=BLUE, ms=4, alpha=0.6, label="trial")
+        ax.step(range(1, len(best) + 1), best, where="post", color=ORANGE, lw=2, label="best so far")
         low, high = min(values), float(np.quantile(values, 0.9))
         ax.set(xlabel="trial", ylim=(low - 0.1 * (high - low) - 1e-9, high + 0.25 * (high - low) + 1e-9))
         ax.legend(frameon=False)
@@ -119,7 +119,7 @@ class Plots:
 
 
 def _axes(title: str, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size)  # no pyplot: safe in any thread, nothing stays open
+    figure = Figure(figsize=size)  # without pyplot: it is safe in any thread, and no figure stays open
     ax = figure.add_subplot()
     ax.set_title(title, pad=12)
     return figure, ax

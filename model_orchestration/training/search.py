@@ -1,4 +1,4 @@
-"""The search for good parameters: hyperopt's TPE, two trials at a time."""
+"""The search for good parameters, by hyperopt's TPE (tree-structured Parzen estimator), two trials at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Fit = Callable[[Estimator, dict[str, Any]], tuple[Fitted, dict[str, float], floa
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One fitted trial: what was tried, its figures on the validation rows, and the loss by which it competes."""
+    """One trial: its fitted model, its figures on the validation rows, and the loss by which trials are ranked."""
 
     number: int
     estimator: Estimator
@@ -30,9 +30,10 @@ class Trial:
 
 
 def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) -> Iterator[Trial]:
-    """Yield `trials` trials as they finish. TPE proposes over all estimators' spaces together."""
+    """Yield `trials` trials as they finish. TPE searches the spaces of all estimators as one space."""
     space = hp.choice("estimator", [{"estimator": i, **_space(i, e)} for i, e in enumerate(estimators)])
-    known, rng = Trials(), np.random.default_rng(seed)
+    known = Trials()
+    rng = np.random.default_rng(seed)
     domain = Domain(lambda _: 0.0, space)
     running: dict[Future[tuple[Fitted, dict[str, float], float]], tuple[dict[str, Any], Estimator]] = {}
     with ThreadPoolExecutor(AT_A_TIME) as pool:
@@ -40,15 +41,16 @@ def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) 
             while running and (len(running) >= AT_A_TIME or number >= trials):
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     document, estimator = running.pop(done)
-                    yield _finished(known, document, estimator, *done.result())
+                    yield _finish(known, document, estimator, *done.result())
             if number < trials:
                 document = tpe.suggest(known.new_trial_ids(1), domain, known, int(rng.integers(2**31 - 1)))[0]
                 chosen = space_eval(space, {k: v[0] for k, v in document["misc"]["vals"].items() if v})
                 estimator = estimators[chosen.pop("estimator")]
-                running[pool.submit(fit, estimator, _typed(estimator, chosen))] = document, estimator
+                future = pool.submit(fit, estimator, _cast_integers(estimator, chosen))
+                running[future] = document, estimator
 
 
-def _finished(
+def _finish(
     known: Trials, document: dict[str, Any], estimator: Estimator, model: Fitted, figures: dict[str, float], loss: float
 ) -> Trial:
     document.update(state=JOB_STATE_DONE, result={"status": STATUS_OK, "loss": loss})
@@ -57,8 +59,8 @@ def _finished(
     return Trial(int(document["tid"]), estimator, model, figures, loss)
 
 
-def _space(place: int, estimator: Estimator) -> dict[str, Any]:
-    return {name: _dimension(f"{place}.{name}", d) for name, d in estimator.space.items()}
+def _space(position: int, estimator: Estimator) -> dict[str, Any]:
+    return {name: _dimension(f"{position}.{name}", d) for name, d in estimator.space.items()}
 
 
 def _dimension(label: str, dimension: Any) -> Any:
@@ -70,7 +72,7 @@ def _dimension(label: str, dimension: Any) -> Any:
     return hp.loguniform(label, np.log(low), np.log(high)) if dimension.log else hp.uniform(label, low, high)
 
 
-def _typed(estimator: Estimator, chosen: dict[str, Any]) -> dict[str, Any]:
-    """Whole numbers as int: quniform yields floats."""
+def _cast_integers(estimator: Estimator, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with whole numbers as int, because quniform yields floats."""
     whole = {n for n, d in estimator.space.items() if isinstance(d, Range) and d.integer}
     return {name: int(value) if name in whole else value for name, value in chosen.items()}

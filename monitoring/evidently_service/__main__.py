@@ -11,7 +11,7 @@ from datetime import timedelta
 from threading import Event
 
 from monitoring.evidently_service.challenger import Challenger
-from monitoring.evidently_service.retraining import Prefect, Retraining
+from monitoring.evidently_service.retraining import Retraining
 from monitoring.evidently_service.site.app import create_app
 from monitoring.evidently_service.windows.cursor import MonitorFolder
 from monitoring.evidently_service.windows.follower import Follower
@@ -20,6 +20,7 @@ from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
+from scorehouse.prefect import Prefect
 from scorehouse.registry.client import Registry
 from scorehouse.registry.history import History
 from scorehouse.settings import Settings

@@ -1,1 +1,1 @@
-"""Clients of both scorers."""
+"""The clients that send traffic to both scorers and read their answers."""

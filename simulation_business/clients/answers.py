@@ -1,4 +1,4 @@
-"""Which answers came back over a stream: reads `results` and `results-errors` from where they ended at the start."""
+"""Reads the answers that come back over a stream, from `results` and `results-errors`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import orjson
 from scorehouse.streams.tail import Tail
 
 
-class Answers:
-    """Finds this run's ids in what both streams hold; records of others are passed over."""
+class AnswerReader:
+    """Finds the answers to this run's records in both streams and ignores all others."""
 
     def __init__(self, client: Any, results: str, errors: str, seed: int):
-        """Start behind what is there now: before the first record is sent."""
-        self._errors, self._tail = errors, Tail(client, (results, errors))
+        """Start at the end of both streams. Create the reader before the first record is sent."""
+        self._errors = errors
+        self._tail = Tail(client, (results, errors))
         self._id = re.compile(rb"sim-%d-\d+" % seed)
 
     def read(self) -> Iterator[tuple[str, bool]]:
-        """Yield each id that came since the last read, and whether it was answered (else it was rejected)."""
+        """Yield each id that came since the last read, and whether its record was answered or else rejected."""
         for stream, data in self._tail.read():
             answered = stream != self._errors
-            sent = data if answered else b64decode(orjson.loads(data)["data"])  # the record that has no answer
-            for id_ in self._id.findall(sent)[:1]:
-                yield id_.decode(), answered
+            record = data if answered else b64decode(orjson.loads(data)["data"])  # an error carries its record
+            for prediction_id in self._id.findall(record)[:1]:
+                yield prediction_id.decode(), answered

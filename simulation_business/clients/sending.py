@@ -1,4 +1,4 @@
-"""Cases into a Kinesis stream, in order per customer, for as long as patience lasts."""
+"""Sends cases into a Kinesis stream, in order for each customer, with retries for a limited time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from scorehouse.streams.publisher import FAULTS, MOST_ENTRIES, GaveUp, Publisher
 from simulation_business.traffic.tally import Tally
 from simulation_business.traffic.traffic import Case
 
-PATIENCE_SECONDS = 60.0  # with one call, throttling and failed entries included
-LOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 60.0  # for one call, including throttling and failed entries
+POLL_SECONDS = 0.5  # until the stream is active
 
 
 class NoStream(ScorehouseError):
-    """The stream is not there."""
+    """The stream does not exist, or is not active."""
 
 
-class Sender:
-    """Puts cases into a stream; `most` at once."""
+class CaseSender:
+    """Puts cases into a stream, at most `most` in one call."""
 
     most = MOST_ENTRIES
 
@@ -34,19 +34,23 @@ class Sender:
         sleep: Callable[[float], bool],
         random: Callable[[], float],
     ):
-        """`sleep` waits the given seconds and returns early and true once the process should stop."""
-        self._client, self._stream, self._tally = client, stream, tally
-        self._clock, self._sleep, self._random = clock, sleep, random
+        """`sleep` waits the given seconds; it returns early, with true, when the process should stop."""
+        self._client = client
+        self._stream = stream
+        self._tally = tally
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
 
     def send(self, batch: Sequence[Case]) -> Iterator[Case]:
-        """Send `batch` and yield the cases that the stream took; the others are counted as failed."""
+        """Send `batch` and yield the cases that the stream accepted. The others are counted as failed."""
         for call in _without_repeated_keys(batch):
-            left = self._put(call)
-            self._tally.add("failed", len(left))
-            yield from (case for place, case in enumerate(call) if place not in left)
+            failed = self._put(call)
+            self._tally.add("failed", len(failed))
+            yield from (case for i, case in enumerate(call) if i not in failed)
 
     def _put(self, call: list[Case]) -> frozenset[int]:
-        """Return the places of those that were not taken."""
+        """Return the positions of the cases that the stream did not accept."""
         ends = self._clock() + PATIENCE_SECONDS
         publisher = Publisher(self._client, lambda s: self._sleep(s) or self._clock() > ends, self._random)
         entries = [{"Data": case.body, "PartitionKey": str(case.customer_id)} for case in call]
@@ -55,13 +59,13 @@ class Sender:
         except GaveUp as gave_up:
             return gave_up.left
         except ClientError as error:
-            raise NoStream(f"{self._stream} takes nothing: {error}") from error
+            raise NoStream(f"the stream {self._stream} does not accept records: {error}") from error
 
 
 def wait_for_stream(
     client: Any, stream: str, seconds: float, clock: Callable[[], float], sleep: Callable[[float], bool]
 ) -> None:
-    """Return once `stream` is active, or the process should stop. Raises NoStream when it is not in time."""
+    """Wait until `stream` is active or the process should stop. Raises NoStream if it is not active in time."""
     ends = clock() + seconds
     while True:
         try:
@@ -72,23 +76,24 @@ def wait_for_stream(
             return
         if clock() > ends:
             raise NoStream(
-                f"the stream {stream} was not there within {seconds:g} s ({status}): `make init_aws` makes it"
+                f"the stream {stream} was not active within {seconds:g} s ({status}): create it with `make init_aws`"
             )
-        if sleep(LOOK_SECONDS):
+        if sleep(POLL_SECONDS):
             return
 
 
 def _without_repeated_keys(batch: Sequence[Case]) -> Iterator[list[Case]]:
-    """Split a batch so that no call holds a key twice.
+    """Split a batch so that no call has the same key twice.
 
-    Kinesis may take the later of two entries and fail the earlier one: sent again, it would have been overtaken.
+    Kinesis may accept the later of two entries and fail the earlier one, which would then arrive after the later one.
     """
     call: list[Case] = []
     keys: set[str | int] = set()
     for case in batch:
         if case.customer_id in keys:
             yield call
-            call, keys = [], set()
+            call = []
+            keys = set()
         call.append(case)
         keys.add(case.customer_id)
     if call:

@@ -1,1 +1,1 @@
-"""The records to send: usual, invalid or drifting, at a steady pace, with a count of what happened."""
+"""The records to send (usual, invalid or drifting), the pace, and the count of what happened to them."""

@@ -1,4 +1,4 @@
-"""What real clients get wrong: each fault turns a good record into one that no scorer may answer."""
+"""Mistakes of real clients. Each one turns a good record into one that every scorer must reject."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import Any
 from scorehouse.usecase import UseCase
 
 Record = dict[str, Any]
-Fault = Callable[[UseCase, Record, Random], Record | None]  # None: this record cannot have it
+Fault = Callable[[UseCase, Record, Random], Record | None]  # None: this record cannot have the fault
 
 
 def missing(use_case: UseCase, record: Record, random: Random) -> Record | None:
-    """Leave a required field out."""
+    """Leave out a required field."""
     required = [f.name for f in use_case.features if f.required]
-    left_out = random.choice(required) if required else None
-    return {k: v for k, v in record.items() if k != left_out} if required else None
+    if not required:
+        return None
+    left_out = random.choice(required)
+    return {k: v for k, v in record.items() if k != left_out}
 
 
 def misspelt(use_case: UseCase, record: Record, random: Random) -> Record | None:
     """Drop a letter from a field's name."""
     known = {f.name for f in use_case.features}
     name = random.choice(sorted(record))
-    place = random.randrange(1, len(name))
-    wrong = name[:place] + name[place + 1 :]
+    letter = random.randrange(1, len(name))
+    wrong = name[:letter] + name[letter + 1 :]
     return None if wrong in known else {wrong if k == name else k: v for k, v in record.items()}
 
 
@@ -36,7 +38,7 @@ def wrong_type(use_case: UseCase, record: Record, random: Random) -> Record | No
 
 
 def out_of_bounds(use_case: UseCase, record: Record, random: Random) -> Record | None:
-    """Send a number that cannot be, such as an age of 260."""
+    """Send an impossible number, such as an age of 260."""
     bounds = [(f.name, b) for f in use_case.features for b in (f.low, f.high) if b is not None and f.name in record]
     if not bounds:
         return None
@@ -56,7 +58,7 @@ NOT_JSON = "not JSON"
 
 
 def spoil(use_case: UseCase, record: Record, random: Random) -> tuple[str, Record, float]:
-    """Return a fault's name, the record that has it, and the share of its bytes that is sent (1: all of them)."""
+    """Return the name of a fault, the record with it, and the share of its bytes to send (1: all of them)."""
     kinds = [*FAULTS, NOT_JSON]
     random.shuffle(kinds)
     for kind in kinds:

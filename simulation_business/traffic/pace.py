@@ -1,22 +1,24 @@
-"""How fast to send: `rate` records a second, evenly; what was missed while the scorer was slow comes back no burst."""
+"""How fast to send: `rate` records a second, evenly. A pause of the scorer is not followed by a burst."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-MOST_BEHIND = 1.0  # seconds that are caught up
+MOST_BEHIND = 1.0  # seconds of missed records that are still sent
 
 
 class Pace:
-    """Counts what is due by the clock."""
+    """Counts the records that are due."""
 
     def __init__(self, rate: float, clock: Callable[[], float]):
         """Begin now, with one record due."""
-        self._rate, self._clock = rate, clock
-        self._at, self._due = clock(), 1.0
+        self._rate = rate
+        self._clock = clock
+        self._at = clock()
+        self._due = 1.0
 
     def take(self, most: int) -> int:
-        """Return how many records to send now, `most` at most, and count them as sent."""
+        """Return how many records to send now, at most `most`, and count them as sent."""
         now = self._clock()
         self._due = min(self._due + (now - self._at) * self._rate, max(1.0, self._rate * MOST_BEHIND))
         self._at = now

@@ -1,4 +1,4 @@
-"""How far the traffic is: a bar where a person watches, one line each ten seconds where not."""
+"""Shows how far the traffic is: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE_SECONDS = 10.0
 def progress(
     console: Console, what: str, total: int | None, tally: Tally, clock: Callable[[], float]
 ) -> Iterator[Callable[[], None]]:
-    """Yield the function to call now and then; `total` is None where the traffic has no end."""
+    """Yield the function to call now and then. `total` is None for traffic without end."""
     if not console.is_terminal:
         yield _Lines(console, what, total, tally, clock)
         return
@@ -27,23 +27,26 @@ def progress(
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.fields[counts]}"),
     )
     with Progress(*columns, console=console) as bar:
-        work = bar.add_task(what, total=total, words="")
-        yield lambda: bar.update(work, completed=tally["sent"], words=tally.words())
-        bar.update(work, completed=tally["sent"], words=tally.words())
+        job = bar.add_task(what, total=total, counts="")
+        yield lambda: bar.update(job, completed=tally["sent"], counts=tally.to_line())
+        bar.update(job, completed=tally["sent"], counts=tally.to_line())
 
 
 class _Lines:
     def __init__(self, console: Console, what: str, total: int | None, tally: Tally, clock: Callable[[], float]):
-        self._console, self._what, self._tally, self._clock = console, what, tally, clock
+        self._console = console
+        self._what = what
+        self._tally = tally
+        self._clock = clock
         self._of = "" if total is None else f" of {total:,}"
-        self._next = clock() + LINE_SECONDS
+        self._next_at = clock() + LINE_SECONDS
 
     def __call__(self) -> None:
-        if self._clock() >= self._next:
-            self._next = self._clock() + LINE_SECONDS
+        if self._clock() >= self._next_at:
+            self._next_at = self._clock() + LINE_SECONDS
             self._console.print(
-                f"{self._what}: {self._tally['sent']:,}{self._of} sent, {self._tally.words()}", highlight=False
+                f"{self._what}: {self._tally['sent']:,}{self._of} sent, {self._tally.to_line()}", highlight=False
             )

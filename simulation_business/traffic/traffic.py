@@ -1,4 +1,4 @@
-"""What the simulated business sends: records of the use case with their truth, usual, invalid or drifting."""
+"""What the simulated business sends: records of the use case with their outcomes, usual, invalid or drifting."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from scorehouse.errors import TableError
 from scorehouse.usecase import Feature, UseCase
 from simulation_business.traffic.faults import spoil
 
-CHUNK = 200  # rows that are generated at once, all with the same drift
-INVALID_SHARE = 0.2  # of the profile `invalid`
+CHUNK = 200  # rows that are generated at once, with the same drift
+INVALID_SHARE = 0.2  # of the records of the profile `invalid`
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One customer of the business: the record, whose it is, and what really happened."""
+    """One customer of the business: the record, the customer's id, and what really happened."""
 
     record: dict[str, Any]
     customer_id: str | int
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One record to be sent: `body` is what goes over the wire; `fault` names what is wrong with it, if anything."""
+    """One record to send: `body` is what goes over the wire, `fault` names what is wrong with it, if anything."""
 
     prediction_id: str
     customer_id: str | int
@@ -43,88 +43,94 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """No drift before record `after`, then ever more, and all of it (1) from record `after + over` on."""
+    """No drift before record `after`, then more and more of it, up to 1 at record `after + over`."""
 
     after: int
     over: int
 
-    def at(self, place: int) -> float:
-        """Return the drift, 0 to 1, of record `place`."""
-        return min(max((place - self.after) / self.over, 0.0), 1.0)
+    def at(self, record: int) -> float:
+        """Return the drift of a record by its number: 0 to 1."""
+        return min(max((record - self.after) / self.over, 0.0), 1.0)
 
 
 NO_DRIFT = Drift(2**62, 1)
 
 
-def generated(use_case: UseCase, seed: int, drift: Drift = NO_DRIFT) -> Iterator[Row]:
-    """Yield rows of the use case's own sample for ever: the same for the same arguments, none that was trained on."""
-    place = 0
+def generate_rows(use_case: UseCase, seed: int, drift: Drift = NO_DRIFT) -> Iterator[Row]:
+    """Yield rows of the use case's own sample for ever. The same arguments give the same rows; none was trained on."""
+    number = 0
     for chunk in count():
         state = int(np.random.SeedSequence([seed, chunk]).generate_state(1)[0])
-        for row in rows(use_case, pd.DataFrame(use_case.sample(CHUNK, state, drift.at(place)))):
+        for row in to_rows(use_case, pd.DataFrame(use_case.sample(CHUNK, state, drift.at(number)))):
             yield row
-            place += 1
+            number += 1
 
 
-def of_table(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
+def read_rows(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
     """Yield the rows of the raw table at `path` (CSV or Parquet) for ever, each round in another order.
 
     Raises:
-        TableError: there is no such table, it lacks what the use case needs, or it has no rows.
+        TableError: the table does not exist, lacks a column that the use case needs, or has no rows.
     """
     try:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, sep=None, engine="python")
-        found = list(rows(use_case, table))
+        rows = list(to_rows(use_case, table))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise TableError(f"{path} cannot be read as a table of {use_case.name}: {error}") from error
-    if not found:
+    if not rows:
         raise TableError(f"{path} has no rows")
-    return _rounds(found, random)
+    return _repeat_shuffled(rows, random)
 
 
-def _rounds(found: list[Row], random: Random) -> Iterator[Row]:
+def _repeat_shuffled(rows: list[Row], random: Random) -> Iterator[Row]:
     while True:
-        random.shuffle(found)
-        yield from found
+        random.shuffle(rows)
+        yield from rows
 
 
-def rows(use_case: UseCase, table: pd.DataFrame) -> Iterator[Row]:
-    """Yield the rows of a raw table as records: whole numbers whole, and no optional field that is empty."""
+def to_rows(use_case: UseCase, table: pd.DataFrame) -> Iterator[Row]:
+    """Yield the rows of a raw table with their records. Whole numbers are int; empty optional fields are left out."""
     clean = use_case.clean(table).reset_index(drop=True)
     features = [f for f in use_case.features if f.name in clean]
     has_key = use_case.key in clean
-    for place, raw in enumerate(clean.to_dict("records")):
+    for position, raw in enumerate(clean.to_dict("records")):
         values = [(f, _value(f, raw[f.name])) for f in features]
         record = {f.name: value for f, value in values if f.required or value is not None}
-        yield Row(record, _plain(raw[use_case.key]) if has_key else str(place), float(raw[use_case.target]))
+        yield Row(record, _plain(raw[use_case.key]) if has_key else str(position), float(raw[use_case.target]))
 
 
-def cases(
-    use_case: UseCase, business: Iterable[Row], seed: int, invalid: float = 0.0, bare: float = 0.0, wrap: bool = False
+def to_cases(
+    use_case: UseCase, rows: Iterable[Row], seed: int, invalid: float = 0.0, bare: float = 0.0, wrap: bool = False
 ) -> Iterator[Case]:
-    """Yield the cases to be sent, with ids `sim-<seed>-<n>`.
+    """Yield the cases to send, with the ids `sim-<seed>-<n>`.
 
-    A share `bare` carries only required fields, a share `invalid` a fault; `wrap` uses the use case's stream envelope.
+    A share `bare` of them has only required fields, and a share `invalid` has a fault. `wrap` puts the records into the
+    use case's stream envelope, if it has one.
     """
     required = {f.name for f in use_case.features if f.required}
-    for n, row in enumerate(business):
-        random = Random(f"{seed}:{n}")  # noqa: S311 - traffic is no secret
-        record, id_ = row.record, f"sim-{seed}-{n}"
+    for n, row in enumerate(rows):
+        random = Random(f"{seed}:{n}")  # noqa: S311 - traffic is not secret
+        record = row.record
+        prediction_id = f"sim-{seed}-{n}"
         if random.random() < bare:
             record = {k: v for k, v in record.items() if k in required}
-        fault, record, cut = spoil(use_case, record, random) if random.random() < invalid else (None, record, 1.0)
-        ids = {"prediction_id": id_, "customer_id": row.customer_id}
-        whole = {**ids, use_case.envelope.features: record} if wrap and use_case.envelope else {**ids, **record}
-        body = orjson.dumps(whole)
-        yield Case(id_, row.customer_id, body[: int(len(body) * cut)], row.outcome, fault)
+        fault, sent_share = None, 1.0
+        if random.random() < invalid:
+            fault, record, sent_share = spoil(use_case, record, random)
+        ids = {"prediction_id": prediction_id, "customer_id": row.customer_id}
+        wrapped = {use_case.envelope.features: record} if wrap and use_case.envelope else record
+        body = orjson.dumps({**ids, **wrapped})
+        yield Case(prediction_id, row.customer_id, body[: int(len(body) * sent_share)], row.outcome, fault)
 
 
 def _value(feature: Feature, raw: Any) -> Any:
     value = _plain(raw)
     if isinstance(value, float) and value.is_integer() and feature.kind != "number":
-        return int(value)  # a column with gaps turned whole numbers and codes to floats
+        return int(value)  # a gap in the column turned its whole numbers and codes into floats
     return value
 
 
 def _plain(raw: Any) -> Any:
-    return None if pd.isna(raw) else raw.item() if hasattr(raw, "item") else raw
+    if pd.isna(raw):
+        return None
+    return raw.item() if hasattr(raw, "item") else raw

@@ -18,9 +18,9 @@ import pytest
 
 from model_orchestration.batch import applications
 from model_orchestration.batch.applications import Applications
-from model_orchestration.batch.day import Report, Waiting, score_day
-from model_orchestration.batch.places import Folder, day_of
-from model_orchestration.batch.records import typed
+from model_orchestration.batch.day import Report, WaitForChunk, score_day
+from model_orchestration.batch.places import Folder, parse_day
+from model_orchestration.batch.records import to_typed_column
 from model_orchestration.batch.sample import write_sample
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
 from scorehouse.errors import AlreadyRunning, TableError
@@ -58,11 +58,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def here(model: Model, chunk: pa.Table, text: bool) -> Waiting:
+def here(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
     return lambda: score_chunk(model, chunk, text)
 
 
-def run(toy: Toy, folder: Path, model: Model, submit: Callable[..., Waiting] = here, in_flight: int = 1) -> Report:
+def run(toy: Toy, folder: Path, model: Model, submit: Callable[..., WaitForChunk] = here, in_flight: int = 1) -> Report:
     return score_day(toy.use_case, Folder(folder), DAY, model, submit, in_flight, lambda share, rows: None)
 
 
@@ -109,7 +109,7 @@ def test_the_order_of_columns_changes_nothing(toy: Toy, folder: Path, model: Mod
     pd.testing.assert_frame_equal(out(folder)[0][first.columns], first)
 
 
-def test_bad_rows_stand_in_the_second_file_with_reasons_and_cost_the_others_nothing(
+def test_bad_rows_are_in_the_second_file_with_reasons_and_cost_the_others_nothing(
     toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_chunks(monkeypatch)
@@ -142,7 +142,7 @@ def test_a_misspelt_optional_column_is_named_among_what_was_not_scored(
     toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
 ) -> None:
     frame.rename(columns={"total_trans_ct": "total_trans_cnt"}).to_csv(folder / f"in/{DAY}.csv", index=False)
-    assert "handed on and not scored: application, total_trans_cnt" in str(run(toy, folder, model))
+    assert "copied to the answers but not scored: application, total_trans_cnt" in str(run(toy, folder, model))
 
 
 def test_a_folder_that_cannot_be_written_is_named(toy: Toy, folder: Path, model: Model, frame: pd.DataFrame) -> None:
@@ -173,7 +173,7 @@ def test_a_table_of_which_no_row_can_be_scored_is_refused_and_what_was_there_sta
         ("csv.gz", gzip.compress(b"a,b\n1,2\n" * 1000)[:40], "cannot be read"),
     ],
 )
-def test_what_is_no_table_is_refused_by_name(
+def test_a_file_that_is_not_a_table_is_refused_by_name(
     toy: Toy, folder: Path, model: Model, name: str, content: bytes, said: str
 ) -> None:
     (folder / f"in/{DAY}.{name}").write_bytes(content)
@@ -182,7 +182,7 @@ def test_what_is_no_table_is_refused_by_name(
     assert f"{DAY}.{name}" in str(refused.value)
 
 
-def test_a_line_that_is_not_whole_refuses_the_table_without_telling_its_content(
+def test_a_line_that_is_not_whole_refuses_the_table_without_showing_its_content(
     toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
 ) -> None:
     text = frame.to_csv(index=False)
@@ -197,7 +197,7 @@ def test_no_applications_and_two_files_of_them_are_named(toy: Toy, folder: Path,
         run(toy, folder, model)
     for ending in ("csv", "parquet"):
         (folder / f"in/{DAY}.{ending}").touch()
-    with pytest.raises(TableError, match="which are the applications"):
+    with pytest.raises(TableError, match="keep only the file with the applications"):
         run(toy, folder, model)
 
 
@@ -208,7 +208,7 @@ def test_a_run_that_dies_half_way_leaves_nothing_and_the_next_gives_one_whole_fi
     frame.to_csv(folder / f"in/{DAY}.csv", index=False)
     chunks = 0
 
-    def dies(model: Model, chunk: pa.Table, text: bool) -> Waiting:
+    def dies(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
         nonlocal chunks
         chunks += 1
         if chunks == 5:
@@ -246,7 +246,7 @@ def test_chunks_are_submitted_ahead_but_no_more_than_allowed_and_written_in_orde
     frame.to_csv(folder / f"in/{DAY}.csv", index=False)
     open_, most = 0, 0
 
-    def later(model: Model, chunk: pa.Table, text: bool) -> Waiting:
+    def later(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
         nonlocal open_, most
         open_ += 1
         most = max(most, open_)
@@ -297,7 +297,7 @@ def test_parquet_columns_of_other_types_are_read_as_what_they_mean(
 
 def test_text_that_counts_as_missing_is_an_empty_cell_of_a_column_of_codes() -> None:
     feature = Feature(name="level", kind="category", help="", categories=(1, 2, 3), unseen="missing")
-    cells = typed(pa.array(["1", "unknown", "3", None]), feature, text=True)
+    cells = to_typed_column(pa.array(["1", "unknown", "3", None]), feature, text=True)
     assert (cells.type, cells.to_pylist()) == (pa.int64(), [1, None, 3, None])
 
 
@@ -319,12 +319,12 @@ def test_a_days_sample_is_the_same_each_time_and_can_be_scored(toy: Toy, tmp_pat
     write_sample(toy.use_case, where, DAY, 50)
     assert (tmp_path / f"in/{DAY}.parquet").read_bytes() == first
     report = run(toy, tmp_path, model)
-    assert (report.scored, report.rejected, report.carried) == (50, 0, ["application"])
+    assert (report.scored, report.rejected, report.unused_columns) == (50, 0, ["application"])
 
 
 def test_without_a_day_it_is_yesterday_by_the_use_cases_own_clock(toy: Toy) -> None:
     new_york = replace(toy.use_case, schedule=Schedule(timezone="America/New_York"))
     now = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # still the evening of the 20th there
-    assert [day_of(None, case, now) for case in (toy.use_case, new_york)] == [date(2026, 11, 20), date(2026, 11, 19)]
-    with pytest.raises(TableError, match="DATE='tomorrow': a day is written YYYY-MM-DD"):
-        day_of("tomorrow", toy.use_case, now)
+    assert [parse_day(None, case, now) for case in (toy.use_case, new_york)] == [date(2026, 11, 20), date(2026, 11, 19)]
+    with pytest.raises(TableError, match="DATE='tomorrow' is not a day: write it as YYYY-MM-DD"):
+        parse_day("tomorrow", toy.use_case, now)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from model_orchestration.estimators import Data, Fitted, trainer
+from model_orchestration.estimators import Data, Fitted, make_trainer
 from model_orchestration.estimators.support_vector import fit_svc
 from scorehouse.errors import UseCaseError
 from scorehouse.scoring.encoding import Column, Matrix
@@ -58,7 +58,7 @@ def fitted(name: str) -> Fitted:
     """A model of the named family."""
     family, task, fixed = FAMILIES[name]
     known = data(task)
-    return trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known).fit({})
+    return make_trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known).fit({})
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -92,7 +92,7 @@ def test_a_model_learns_what_the_rows_say(name: str) -> None:
 def test_refitting_on_the_same_rows_gives_the_same_model_also_in_another_thread(name: str) -> None:
     family, task, fixed = FAMILIES[name]
     known = data(task)
-    made = trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known)
+    made = make_trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known)
     with ThreadPoolExecutor(2) as pool:
         models = [*pool.map(made.fit, [{}, {}]), made.refit({}, known)]
     first, second, again = (m.predict(known.rows) for m in models)
@@ -109,7 +109,7 @@ def test_rows_without_weight_have_no_say(name: str) -> None:
         np.concatenate([known.truth, known.truth[::-1]]),
         np.concatenate([known.weights, 1e-9 * known.weights]),
     )
-    made = trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known)
+    made = make_trainer(Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, known, known)
     error = np.mean((made.refit({}, nonsense).predict(known.rows) - known.truth) ** 2)
     assert error < 0.7 * known.truth.var()
 
@@ -126,7 +126,7 @@ def test_classes_leave_the_graph_as_whole_numbers() -> None:
     assert set(answers.tolist()) <= {3, 4, 5, 6}
 
 
-def test_a_forest_tells_each_columns_share_with_a_categorys_indicators_together() -> None:
+def test_a_forest_gives_each_columns_share_with_a_categorys_indicators_together() -> None:
     shares = fitted("random forest").importance()
     assert shares is not None
     assert shares.shape == (len(COLUMNS),)
@@ -141,7 +141,7 @@ def test_a_support_vector_machine_of_two_classes_votes_as_scikit_learn_does() ->
     two = Data(known.rows, (known.truth > 4).astype(float), known.weights)
     for kernel in ("rbf", "linear"):
         estimator = Estimator(family="svc", space={"C": ()}, fixed={"kernel": kernel})  # type: ignore[dict-item]
-        model = trainer(estimator, "ordinal", COLUMNS, two, two).fit({"C": 1.0})
+        model = make_trainer(estimator, "ordinal", COLUMNS, two, two).fit({"C": 1.0})
         unseen = rows(1000, seed=3)
         answers = OnnxModel(*model.onnx())(unseen)
         assert set(answers.tolist()) == {0, 1}
@@ -165,4 +165,4 @@ def test_rare_classes_weigh_as_their_power_says() -> None:
 def test_a_family_refuses_a_task_that_it_does_not_answer(family: Any, task: Task) -> None:
     known = data("amount")
     with pytest.raises(UseCaseError, match=f"{family} does not answer"):
-        trainer(Estimator(family=family, space={}), task, COLUMNS, known, known)
+        make_trainer(Estimator(family=family, space={}), task, COLUMNS, known, known)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from model_orchestration.init_aws import init_aws, make_stream
+from model_orchestration.init_aws import create_stream, init_aws
 from model_orchestration.tables.training_table import read_table
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
@@ -35,20 +35,20 @@ def make(engine: Engine, **more: object) -> dict[str, str]:
     return {name: became for _, name, became in init_aws(settings, time.monotonic, time.sleep)}
 
 
-def test_everything_is_made_once_and_a_second_run_says_what_was_there(engine: Engine):
+def test_everything_is_made_once_and_a_second_run_says_what_already_exists(engine: Engine):
     assert make(engine, stream_shards=3) == {
         "scorehouse": "created",
-        "predictions": "created, 3 shards",
-        "results": "created, 3 shards",
-        "results-errors": "created, 3 shards",
+        "predictions": "created, shards: 3",
+        "results": "created, shards: 3",
+        "results-errors": "created, shards: 3",
         TABLE: "uploaded: 10,000 rows of the generated sample",
     }
     assert make(engine, stream_shards=5) == {
-        "scorehouse": "was there",
-        "predictions": "was there, 3 shards",
-        "results": "was there, 3 shards",
-        "results-errors": "was there, 3 shards",
-        TABLE: "was there",
+        "scorehouse": "already exists",
+        "predictions": "already exists, shards: 3",
+        "results": "already exists, shards: 3",
+        "results-errors": "already exists, shards: 3",
+        TABLE: "already exists",
     }
 
 
@@ -59,12 +59,12 @@ def test_a_table_is_uploaded_as_csv_whatever_it_was_and_training_reads_it(engine
     mine = {"data": str(tmp_path / "mine.csv.gz"), "bucket_name": "mine"}
     address = "s3://mine/churn/training.csv"
     assert make(engine, **mine)[address] == f"uploaded: 50 rows of {mine['data']}"
-    assert make(engine, **mine)[address] == "was there"
+    assert make(engine, **mine)[address] == "already exists"
     pd.testing.assert_frame_equal(read_table(address, churn, engine.address), table, check_dtype=False)
     table.head(40).to_csv(mine["data"], index=False)
     assert make(engine, **mine)[address].startswith("replaced: 40 rows")
-    assert make(engine, bucket_name="mine")[address] == "was there", "a sample takes no real table's place"
-    assert make(engine, data=address)[address] == "was there, 40 rows"
+    assert make(engine, bucket_name="mine")[address] == "already exists", "a sample takes no real table's place"
+    assert make(engine, data=address)[address] == "already exists, 40 rows"
 
 
 def test_a_table_in_a_bucket_that_is_not_there_is_named(engine: Engine):
@@ -74,7 +74,7 @@ def test_a_table_in_a_bucket_that_is_not_there_is_named(engine: Engine):
 
 def test_a_stream_of_another_owner_in_another_region_is_made_beside_it(engine: Engine):
     there = aws_client("kinesis", engine.address, "eu-central-1")
-    assert make_stream(there, "elsewhere", 1, time.monotonic, time.sleep)[2] == "created, 1 shards"
+    assert create_stream(there, "elsewhere", 1, time.monotonic, time.sleep)[2] == "created, shards: 1"
     assert "elsewhere" not in aws_client("kinesis", engine.address, REGION).list_streams()["StreamNames"]
 
 

@@ -16,7 +16,7 @@ from tests.integration.conftest import train
 from tests.servers import Server
 
 
-def test_a_training_learns_from_the_stores_outcomes_where_it_is_told_to(
+def test_a_training_learns_from_the_stores_outcomes_if_the_settings_say_so(
     training_environ: dict[str, str], mlflow_server: Server, tmp_path: Path
 ) -> None:
     use_case = load_use_case("churn")

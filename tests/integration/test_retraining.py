@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import requests
 
-from monitoring.evidently_service.retraining import DEPLOYMENT, TAG, Prefect, Retraining
+from monitoring.evidently_service.retraining import DEPLOYMENT, TAG, Retraining
+from scorehouse.prefect import Prefect, State
 from tests.toy import ROOT
 
 
@@ -28,6 +29,8 @@ def test_drift_starts_the_training_deployment_once_per_cool_down(training_enviro
     flow_run = requests.get(f"{address}/flow_runs/{started}", timeout=30).json()
     assert flow_run["state"]["type"] == "SCHEDULED" and TAG in flow_run["tags"]
     assert flow_run["state"]["message"] == "drift in card_category"
+    assert Prefect(address).state(str(started)) == State("SCHEDULED", "drift in card_category")
+    assert Prefect(address).last_log_line(str(started)) == ""
     assert retraining(timedelta(hours=1)).poll() is None
-    assert Prefect(address).started_since(DEPLOYMENT, datetime.now(UTC) - timedelta(hours=1))
+    assert Prefect(address).was_started(DEPLOYMENT, TAG, datetime.now(UTC) - timedelta(hours=1))
     assert retraining(timedelta(microseconds=1)).poll() not in {None, started}

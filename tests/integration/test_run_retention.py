@@ -1,4 +1,4 @@
-"""Old trainings go from a real MLflow; what serves, served or is the newest stays, whatever its age."""
+"""Old trainings are removed from a real MLflow. What serves, served or is the newest stays, whatever its age."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from model_orchestration.tracking.retention import forget
+from model_orchestration.tracking.retention import remove_old_runs
 from tests.servers import Server
 
 NOW = datetime.now(UTC)
@@ -57,8 +57,8 @@ class House:
     def versions(self) -> set[str]:
         return {str(v.version) for v in self.client.search_model_versions(f"name = '{self.name}'")}
 
-    def forget(self, days: int) -> int:
-        return forget(self.client, self.experiment, self.name, days, NOW)
+    def remove_old_runs(self, days: int) -> int:
+        return remove_old_runs(self.client, self.experiment, self.name, days, NOW)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def house(mlflow_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_old_training_goes_whole_with_its_version_and_its_files(house: House) -> None:
     *old, version = house.training(31)
     *new, newest = house.training(1)
-    assert house.forget(30) == 3
+    assert house.remove_old_runs(30) == 3
     assert house.runs() == set(new) and house.versions() == {newest}
     assert house.client.list_artifacts(old[2]) == []
     with pytest.raises(MlflowException):
@@ -90,7 +90,7 @@ def test_a_model_that_serves_or_served_stays_with_its_parent_and_its_files_but_i
         house.client.set_registered_model_alias(house.name, "serving", version)
     else:
         house.client.set_model_version_tag(house.name, version, "served.2026-01-01T00:00:00.000000Z", "{}")
-    assert house.forget(30) == 1
+    assert house.remove_old_runs(30) == 1
     assert {parent, model} < house.runs() and trial not in house.runs()
     assert [f.path for f in house.client.list_artifacts(model, "bundle")] == ["bundle/bundle.json"]
 
@@ -106,19 +106,19 @@ def test_a_model_whose_copy_under_another_name_has_an_alias_stays_and_one_withou
         copy = house.client.copy_model_version(f"models:/{house.name}/{number}", other)
         if number == version:
             house.client.set_registered_model_alias(other, "trial", copy.version)
-    house.forget(30)
+    house.remove_old_runs(30)
     assert kept in house.runs() and gone not in house.runs()
     assert {v.run_id for v in house.client.search_model_versions(f"name = '{other}'")} == {kept}
 
 
 def test_the_newest_model_stays_however_old(house: House) -> None:
     parent, _, model, version = house.training(400)
-    assert house.forget(30) == 1
+    assert house.remove_old_runs(30) == 1
     assert house.runs() == {parent, model} and house.versions() == {version}
 
 
 def test_done_again_it_finds_nothing(house: House) -> None:
     house.training(31)
     house.training(1)
-    house.forget(30)
-    assert house.forget(30) == 0
+    house.remove_old_runs(30)
+    assert house.remove_old_runs(30) == 0

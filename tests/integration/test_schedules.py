@@ -1,4 +1,4 @@
-"""When things run, as a real Prefect is told: every so many minutes, by a use case's own time, or by config.json."""
+"""Schedules in a real Prefect: an interval in minutes, a use case's own cron line, or config.json's interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search: what it proposes, two at a time, and that it learns from what it was told."""
+"""The search: what it proposes, two at a time, and that it learns from its results."""
 
 from __future__ import annotations
 

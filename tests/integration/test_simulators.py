@@ -107,7 +107,7 @@ def test_what_is_sent_over_the_stream_comes_back_and_the_truth_follows(house: Ho
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_simulator_told_to_end_ends_with_its_summary(house: House, sign: signal.Signals):
+def test_a_simulator_that_gets_a_signal_ends_with_its_summary(house: House, sign: signal.Signals):
     process = house.simulator("http", "--rate", "50", "--seed", str(100 + sign), "--outcomes-after", "600")
     until(lambda: len(house.stored(100 + sign)) > 5, 30, "traffic is under way")
     began = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from model_orchestration.estimators.boosting import NATIVE
-from model_orchestration.tables.outcomes import with_outcomes
-from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, sides
+from model_orchestration.tables.outcomes import add_outcomes
+from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, assign_splits
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles.bundle import ONNX, REFERENCE
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.figures import auc
 from scorehouse.scoring.quality import quality
-from scorehouse.usecase import UseCase
+from scorehouse.scoring.schema import RecordSchema
+from scorehouse.usecase import UseCase, load_use_case
 from tests import toy as toys
 from tests.toy import Toy
 from tests.unit.model_orchestration.tables.test_outcomes import documents
@@ -59,19 +61,19 @@ def test_no_row_of_the_test_split_is_seen_by_the_search_or_by_the_model(
     toy: Toy, table: TrainingTable, trained: tuple[Training, list[Any], Trained]
 ) -> None:
     training, trials, model = trained
-    test = training.side == TEST
+    test = training.split == TEST
     assert test.sum() > 20
     other = train(toy.use_case, with_other_rows(table, test))
     assert seen(*other[1:]) == seen(trials, model)
     assert other[2].quality["test_auc"] != model.quality["test_auc"]  # and only there they are
 
 
-@pytest.mark.parametrize("side", [TRAIN, VALID])
+@pytest.mark.parametrize("split", [TRAIN, VALID])
 def test_rows_of_the_other_splits_are_seen_so_the_test_above_can_fail(
-    toy: Toy, table: TrainingTable, trained: tuple[Training, list[Any], Trained], side: int
+    toy: Toy, table: TrainingTable, trained: tuple[Training, list[Any], Trained], split: int
 ) -> None:
     training, trials, _ = trained
-    few = np.isin(np.arange(len(table.keys)), np.flatnonzero(training.side == side)[:3])
+    few = np.isin(np.arange(len(table.keys)), np.flatnonzero(training.split == split)[:3])
     other = Training(toy.use_case, with_other_rows(table, few)).search(TRIALS)
     assert sorted(t.loss for t in other) != sorted(t.loss for t in trials)
 
@@ -92,7 +94,7 @@ def test_out_of_fold_predictions_come_from_models_that_did_not_see_the_row(
     assert (again.predictions != first.predictions).sum() > 50  # the flip was learnt, but not by the row's own model
 
 
-def test_rows_of_one_customer_are_never_in_two_folds_or_sides(toy: Toy, table: TrainingTable) -> None:
+def test_rows_of_one_customer_are_never_in_two_folds_or_splits(toy: Toy, table: TrainingTable) -> None:
     doubled = replace(
         table,
         records=table.records * 2,
@@ -102,7 +104,7 @@ def test_rows_of_one_customer_are_never_in_two_folds_or_sides(toy: Toy, table: T
     )
     training = Training(toy.use_case, doubled)
     n = len(table.keys)
-    np.testing.assert_array_equal(training.side[:n], training.side[n:])
+    np.testing.assert_array_equal(training.split[:n], training.split[n:])
 
 
 def test_the_reference_holds_known_rows_with_their_truth_and_none_of_the_test_split(
@@ -112,7 +114,7 @@ def test_the_reference_holds_known_rows_with_their_truth_and_none_of_the_test_sp
     encoded = Encoder.of(toy.use_case.columns).rows(table.records)
     known = {
         row.tobytes(): truth
-        for row, truth in zip(encoded[training.side != TEST], table.truth[training.side != TEST], strict=True)
+        for row, truth in zip(encoded[training.split != TEST], table.truth[training.split != TEST], strict=True)
     }
     assert len(model.reference.rows) == len(known)
     assert all(
@@ -122,9 +124,9 @@ def test_the_reference_holds_known_rows_with_their_truth_and_none_of_the_test_sp
     assert model.reference.smoke.shape == (16,)
 
 
-def test_masked_copies_stand_beside_the_full_rows_with_their_weight(toy: Toy, table: TrainingTable) -> None:
+def test_masked_copies_follow_the_full_rows_with_their_weight(toy: Toy, table: TrainingTable) -> None:
     training = Training(toy.use_case, table)
-    chosen = training.side == TRAIN
+    chosen = training.split == TRAIN
     data, n = training.data(chosen), int(chosen.sum())
     optional = np.array([not f.required for f in toy.use_case.columns])
     assert data.rows.shape == (2 * n, len(optional))
@@ -137,10 +139,29 @@ def test_masked_copies_stand_beside_the_full_rows_with_their_weight(toy: Toy, ta
 
 def test_a_use_case_without_masks_has_no_copies(toy: Toy, table: TrainingTable) -> None:
     training = Training(replace(toy.use_case, mask_optional=0.0), table)
-    chosen = training.side == TRAIN
+    chosen = training.split == TRAIN
     data = training.data(chosen)
     assert len(data.rows) == chosen.sum()
     assert (data.weights == 1).all()
+
+
+def test_each_row_is_checked_once(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[object] = []
+    check = RecordSchema.check
+    monkeypatch.setattr(RecordSchema, "check", lambda self, record: checked.append(record) or check(self, record))
+    for case in (toy.use_case, load_use_case("flights")):  # with masked copies, and with derived features
+        checked.clear()
+        table = toys.table(case, 50)
+        Training(case, table)
+        assert len(checked) == 50
+        assert all(isinstance(RecordSchema(case.features).check(record), dict) for record in table.records)
+
+
+def test_a_trial_can_be_retrained_when_it_is_a_copy(toy: Toy, table: TrainingTable) -> None:
+    training = Training(toy.use_case, table)
+    trial = next(training.search(1))
+    copied = replace(trial, estimator=deepcopy(trial.estimator))
+    assert training.retrain(copied).quality == training.retrain(trial).quality
 
 
 def test_the_best_trials_come_best_first(toy: Toy, trained: tuple[Training, list[Any], Trained]) -> None:
@@ -167,14 +188,14 @@ def test_the_test_figures_are_those_of_the_test_rows(
     table: TrainingTable, trained: tuple[Training, list[Any], Trained]
 ) -> None:
     training, _, model = trained
-    figures = quality("binary", table.truth[training.side == TEST], model.test_predictions["all fields"])
+    figures = quality("binary", table.truth[training.split == TEST], model.test_predictions["all fields"])
     assert {f"test_{k}": v for k, v in figures.items()}.items() <= model.quality.items()
     assert "test_required_only_auc" in model.quality and "oof_auc" in model.quality
 
 
 def test_the_split_is_the_keys_and_the_seeds(toy: Toy, table: TrainingTable) -> None:
     training = Training(toy.use_case, table, seed=5)
-    np.testing.assert_array_equal(training.side, sides(table.keys, 5, toy.use_case.split))
+    np.testing.assert_array_equal(training.split, assign_splits(table.keys, 5, toy.use_case.split))
 
 
 def test_a_bundle_scores_as_the_model_that_was_trained(toy: Toy, toy_records: list[dict[str, Any]]) -> None:
@@ -187,11 +208,11 @@ def test_a_bundle_scores_as_the_model_that_was_trained(toy: Toy, toy_records: li
     assert bundle.reference.to_bytes() == toy.trained.reference.to_bytes()
 
 
-def test_retraining_on_outcomes_mends_what_drift_broke(toy: Toy) -> None:
-    joined = with_outcomes(toy.training.table, toy.use_case, documents(800, drift=1.0))
+def test_retraining_on_outcomes_repairs_what_drift_broke(toy: Toy) -> None:
+    joined = add_outcomes(toy.training.table, toy.use_case, documents(800, drift=1.0))
     training = Training(toy.use_case, joined)
-    assert training.side[: len(toy.training.side)].tolist() == toy.training.side.tolist()
-    assert (training.side[len(toy.training.side) :] == TEST).any()
+    assert training.split[: len(toy.training.split)].tolist() == toy.training.split.tolist()
+    assert (training.split[len(toy.training.split) :] == TEST).any()
     mended = training.retrain(training.best(list(training.search(2)), 1)[0])
     window = toys.table(toy.use_case, 1000, seed=99, drift=1.0)
     rows = toy.training.encoder.rows(window.records)

@@ -74,7 +74,7 @@ def test_the_runs_carry_parameters_figures_data_and_code(mlflow_server: Server, 
         assert "valid_log_loss" in {m["key"] for m in trial["data"]["metrics"]}
 
 
-def test_plots_stand_beside_the_bundle(registry: Registry, trained_run: str) -> None:
+def test_plots_are_stored_beside_the_bundle(registry: Registry, trained_run: str) -> None:
     for name in ("roc", "calibration", "importance", "search"):
         assert registry.artifact(trained_run, f"plots/{name}.png")[:4] == b"\x89PNG"
 
@@ -112,7 +112,7 @@ def test_a_table_that_cannot_be_trained_on_ends_the_command_with_one_clear_repor
     ended = train({**training_environ, "DATA": str(tmp_path / "table.csv")})
     assert ended.returncode == 1
     said = [line for line in ended.stderr.splitlines() if line.startswith("training: ")]
-    assert len(said) == 1 and "the table lacks what churn needs" in said[0]
+    assert len(said) == 1 and "the table lacks a column that churn needs" in said[0]
 
 
 def test_config_json_beside_the_table_tunes_the_next_training(
@@ -125,7 +125,8 @@ def test_config_json_beside_the_table_tunes_the_next_training(
     environ = {**training_environ, "DATA": str(tmp_path / "table.csv"), "TRIALS": "5"}
     ended = train(environ)
     assert ended.returncode == 0, ended.stderr[-4000:]
-    run_id = ended.stdout.split()[-1]
+    run_id = ended.stdout.removesuffix("\n")
+    assert len(run_id) == 32  # nothing else is printed
     client = MlflowClient(mlflow_server.address)
     run = client.get_run(run_id)
     assert run.data.tags["configuration"].startswith(f"{tmp_path}/config.json: ")
@@ -140,7 +141,7 @@ def test_config_json_beside_the_table_tunes_the_next_training(
     (tmp_path / "config.json").write_text('{"training_round": 2, "search_space": {"xgboost": {"max_depth": [9, 3]}}}')
     ended = train(environ)
     assert ended.returncode == 1
-    assert "training_round: no such key, the nearest is 'training_rounds'" in ended.stderr
+    assert "training_round: there is no such key, the nearest is 'training_rounds'" in ended.stderr
 
 
 def test_the_best_of_several_families_are_each_retrained_logged_and_registered(

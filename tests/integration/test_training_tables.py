@@ -1,4 +1,4 @@
-"""Tables: read from wherever they lie, refused by column and row, and split for ever by their keys."""
+"""Tables: read from wherever they are, refused by column and row, and split for ever by their keys."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.tables.training_table import prepare, read_table, sides
+from model_orchestration.tables.training_table import assign_splits, prepare, read_table
 from scorehouse.errors import TableError
+from scorehouse.scoring.schema import RecordSchema
 from scorehouse.usecase import UseCase, load_use_case
 
 
@@ -94,6 +95,14 @@ def test_bad_values_are_reported_by_column_and_row(churn: UseCase, raw: pd.DataF
     assert "left: 1 rows, first row 11" in said
 
 
+def test_records_come_out_as_the_schema_checked_them(churn: UseCase, raw: pd.DataFrame) -> None:
+    raw["Credit_Limit"] = 4000  # a whole number in a field of numbers
+    schema = RecordSchema(churn.features)
+    records = prepare(raw, churn).records
+    assert type(records[0]["credit_limit"]) is float
+    assert records == [schema.check(record) for record in records]
+
+
 def test_a_long_report_stays_short(churn: UseCase, raw: pd.DataFrame) -> None:
     raw["Gender"] = "X"
     with pytest.raises(TableError) as refused:
@@ -146,18 +155,18 @@ def test_rows_without_a_key_do_not_all_fall_on_one_side(churn: UseCase, raw: pd.
 
 def test_the_shares_of_the_sides_are_right_and_stable() -> None:
     keys = [str(k) for k in range(20_000)]
-    found = sides(keys, 0, (0.7, 0.15))
+    found = assign_splits(keys, 0, (0.7, 0.15))
     shares = np.bincount(found, minlength=3) / len(keys)
     np.testing.assert_allclose(shares, [0.7, 0.15, 0.15], atol=0.01)
-    np.testing.assert_array_equal(sides(keys, 0, (0.7, 0.15)), found)
+    np.testing.assert_array_equal(assign_splits(keys, 0, (0.7, 0.15)), found)
     # by hash and not by place: a key keeps its side among other keys, for ever
-    np.testing.assert_array_equal(sides(keys[::-7], 0, (0.7, 0.15)), found[::-7])
+    np.testing.assert_array_equal(assign_splits(keys[::-7], 0, (0.7, 0.15)), found[::-7])
 
 
 def test_a_key_stays_on_its_side_for_ever() -> None:
     keys = ["700000001", "700000002", "x", "a", "b", "c", "d", "e", "f", ""]
-    assert sides(keys, 0, (0.7, 0.15)).tolist() == KNOWN[0]
-    assert sides(keys, 1, (0.7, 0.15)).tolist() == KNOWN[1]
+    assert assign_splits(keys, 0, (0.7, 0.15)).tolist() == KNOWN[0]
+    assert assign_splits(keys, 1, (0.7, 0.15)).tolist() == KNOWN[1]
 
 
 # Written down when the first model was trained: another hash would show champions what judges them.
@@ -165,18 +174,18 @@ KNOWN = {0: [0, 1, 0, 1, 0, 0, 2, 0, 0, 0], 1: [0, 0, 0, 0, 1, 1, 0, 1, 0, 0]}
 
 
 def test_the_same_key_is_on_the_same_side() -> None:
-    found = sides(["a", "b"] * 50, 3, (0.5, 0.25))
+    found = assign_splits(["a", "b"] * 50, 3, (0.5, 0.25))
     assert len(set(found[::2])) == len(set(found[1::2])) == 1
 
 
 def test_another_seed_splits_otherwise() -> None:
     keys = [str(k) for k in range(1000)]
-    assert (sides(keys, 0, (0.5, 0.25)) != sides(keys, 1, (0.5, 0.25))).mean() > 0.3
+    assert (assign_splits(keys, 0, (0.5, 0.25)) != assign_splits(keys, 1, (0.5, 0.25))).mean() > 0.3
 
 
 def test_every_row_of_a_customer_is_on_one_side(churn: UseCase, raw: pd.DataFrame) -> None:
     twice = pd.concat([raw, raw.assign(Total_Trans_Ct=1)])
-    found = sides(prepare(twice, churn).keys, 0, churn.split)
+    found = assign_splits(prepare(twice, churn).keys, 0, churn.split)
     np.testing.assert_array_equal(found[:60], found[60:])
 
 
@@ -197,5 +206,5 @@ def test_rows_of_the_month_that_is_not_over_are_left_out(churn: UseCase, raw: pd
     with pytest.raises(TableError, match="no rows"):
         prepare(raw, dated, before=date(2026, 10, 1))
     raw.loc[7, "day"] = "13/05/2025"  # by its text it would be before any month of 2026, whenever it was
-    with pytest.raises(TableError, match=r"'13/05/2025' is no date as YYYY-MM-DD"):
+    with pytest.raises(TableError, match=r"'13/05/2025' is not a date \(YYYY-MM-DD\)"):
         prepare(raw, dated, before=date(2026, 11, 1))

@@ -14,7 +14,7 @@ from scorehouse.scoring.figures import auc
 from scorehouse.scoring.onnx_model import OnnxModel
 from scorehouse.scoring.schema import RecordSchema
 from scorehouse.scoring.scorer import Scorer
-from use_cases.claims import CLAIMANTS, FEATURES, FLIPPED, MADE, SHARES, clusters, use_case
+from use_cases.claims import CLAIMANTS, FEATURES, FLIPPED, GENERATED, SHARES, clusters, use_case
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def possible(applicants: pd.DataFrame) -> np.ndarray:
     found, low, high = clusters()
     columns = [
         applicants[name] if to is None else np.interp(applicants[name] + 0.5, to, (low[i], high[i]))
-        for i, (name, to) in enumerate(list(MADE.items())[:7])
+        for i, (name, to) in enumerate(list(GENERATED.items())[:7])
     ]
     parts = []
     for share, (mean, spread) in zip(SHARES, found, strict=True):
@@ -66,7 +66,7 @@ def possible(applicants: pd.DataFrame) -> np.ndarray:
 
 
 def test_a_model_of_the_sample_comes_near_its_truth(training: Training, trained: Trained) -> None:
-    test = training.side == TEST
+    test = training.split == TEST
     best = auc(training.table.truth[test], possible(table(4000, 1)[test]))
     reached = trained.quality["test_auc"]
     assert 0.88 < reached < best + 0.01

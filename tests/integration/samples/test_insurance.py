@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.tables.training_table import TEST, prepare, sides
+from model_orchestration.tables.training_table import TEST, assign_splits, prepare
 from model_orchestration.training.training import Trained, Training
 from scorehouse.scoring.figures import gamma_deviance
 from scorehouse.scoring.onnx_model import OnnxModel
@@ -39,7 +39,7 @@ def scorer(training: Training, trained: Trained) -> Scorer:
 
 
 def test_a_model_of_the_sample_comes_near_its_truth(training: Training, trained: Trained) -> None:
-    test, table = training.side == TEST, training.table
+    test, table = training.split == TEST, training.table
     seen = training.encoder.rows([derive(r) for r in table.records])[test].astype(float)
     columns = dict(zip(training.encoder.names, seen.T, strict=True))
     columns["Type_risk"] += 1  # codes count from 0
@@ -59,7 +59,7 @@ def test_a_served_quote_is_the_trained_model_s(training: Training, trained: Trai
 
 def test_all_years_of_a_customer_are_on_one_side() -> None:
     keys = prepare(pd.DataFrame(use_case.sample(4000, 1, 0.0)), use_case).keys
-    found = pd.Series(sides(keys, 0, use_case.split)).groupby(keys).nunique()
+    found = pd.Series(assign_splits(keys, 0, use_case.split)).groupby(keys).nunique()
     assert len(found) > 1000
     assert (found == 1).all()
 

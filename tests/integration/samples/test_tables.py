@@ -1,4 +1,4 @@
-"""Tables as they go wrong, for every use case: a column gone, a category renamed, the columns in another order."""
+"""Tables as they go wrong, for every use case: a column missing, a category renamed, the columns in another order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_order_of_columns_changes_nothing(case: UseCase) -> None:
     assert same(prepare(shuffled, case), prepare(table, case))
 
 
-def test_a_column_that_is_gone_is_named(case: UseCase) -> None:
+def test_a_missing_column_is_named(case: UseCase) -> None:
     gone = GONE[case.name]
     with pytest.raises(TableError, match=rf"(?i){gone}"):
         prepare(raw(case).drop(columns=gone), case)
@@ -81,5 +81,5 @@ def test_a_mark_that_is_a_word_is_named_by_row() -> None:
     case = load_use_case("wine")
     table = raw(case).astype({"quality": object})
     table.loc[7, "quality"] = "good"
-    with pytest.raises(TableError, match="quality: 1 rows, first row 7: 'good' is no outcome"):
+    with pytest.raises(TableError, match="quality: 1 rows, first row 7: 'good' is not an outcome"):
         prepare(table, case)

@@ -30,8 +30,8 @@ def test_both_kernels_are_searched_and_the_best_trial_ranks_wines_it_never_saw(t
     trials = list(training.search(4))
     assert {t.estimator.fixed["kernel"] for t in trials} == {"rbf", "linear"}
     trained = training.retrain(training.best(trials, 1)[0])
-    truth = training.table.truth[training.side == TEST]
-    known = np.round(liking(use_case.sample(700, 5, 0.0)))[training.side == TEST]
+    truth = training.table.truth[training.split == TEST]
+    known = np.round(liking(use_case.sample(700, 5, 0.0)))[training.split == TEST]
     assert 0.25 < trained.quality["test_kappa"] <= quadratic_kappa(truth, known) + 0.1
     assert trained.quality["test_required_only_kappa"] > 0.15
     assert trained.quality["test_balanced_accuracy"] > 1.3 / len(np.unique(truth))

@@ -56,7 +56,7 @@ def test_a_plain_table_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.mark.parametrize(
     ("response", "words"),
-    [(Publisher(b"", 403), "by hand"), (Publisher(archive(readme_txt="x")), "no CSV")],
+    [(Publisher(b"", 403), "by hand"), (Publisher(archive(readme_txt="x")), "has no CSV")],
     ids=["refused", "no table"],
 )
 def test_what_is_no_table_is_refused_in_words(
@@ -67,6 +67,6 @@ def test_what_is_no_table_is_refused_in_words(
         fetch(churn, tmp_path)
 
 
-def test_a_generated_table_needs_no_fetching(tmp_path: Path) -> None:
+def test_a_table_without_a_public_address_is_not_downloaded(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="generated"):
         fetch(replace(churn, download=""), tmp_path)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from monitoring.evidently_service.retraining import DEPLOYMENT, Prefect, Retraining
+from monitoring.evidently_service.retraining import DEPLOYMENT, TAG, Retraining
+from scorehouse.prefect import Prefect
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -20,14 +21,14 @@ class FakePrefect(Prefect):
         super().__init__("http://prefect/api")
         self.clock, self.started, self.away = clock, list[tuple[datetime, str]](), False
 
-    def started_since(self, deployment: str, time: datetime) -> bool:
-        assert deployment == DEPLOYMENT
+    def was_started(self, deployment: str, tag: str, since: datetime) -> bool:
+        assert (deployment, tag) == (DEPLOYMENT, TAG)
         if self.away:
             raise requests.ConnectionError("away")
-        return any(at > time for at, _ in self.started)
+        return any(at > since for at, _ in self.started)
 
-    def start(self, deployment: str, why: str) -> str:
-        self.started.append((self.clock[0], why))
+    def start(self, deployment: str, tag: str, reason: str) -> str:
+        self.started.append((self.clock[0], reason))
         return "id"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.tables.training_table import prepare, sides
+from model_orchestration.tables.training_table import assign_splits, prepare
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from server.web.api.invocations import to_records
@@ -91,7 +91,7 @@ def test_no_row_is_dropped_and_copies_of_a_row_share_their_side() -> None:
     raw = pd.DataFrame(use_case.sample(300, 3, 0.0))
     table = prepare(pd.concat([raw, raw.iloc[:50]]), use_case)
     assert len(table.records) == 350
-    side = sides(table.keys, 0, use_case.split)
+    side = assign_splits(table.keys, 0, use_case.split)
     assert (side[:50] == side[300:]).all()
     assert len(set(side)) == 3
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.tables.training_table import prepare, sides
+from model_orchestration.tables.training_table import assign_splits, prepare
 from scorehouse.errors import TableError
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from use_cases.wine import use_case
@@ -32,7 +32,7 @@ def test_no_wine_is_dropped_and_copies_of_a_wine_share_their_side() -> None:
     raw = pd.DataFrame(use_case.sample(300, 3, 0.0))
     table = prepare(pd.concat([raw, raw.iloc[:60]]), use_case)
     assert len(table.records) == 360
-    side = sides(table.keys, 0, use_case.split)
+    side = assign_splits(table.keys, 0, use_case.split)
     assert (side[:60] == side[300:]).all()
 
 

@@ -1,4 +1,4 @@
-"""Challenger and champion: the same held-out rows, the use case's own metric, and who moves where."""
+"""Challenger and champion: the same held-out rows, the use case's own metric, and which alias moves where."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_orchestration.promotion.comparison import Candidate, Promotion, Verdict, decide
-from model_orchestration.promotion.report import reason, report
-from model_orchestration.tables.training_table import TEST, sides
+from model_orchestration.promotion.comparison import Candidate, Promotion, Verdict, choose_alias
+from model_orchestration.promotion.report import summarize, write_report
+from model_orchestration.tables.training_table import TEST, assign_splits
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, TableError
 from scorehouse.registry.client import Registry, Version
@@ -26,7 +26,7 @@ def judged(version: Version, kappa: float) -> Candidate:
 
 
 def verdict(challenger: Candidate, **holders: Candidate | None) -> Verdict:
-    return Verdict("kappa", 100, challenger, holders, decide("kappa", challenger, holders), 0.9)
+    return Verdict("kappa", 100, challenger, holders, choose_alias("kappa", challenger, holders), 0.9)
 
 
 def test_the_better_one_becomes_production_and_the_old_one_moves_down() -> None:
@@ -43,7 +43,7 @@ def test_the_staging_one_that_beats_production_changes_places_with_it() -> None:
     assert won.moves == [("production", B), ("staging", A)]
 
 
-def test_who_is_not_better_gets_nothing_and_equal_is_not_better() -> None:
+def test_a_challenger_that_is_not_better_gets_nothing_and_equal_is_not_better() -> None:
     assert verdict(judged(C, 0.7), production=judged(A, 0.7)).moves == []
     assert verdict(judged(A, 0.7), production=judged(A, 0.7), staging=None).moves == []
 
@@ -56,7 +56,7 @@ def test_the_first_model_takes_the_best_alias_and_so_does_one_whose_champion_can
 
 def test_lower_is_better_where_the_metric_is_a_loss() -> None:
     loss = [Candidate(v, np.empty(0), {"log_loss": x}) for v, x in ((C, 0.2), (A, 0.3))]
-    assert decide("log_loss", loss[0], {"production": loss[1]}) == "production"
+    assert choose_alias("log_loss", loss[0], {"production": loss[1]}) == "production"
 
 
 class FakeRegistry(Registry):
@@ -112,7 +112,7 @@ def promotion(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> Promotion:
 
 def test_models_are_judged_on_the_rows_that_no_training_saw(promotion: Promotion, toy: Toy) -> None:
     table = toy.table
-    held_out = sides(table.keys, 0, toy.use_case.split) == TEST
+    held_out = assign_splits(table.keys, 0, toy.use_case.split) == TEST
     answers = toy.bundle().scorer(toy.use_case).score([table.records[i] for i in np.flatnonzero(held_out)])
     expected = quality(toy.use_case.task, table.truth[held_out], np.array(answers, dtype=float))
     found = promotion.judge(A)
@@ -130,7 +130,9 @@ def test_a_challenger_that_cannot_be_scored_changes_nothing(
     assert registry.aliases == {}
 
 
-def test_promoting_moves_the_alias_and_tells_the_history_why(promotion: Promotion, registry: FakeRegistry) -> None:
+def test_promoting_moves_the_alias_and_notes_the_reason_in_the_history(
+    promotion: Promotion, registry: FakeRegistry
+) -> None:
     promotion.promote(promotion.judge(A), "it is the first")
     assert registry.aliases == {"production": A}
     ((version, note),) = registry.notes
@@ -139,27 +141,33 @@ def test_promoting_moves_the_alias_and_tells_the_history_why(promotion: Promotio
     assert registry.aliases == {"production": A}
 
 
-def test_a_table_without_held_out_rows_judges_nobody(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> None:
+def test_a_table_without_held_out_rows_cannot_judge_models(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> None:
     table = toy.table
-    kept = int(np.flatnonzero(sides(table.keys, 0, toy.use_case.split) != TEST)[0])
+    kept = int(np.flatnonzero(assign_splits(table.keys, 0, toy.use_case.split) != TEST)[0])
     one = replace(table, records=[table.records[kept]], truth=table.truth[[kept]], keys=[table.keys[kept]])
     with pytest.raises(TableError, match="no held-out rows"):
         Promotion(toy.use_case, one, 0, registry, cache)
 
 
 def test_the_report_says_first_what_to_do_and_then_every_figure_side_by_side() -> None:
-    told = report("Will it rain?", verdict(judged(C, 0.8), production=judged(A, 0.7)), done=False).splitlines()
-    assert told[2] == f"Run `{C.run_id}` should be promoted to **production**: `make promote run={C.run_id}` does it."
-    assert told[4].startswith("By the rule: kappa 0.8 against 0.7 of production on the same 100 held-out rows.")
-    assert "90%" in told[4]
-    assert told[-1] == "| **kappa** | 0.8 | 0.7 |"
-    done = report("", verdict(judged(C, 0.8), production=judged(A, 0.7)), done=True)
+    lines = write_report(
+        "Will it rain?", verdict(judged(C, 0.8), production=judged(A, 0.7)), promoted=False
+    ).splitlines()
+    assert (
+        lines[2] == f"Run `{C.run_id}` should be promoted to **production**: `make promote run={C.run_id}` promotes it."
+    )
+    assert lines[4].startswith("By the rule: kappa 0.8 against 0.7 of production on the same 100 held-out rows.")
+    assert "90%" in lines[4]
+    assert lines[-1] == "| **kappa** | 0.8 | 0.7 |"
+    done = write_report("", verdict(judged(C, 0.8), production=judged(A, 0.7)), promoted=True)
     assert f"Run `{C.run_id}` is promoted to **production**." in done
-    assert "wins no alias" in report("", verdict(judged(C, 0.6), production=judged(A, 0.7)), done=True)
+    assert "wins no alias" in write_report("", verdict(judged(C, 0.6), production=judged(A, 0.7)), promoted=True)
 
 
 def test_the_reason_is_one_line_whoever_holds_the_alias() -> None:
-    assert reason(verdict(judged(C, 0.8), production=None)) == "kappa 0.8 on 100 held-out rows, the first production"
+    assert summarize(verdict(judged(C, 0.8), production=None)) == "kappa 0.8 on 100 held-out rows, the first production"
     broken = Candidate(A, problem="it is damaged")
-    assert reason(verdict(judged(C, 0.8), production=broken)).endswith("production cannot be compared: it is damaged")
-    assert reason(verdict(judged(A, 0.8), production=judged(A, 0.8))).startswith("it is production already")
+    assert summarize(verdict(judged(C, 0.8), production=broken)).endswith(
+        "production cannot be compared: it is damaged"
+    )
+    assert summarize(verdict(judged(A, 0.8), production=judged(A, 0.8))).startswith("it is already production")

@@ -1,4 +1,4 @@
-"""Outcomes join the training table: each on its side of the split, weighted by age; they mend what drift broke."""
+"""Outcomes join the training table: each in its split, weighted by age."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from model_orchestration.tables.outcomes import (
     HALF_LIFE_DAYS,
     NEWEST_WEIGHT,
-    known_outcomes,
-    this_month,
-    weight,
-    with_outcomes,
+    add_outcomes,
+    read_outcomes,
+    recency_weights,
+    start_of_month,
 )
-from model_orchestration.tables.training_table import sides
+from model_orchestration.tables.training_table import assign_splits
 from scorehouse.stores.sqlite_store import SqliteStore
 from scorehouse.usecase import Schedule, load_use_case
 from tests import toy as toys
@@ -57,20 +57,20 @@ def test_only_predictions_with_an_outcome_are_learnt_and_a_correction_counts_onc
     store.add([{**d, "outcome": None, "outcome_at": None} for d in found[20:]])
     corrected = {**found[0], "outcome": 1 - found[0]["outcome"], "outcome_at": (NOON + timedelta(days=1)).isoformat()}
     store.add_outcomes([{k: corrected[k] for k in ("prediction_id", "outcome", "outcome_at")}])
-    known = known_outcomes(store, CHURN)
+    known = read_outcomes(store, CHURN)
     assert len(known) == 20
     assert (known[-1]["prediction_id"], known[-1]["outcome"]) == ("p0", corrected["outcome"])
 
 
-def test_rows_of_the_table_stay_as_they_are_and_outcomes_stand_behind_them() -> None:
+def test_rows_of_the_table_stay_as_they_are_and_outcomes_follow_them() -> None:
     table, found = toys.table(CHURN, 100), documents(10)
-    joined = with_outcomes(table, CHURN, found)
+    joined = add_outcomes(table, CHURN, found)
     assert joined.records[:100] == table.records and len(joined.records) == 110
     assert joined.truth[100:].tolist() == [d["outcome"] for d in found]
     assert joined.weights[:100].tolist() == [1.0] * 100
     assert "10 outcomes until 2026-11-21T12:09" in joined.source
     assert joined.data_hash != table.data_hash
-    assert with_outcomes(table, CHURN, []) is table
+    assert add_outcomes(table, CHURN, []) is table
 
 
 def test_a_customer_of_the_table_stays_on_its_side_and_so_do_copies_of_a_record() -> None:
@@ -78,14 +78,14 @@ def test_a_customer_of_the_table_stays_on_its_side_and_so_do_copies_of_a_record(
     found[0]["customer_id"] = int(table.keys[7])
     for document in found[1:3]:
         document |= {"customer_id": None, "record": dict(sorted(found[1]["record"].items()))}
-    joined = with_outcomes(table, CHURN, found)
-    side = sides(joined.keys, 0, CHURN.split)
+    joined = add_outcomes(table, CHURN, found)
+    side = assign_splits(joined.keys, 0, CHURN.split)
     assert side[100] == side[7] and joined.keys[101] == joined.keys[102]
-    assert side[:100].tolist() == sides(table.keys, 0, CHURN.split).tolist()
+    assert side[:100].tolist() == assign_splits(table.keys, 0, CHURN.split).tolist()
 
 
-def test_the_newest_weighs_most_and_half_of_that_is_gone_after_the_half_life() -> None:
-    assert weight(np.array([0.0, HALF_LIFE_DAYS, 1e6])).tolist() == [
+def test_the_newest_weighs_most_and_half_of_the_excess_is_left_after_the_half_life() -> None:
+    assert recency_weights(np.array([0.0, HALF_LIFE_DAYS, 1e6])).tolist() == [
         NEWEST_WEIGHT, pytest.approx(1 + (NEWEST_WEIGHT - 1) / 2), 1.0,
     ]  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_the_newest_weighs_most_and_half_of_that_is_gone_after_the_half_life() -
 def test_a_record_that_the_schema_refuses_by_now_is_left_out() -> None:
     found = documents(3)
     found[1]["record"] = {"gender": "X"}
-    assert len(with_outcomes(toys.table(CHURN, 20), CHURN, found).records) == 22
+    assert len(add_outcomes(toys.table(CHURN, 20), CHURN, found).records) == 22
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_an_outcome_that_no_row_of_the_table_could_have_is_left_out(
 ) -> None:
     table = replace(toys.table(CHURN, 100, 1), truth=np.tile(truth, 50))
     found = [{**d, "outcome": outcome} for d, outcome in zip(documents(4), outcomes, strict=True)]
-    assert with_outcomes(table, replace(CHURN, task=task), found).truth[100:].tolist() == kept
+    assert add_outcomes(table, replace(CHURN, task=task), found).truth[100:].tolist() == kept
 
 
 def test_what_is_dated_this_month_is_not_learnt_yet_by_the_use_cases_own_clock() -> None:
     london = replace(CHURN, schedule=Schedule(timezone="Europe/London"))
-    assert this_month(london, NOON) == date(2026, 11, 1)
+    assert start_of_month(london, NOON) == date(2026, 11, 1)
     eve = datetime(2026, 6, 30, 23, 30, tzinfo=UTC)  # half past midnight of July in London
-    assert this_month(london, eve) == date(2026, 7, 1)
-    assert this_month(CHURN, eve) == date(2026, 6, 1)
+    assert start_of_month(london, eve) == date(2026, 7, 1)
+    assert start_of_month(CHURN, eve) == date(2026, 6, 1)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from simulation_business.clients.outcomes import Outcomes
+from simulation_business.clients.outcomes import OutcomeSender
 from simulation_business.clients.scorer import TRIES, NotReady, ScorerClient
-from simulation_business.clients.sending import NoStream, Sender, wait_for_stream
+from simulation_business.clients.sending import CaseSender, NoStream, wait_for_stream
 from simulation_business.http import HttpTraffic
 from simulation_business.traffic.pace import Pace
 from simulation_business.traffic.tally import Tally
@@ -105,7 +105,7 @@ def test_retry_after_is_honoured_within_reason(asked: str, waited: float):
     assert time.slept == [waited]
 
 
-def test_a_client_told_to_stop_tries_no_more():
+def test_a_client_that_should_stop_does_not_retry():
     session = Session(requests.ConnectionError())
     scorer = ScorerClient("http://scorer", lambda _: True, lambda: 0.0, session=lambda: session)  # type: ignore[arg-type, return-value]
     assert (scorer.predict(b"{}"), len(session.sent)) == (0, 1)
@@ -124,9 +124,9 @@ def test_it_waits_for_a_scorer_that_loads_and_not_for_ever():
 def test_outcomes_wait_for_their_time_and_leave_together():
     time, tally = Time(), Tally(Random(1))
     scorer, session = client(time, answer(202))
-    outcomes = Outcomes(scorer, 60.0, tally, time.clock)
+    outcomes = OutcomeSender(scorer, 60.0, tally, time.clock)
     for n in range(3):
-        outcomes.expect(case(n))
+        outcomes.schedule(case(n))
     time.now = 59.9
     outcomes.send_due()
     assert not session.sent
@@ -141,7 +141,7 @@ def test_http_traffic_sorts_what_came_back_and_sends_the_truth_of_what_was_answe
     time, tally = Time(), Tally(Random(1))
     scorer, _ = client(time, answer(200), answer(422), answer(500), answer(404), answer(202))
     scorer._sleep = lambda _: True  # no second try
-    outcomes = Outcomes(scorer, 5.0, tally, time.clock)
+    outcomes = OutcomeSender(scorer, 5.0, tally, time.clock)
     traffic = HttpTraffic(scorer, outcomes, tally, Pace(10, time.clock), time.clock, time.sleep, 1)
     traffic.run(iter([case(n) for n in range(4)]), lambda: None)
     assert [tally[k] for k in ("sent", "answered", "rejected", "failed", "outcomes sent")] == [4, 1, 1, 2, 1]
@@ -165,8 +165,8 @@ class Kinesis:
         return {"FailedRecordCount": sum("ErrorCode" in a for a in answers), "Records": answers}
 
 
-def sender(kinesis: Kinesis, time: Time, tally: Tally) -> Sender:
-    return Sender(kinesis, "predictions", tally, time.clock, time.sleep, lambda: 0.0)
+def sender(kinesis: Kinesis, time: Time, tally: Tally) -> CaseSender:
+    return CaseSender(kinesis, "predictions", tally, time.clock, time.sleep, lambda: 0.0)
 
 
 def numbered(count: int, customers: int) -> Iterator[Case]:
@@ -192,11 +192,11 @@ def test_what_a_stream_never_takes_is_counted_as_failed_after_a_minute():
     assert 60 < time.now < 120
 
 
-def test_a_stream_that_is_not_there_is_waited_for_and_then_named():
+def test_a_stream_that_is_not_active_is_waited_for_and_then_named():
     class Empty:
         def describe_stream_summary(self, **_: Any) -> Any:
             return {"StreamDescriptionSummary": {"StreamStatus": "CREATING"}}
 
     time = Time()
-    with pytest.raises(NoStream, match="predictions was not there within 20 s"):
+    with pytest.raises(NoStream, match="predictions was not active within 20 s"):
         wait_for_stream(Empty(), "predictions", 20, time.clock, time.sleep)

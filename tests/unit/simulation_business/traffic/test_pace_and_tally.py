@@ -48,12 +48,12 @@ def test_a_slow_rate_sends_its_first_record_at_once_and_says_when_the_next_is_du
 
 def test_quantiles_are_those_of_the_answers_and_the_slowest_is_never_lost():
     tally = Tally(Random(1))
-    tally.waited(9.5)
+    tally.add_wait(9.5)
     for n in range(3 * KEPT):
-        tally.waited(n / (3 * KEPT))
+        tally.add_wait(n / (3 * KEPT))
     assert tally.quantile(0.5) == pytest.approx(0.5, abs=0.02)
     assert tally.quantile(0.99) == pytest.approx(0.99, abs=0.01)
-    assert "9,500.0 ms" in _printed(tally.table("t", 1))
+    assert "9,500.0 ms" in _printed(tally.to_table("t", 1))
 
 
 def test_the_summary_says_what_became_of_every_record():
@@ -63,12 +63,12 @@ def test_the_summary_says_what_became_of_every_record():
     tally.add("rejected", 7)
     tally.add("failed", 3)
     tally.add("outcomes sent", 19)
-    text = _printed(tally.table("traffic", 10))
+    text = _printed(tally.to_table("traffic", 10))
     for line in ("30 in 10.0 s (3 a second)", "answered 20", "rejected 7", "failed 3", "outcomes sent 19"):
         assert line in " ".join(text.replace("│", " ").split())
 
 
-def test_where_nobody_watches_a_line_is_printed_each_ten_seconds():
+def test_without_a_terminal_a_line_is_printed_every_ten_seconds():
     clock, out, tally = Clock(), StringIO(), Tally(Random(1))
     with progress(Console(file=out), "traffic", 60, tally, clock) as show:
         for second in range(31):
