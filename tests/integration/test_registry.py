@@ -179,7 +179,7 @@ def test_a_bundle_is_fetched_whole_and_a_damaged_one_refused(
 def test_a_run_without_a_bundle_is_refused(mlflow: Mlflow, registry: Registry, tmp_path: Path) -> None:
     run_id = mlflow.run()
     mlflow.register(run_id, None)
-    with pytest.raises(BundleError, match="no whole bundle"):
+    with pytest.raises(BundleError, match="no complete bundle"):
         BundleCache(tmp_path, registry).load(registry.version_of_run(USE_CASE, run_id))
 
 
