@@ -9,6 +9,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from scorehouse.errors import ScorehouseError
+from scorehouse.services import SERVICES
 from scorehouse.settings import Settings
 
 PATIENCE_SECONDS, POLL_SECONDS = 30.0, 0.2
@@ -25,11 +26,10 @@ class Refused(ScorehouseError):
 
 
 def addresses(settings: Settings) -> list[str]:
-    """Return where the doors are asked: DOORS, or the usual three of SERVE_ADDRESS."""
+    """Return the addresses of the doors: those of DOORS, or else of every service that follows a deployment."""
     if settings.doors:
         return [door.strip().rstrip("/") for door in settings.doors.split(",") if door.strip()]
-    ports = (settings.scorer_port, settings.stream_metrics_port, settings.monitor_port)
-    return [f"http://{settings.serve_address}:{port}" for port in ports]
+    return [service.address(settings) for service in SERVICES.values() if service.follows]
 
 
 def ask(door: str) -> dict[str, str | None]:

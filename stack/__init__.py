@@ -1,1 +1,1 @@
-"""The composed stack, as the Makefile's targets start, fill, show and remove it: `python -m stack WHAT`."""
+"""The composed stack: the Makefile's targets that start, fill, show and remove it (`python -m stack COMMAND`)."""

@@ -1,4 +1,4 @@
-"""Docker Compose as the stack needs it: both files as one project, and waiting that shows who is not well yet."""
+"""Docker Compose with both files as one project, and waiting that shows which services are not healthy yet."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from stack import ports
-from stack.environment import ROOT, StackError
+from stack.environment import ROOT
+from stack.errors import StackError
 
-REGISTRY, SERVE = "docker-compose-model-registry.yml", "docker-compose-serve.yml"
-PATIENCE_SECONDS, LOOK_SECONDS = 420.0, 1.0
-MOST_FALLS = 15  # looks that find a service down again: it will not come up by being waited for
+REGISTRY = "docker-compose-model-registry.yml"
+SERVE = "docker-compose-serve.yml"
+PATIENCE_SECONDS = 420.0
+POLL_SECONDS = 1.0
+MOST_FALLS = 15  # polls that find a service down: waiting longer will not bring it up
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,8 @@ class Container:
     health: str
 
     @property
-    def well(self) -> bool:
-        """It runs, and its check, if it has one, says ready."""
+    def healthy(self) -> bool:
+        """Whether it runs and its check, if it has one, passes."""
         return self.state == "running" and self.health in {"healthy", ""}
 
 
@@ -37,18 +40,23 @@ class Compose:
     """The project `scorehouse`, of one or both files."""
 
     def __init__(self, env: Mapping[str, str], console: Console, files: tuple[str, ...] = (REGISTRY, SERVE)):
-        """Start nothing yet. Raises StackError where no engine answers."""
-        self._env, self._console = dict(env), console
+        """Start nothing yet. `env` holds every variable of the env files. Raises StackError if no engine answers."""
+        self._env = dict(env)
+        self._console = console
         self._command = ["docker", "compose", *(word for file in files for word in ("-f", str(ROOT / file)))]
         try:
             done = subprocess.run(["docker", "version"], capture_output=True, text=True, timeout=20, check=False)
         except FileNotFoundError as error:
-            raise StackError("docker is not installed: `make demo` runs everything without it") from error
+            raise StackError(
+                "docker is not installed: install it, or run everything without it: `make demo`"
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise StackError("the container engine does not answer `docker version` within 20 s: restart it") from error
         if done.returncode:
             raise StackError(f"no container engine answers: {done.stderr.strip().splitlines()[-1]}")
 
     def run(self, *words: str) -> None:
-        """Run a command of Compose, its progress on this terminal. Raises StackError."""
+        """Run a command of Compose, which prints on this terminal. Raises StackError."""
         if subprocess.run([*self._command, *words], cwd=ROOT, env=self._env, check=False).returncode:
             raise StackError(f"`docker compose {' '.join(words)}` failed: see above")
 
@@ -61,8 +69,15 @@ class Compose:
             raise StackError(f"`docker compose {' '.join(words)}` failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
+    def build(self) -> None:
+        """Build the images that changed, with Compose's progress on this terminal. Raises StackError."""
+        services = json.loads(self.output("config", "--format", "json"))["services"]
+        images = sorted(service["image"] for service in services.values() if "build" in service)
+        self._console.print(f"building {', '.join(images)} (minutes the first time)", soft_wrap=True, highlight=False)
+        self.run("build")
+
     def start(self) -> None:
-        """Start what is not running. Raises StackError: a port is taken, or a service does not come up (its log)."""
+        """Start the services that do not run. Raises StackError: a port is taken, or a service fails (with its log)."""
         configuration = json.loads(self.output("config", "--format", "json"))
         running = {c.service for c in self.containers() if c.state == "running"}
         if faults := ports.faults(ports.published(configuration), running):
@@ -70,39 +85,44 @@ class Compose:
         try:
             self.run("up", "--detach", "--quiet-pull")
         except StackError as error:
-            ill = sorted(c.service for c in self.containers() if not c.well)
-            raise StackError(f"{error}\n{self.logs(ill)}" if ill else str(error)) from error
+            unhealthy = sorted(c.service for c in self.containers() if not c.healthy)
+            raise StackError(f"{error}\n{self.logs(unhealthy)}" if unhealthy else str(error)) from error
 
-    def others_databases(self) -> list[str]:
-        """Return the PostgreSQL volumes that are left: those of other projects, once this one's are removed."""
-        asked = ["docker", "volume", "ls", "-q", "--filter", "label=com.docker.compose.volume=postgres"]
-        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    def databases_of_others(self) -> list[str]:
+        """Return the PostgreSQL volumes of other projects; call it once this project's volumes are removed."""
+        command = ["docker", "volume", "ls", "-q", "--filter", "label=com.docker.compose.volume=postgres"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
     def services(self) -> set[str]:
-        """Return the services of these files, without those whose profile is left out."""
+        """Return the services that the profiles select. Raises StackError."""
         return set(self.output("config", "--services").split())
 
     def containers(self) -> list[Container]:
-        """Return the project's containers, stopped ones as well."""
+        """Return the project's containers, including stopped ones."""
         lines = self.output("ps", "--all", "--format", "json").splitlines()
         return [Container(c["Service"], c["State"], c["Health"]) for c in map(json.loads, lines)]
 
     def wait(self, services: set[str], seconds: float = PATIENCE_SECONDS) -> None:
-        """Return once all of `services` are well. Raises StackError, with their logs, after `seconds` or many falls."""
-        ends, falls = time.monotonic() + seconds, Counter[str]()
+        """Return once all of `services` are healthy.
+
+        Raises:
+            StackError: after `seconds`, or when a service was found down MOST_FALLS times; with the logs.
+        """
+        ends = time.monotonic() + seconds
+        falls = Counter[str]()
         with self._console.status("starting") as status:
             while True:
-                found = self.containers()
-                late = sorted(services - {c.service for c in found if c.well})
+                containers = self.containers()
+                late = sorted(services - {c.service for c in containers if c.healthy})
                 if not late:
                     return
-                falls.update(c.service for c in found if c.service in late and c.state in {"restarting", "exited"})
-                if lost := sorted(name for name, times in falls.items() if times > MOST_FALLS):
-                    raise StackError(f"does not stay up: {', '.join(lost)}\n{self.logs(lost)}")
+                falls.update(c.service for c in containers if c.service in late and c.state in {"restarting", "exited"})
+                if failed := sorted(name for name, times in falls.items() if times > MOST_FALLS):
+                    raise StackError(f"does not stay up: {', '.join(failed)}\n{self.logs(failed)}")
                 if time.monotonic() > ends:
-                    raise StackError(f"not well after {seconds:.0f} s: {', '.join(late)}\n{self.logs(late)}")
+                    raise StackError(f"not healthy after {seconds:.0f} s: {', '.join(late)}\n{self.logs(late)}")
                 status.update(f"waiting for {', '.join(late)}")
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
 
     def logs(self, services: list[str]) -> str:
         """Return the last lines of each service's log. Raises StackError."""

@@ -1,4 +1,4 @@
-"""Whether the ports that services publish are free, asked before anything starts; what is taken is named."""
+"""Checks, before anything starts, that the ports which services publish are free."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def published(configuration: Mapping[str, Any]) -> dict[str, list[Address]]:
 def problem(address: Address) -> str | None:
     """Return why nothing can listen at `address` of this machine now, or None."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as asked:
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            asked.bind(address)
+            probe.bind(address)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return "is taken: stop what listens there (`ss -ltnp` names it)"
+                return "is taken: stop the process that listens there (`ss -ltnp` shows it)"
             if error.errno == errno.EADDRNOTAVAIL:
-                return "is no address of this machine: see BIND_ADDRESS"
+                return "is not an address of this machine: change BIND_ADDRESS"
             return f"cannot be used: {error.strerror}"
     return None
 
@@ -37,7 +37,7 @@ def problem(address: Address) -> str | None:
 def faults(
     wanted: Mapping[str, Iterable[Address]], running: set[str], ask: Callable[[Address], str | None] = problem
 ) -> list[str]:
-    """Return a line for each address that a service, not yet `running`, cannot have."""
+    """Return a line for each address that a service which is not `running` yet cannot use."""
     return [
         f"port {address[1]} of {address[0]}, which {service} needs, {why}"
         for service, addresses in sorted(wanted.items())

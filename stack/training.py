@@ -12,7 +12,7 @@ from scorehouse.environment import read_settings
 from scorehouse.prefect import Prefect, State
 from scorehouse.registry.client import Registry
 from stack.compose import Compose
-from stack.environment import StackError
+from stack.errors import StackError
 
 LONGEST_SECONDS = 24 * 3600.0  # of a training
 POLL_SECONDS = 2.0

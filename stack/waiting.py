@@ -1,4 +1,4 @@
-"""Whether the doors answer: a run can be deployed to them from then on, whoever else is still coming up."""
+"""Waits until the doors answer. A run can be deployed to them from then on, whatever else is still starting."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from collections.abc import Mapping
 import requests
 from rich.console import Console
 
+from scorehouse.environment import read_settings
+from scorehouse.services import SERVICES
 from stack.compose import Compose
-from stack.environment import StackError
+from stack.errors import StackError
 
-PORTS = (("scorer", "SCORER_PORT", 9696), ("stream", "STREAM_METRICS_PORT", 9697))
 PATIENCE_SECONDS = 120
 
 
 def await_doors(env: Mapping[str, str], serve: Compose, console: Console) -> None:
-    """Return once both doors answer, with a model or without. Raises StackError, with the log of one that does not."""
-    host = env.get("SERVE_ADDRESS") or "127.0.0.1"
+    """Return once every door answers, with a model or without. Raises StackError with the log of one that does not."""
+    settings = read_settings(env)
     ends = time.monotonic() + PATIENCE_SECONDS
-    for service, setting, port in PORTS:
-        address = f"http://{host}:{env.get(setting) or port}/healthz"
-        with console.status(f"waiting for {service}"):
+    for service in (service for service in SERVICES.values() if service.door):
+        address = service.address(settings) + service.ready
+        with console.status(f"waiting for {service.name}"):
             while not _answers(address):
                 if time.monotonic() > ends:
-                    raise StackError(f"{service} does not answer at {address}\n{serve.logs([service])}")
+                    log = serve.logs([service.name])
+                    raise StackError(f"{service.name} does not answer at {address}; the end of its log:\n{log}")
                 time.sleep(0.5)
 
 

@@ -16,29 +16,20 @@ from tests import toy as toys
 from tests.toy import HOST, ROOT
 
 FOLDER = ROOT / "monitoring" / "prometheus"
+JOBS = {"scorer": "9696", "stream": "9697", "shipper": "9698", "monitor": "8085"}
 
 
 @contextmanager
 def program(name: str, command: list[str], folder: Path, **environ: str) -> Iterator[None]:
     """One of Debian's programs, until the end; fails where it is missing."""
     assert shutil.which(name), f"{name} is missing: install Debian's packages prometheus and prometheus-alertmanager"
-    with (folder / f"{name}.log").open("wb") as log:
+    with (folder / f"{Path(name).name}.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={"PATH": "/usr/bin:/bin", **environ})
         try:
             yield
         finally:
             process.terminate()
             process.wait(15)
-
-
-def configuration(folder: Path, ports: dict[str, int]) -> Path:
-    """The product's own configuration, with `ports` by the usual ones, and every second instead of every five."""
-    text = (FOLDER / "prometheus.local.yml").read_text().replace("rules/*.yml", f"{FOLDER}/rules/*.yml")
-    for usual, here in ports.items():
-        text = text.replace(f'"127.0.0.1:{usual}"', f'"127.0.0.1:{here}"')
-    path = folder / "prometheus.yml"
-    path.write_text(text.replace("_interval: 5s", "_interval: 1s"))
-    return path
 
 
 def answers(address: str) -> bool:
@@ -70,8 +61,15 @@ class Asked:
 def prometheus(folder: Path, ports: dict[str, int]) -> Iterator[Asked]:
     """Prometheus with the product's rules, ready to be asked; `ports` of this test by the usual ones."""
     address = f"{HOST}:{toys.free_port()}"
-    command = ["prometheus", f"--config.file={configuration(folder, ports)}", f"--storage.tsdb.path={folder / 'tsdb'}"]
-    with program("prometheus", [*command, f"--web.listen-address={address}"], folder):
+    environ = {
+        "PROMETHEUS_FOLDER": str(folder / "prometheus"),
+        "PROMETHEUS_TARGETS": " ".join(f"{job}={HOST}:{ports.get(usual, usual)}" for job, usual in JOBS.items()),
+        "ALERTMANAGER_TARGET": f"{HOST}:{ports.get('9093', '9093')}",
+        "PROMETHEUS_INTERVAL": "1s",
+    }
+    command = [str(FOLDER / "start.sh"), f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={address}"]
+    assert shutil.which("prometheus"), "Prometheus is missing: install Debian's package prometheus"
+    with program(command[0], command, folder, **environ):
         asked = Asked(f"http://{address}")
         toys.until(lambda: answers(f"{asked.address}/-/ready"), 30, "Prometheus is ready")
         yield asked

@@ -1,4 +1,4 @@
-"""Makes bucket and streams in the emulator: run inside it, by LocalStack, at every start, for it forgets them."""
+"""Creates the bucket and the streams: LocalStack runs it at every start, because a restart loses them."""
 
 import os
 

@@ -1,1 +1,1 @@
-CREATE DATABASE prefect; -- beside MLflow's own; run once, on the first start of an empty volume
+CREATE DATABASE prefect; -- beside MLflow's own; runs once, on the first start of an empty volume
