@@ -1,1 +1,1 @@
-"""The whole house on one machine, without Docker: `make demo`."""
+"""The whole product on one machine without Docker: `make demo`."""

@@ -1,178 +1,189 @@
-"""Brings the house up, trains, deploys, sends traffic, and says what happened: `make demo`."""
+"""Starts everything, trains, deploys, sends traffic, and prints what happened: `make demo`."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import requests
 from rich.console import Console
 from rich.table import Table
 
-from demo.processes import EMULATOR, PORTS, PROMETHEUS, ROOT, Stack, StackError, environment, prometheus
+from demo.processes import Processes, environment, require_free_ports, started_services
 from scorehouse.bundles.bundle import Manifest
-from scorehouse.environment import settings_or_exit
+from scorehouse.environment import read_settings, settings_or_exit
 from scorehouse.errors import ScorehouseError
+from scorehouse.registry.client import Registry
+from scorehouse.services import SERVICES
+from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
+from stack.steps import Steps
 
-SCORER, MONITOR, REPORTS = "http://127.0.0.1:9696", "http://127.0.0.1:8085", "http://127.0.0.1:8888"
-WEB_PAGES = "http://127.0.0.1:8080"  # insurance's
 HTTP_TRAFFIC = ("--rate", "1000", "--count", "3000", "--outcomes-after", "1")
 DRIFTING_TRAFFIC = ("--rate", "500", "--count", "2000", "--profile", "drift", "--drift-over", "500")
 STREAM_TRAFFIC = ("--rate", "500", "--count", "1000", "--answers")
 TRICKLE = ("--rate", "2", "--outcomes-after", "60")
+PAGES = (  # what there is to look at, the service, and the path
+    ("pages for people", "web_service", "/"),
+    ("try it", "scorer", "/"),
+    ("API", "scorer", "/docs"),
+    ("drift and quality", "monitor", "/"),
+    ("reports", "reports", "/"),
+    ("metrics and alerts", "prometheus", "/alerts"),
+    ("trials and models", "mlflow", ""),
+    ("streams and bucket", "localstack", ""),
+)
+LOG = "stack.log"
 console = Console()
 
 
 def main() -> None:
-    """Run the demo until Ctrl-C."""
-    began = time.monotonic()
-    settings = settings_or_exit()
-    use_case = load_use_case(settings.use_case)
-    folder = (settings.data_folder / "demo" / use_case.name).resolve()
+    """Run the demo until it is interrupted, or once if ONCE=1."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a background shell ignores the first
+        signal.signal(number, interrupt)
+    shell = settings_or_exit()
+    use_case = load_use_case(shell.use_case)
+    folder = (shell.data_folder / "demo" / use_case.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     env = environment(folder, use_case.name)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    settings = read_settings(env)
+    services = started_services(use_case.name)
+    demo = Demo(use_case, folder, settings, services, Steps(console), Processes(env, settings, folder / LOG))
     console.print(f"\n[bold]Scorehouse[/bold]  {use_case.title}\n")
-    stack = None
     try:
-        stack = start(env, folder)
-        run_id = bring_up(stack, env, use_case, began)
-        sent = send_traffic(stack, env, run_id, began)
-        show(use_case, run_id, folder, sent)
+        demo.start()
+        run_id = demo.deploy_a_model()
+        results = demo.send_traffic(run_id)
+        demo.show(run_id, results)
         if os.environ.get("ONCE") != "1":
-            console.print("\nEverything keeps running. [bold]Ctrl-C[/bold] ends it.")
-            wait(stack)
+            console.print("\nEverything keeps running. [bold]Ctrl-C[/bold] stops it.")
+            demo.keep_running()
     except KeyboardInterrupt:
         console.print("\nstopping …")
     except ScorehouseError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         sys.exit(1)
     finally:
-        if stack is not None:
-            stack.stop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a second Ctrl-C must not leave half of it
+            signal.signal(number, signal.SIG_IGN)
+        demo.processes.stop()
     console.print("stopped; nothing is left running")
 
 
-def start(env: dict[str, str], folder: Path) -> Stack:
-    """Start the processes, insurance's web pages, and Prometheus where it is installed. Raises StackError."""
-    command, with_pages = prometheus(folder), env["USE_CASE"] == "insurance"
-    more = {**({"Prometheus": 9091} if command else {}), **({"the web pages": 8080} if with_pages else {})}
-    stack = Stack(env, folder / "stack.log", {**PORTS, **more})
-    if command:
-        stack.beside(command)
-    if with_pages:
-        stack.start("web_service")
-    return stack
+def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Handle a signal as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
-def bring_up(stack: Stack, env: dict[str, str], use_case: UseCase, began: float) -> str:
-    """Start, train, deploy, and get a first answer; return the run that serves."""
-    with console.status("starting MLflow, Prefect and the scorers (the first start takes longest)"):
-        stack.wait_for("MLflow", "http://127.0.0.1:5051/health")
-        stack.wait_for("Prefect", "http://127.0.0.1:4200/api/health")
-    step(began, "MLflow and Prefect are up")
-    run_id = run(env, "model_orchestration.train").splitlines()[-1]
-    step(began, f"trained and registered run {run_id}")
-    stack.wait_for("the scorer", f"{SCORER}/healthz")
-    run({**env, "RUN_ID": run_id}, "server.deploy")
-    answer = requests.post(f"{SCORER}/predict", json=example(use_case), timeout=10).json()
-    step(began, f"first answer: {use_case.answer} {answer[use_case.answer]:.4g}")
-    return run_id
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The steps of the demo."""
 
+    use_case: UseCase
+    folder: Path
+    settings: Settings
+    services: set[str]
+    steps: Steps
+    processes: Processes
 
-def send_traffic(stack: Stack, env: dict[str, str], run_id: str, began: float) -> dict[str, str]:
-    """Send usual and drifting traffic, leave a trickle running, and return in words what became of it."""
-    over_http = json.loads(run(env, "simulation_business.http", *HTTP_TRAFFIC, "--json"))
-    step(began, f"answered {over_http['answered']:,} of {over_http['sent']:,} records over HTTP")
-    run(env, "model_orchestration.init_aws")
-    stack.wait_for("the stream scorer", "http://127.0.0.1:9697/readyz")
-    over_stream = json.loads(run(env, "simulation_business.kinesis", *STREAM_TRAFFIC, "--json"))
-    step(began, f"answered {over_stream['answered']:,} of {over_stream['sent']:,} records over the stream")
-    drifting = json.loads(run(env, "simulation_business.http", *DRIFTING_TRAFFIC, "--json"))
-    stack.wait_for("the drift alarm", f"{MONITOR}/readyz", 60, lambda: alarmed(run_id))
-    step(began, f"the drift alarm rose on {drifting['answered']:,} drifting records: {MONITOR}/")
-    run(env, "reporting")
-    step(began, f"the report of it is written: {REPORTS}/")
-    for door in ("http", "kinesis"):
-        stack.start(f"simulation_business.{door}", *TRICKLE)
-    answered = f"{over_http['answered']:,} of {over_http['sent']:,} records answered, p99 {over_http['p99_ms']:.1f} ms"
-    return {
-        "HTTP": f"{answered}, {over_http['outcomes sent']:,} outcomes sent",
-        "stream": f"{over_stream['answered']:,} of {over_stream['sent']:,} records came back",
-        "drift": f"{drifting['answered']:,} drifting records raised the alarm",
-    }
+    def address(self, name: str) -> str:
+        """Return the address of a service."""
+        return SERVICES[name].address(self.settings)
 
+    def start(self) -> None:
+        """Start the processes, and wait for MLflow and Prefect. Raises DemoError."""
+        require_free_ports((SERVICES[name] for name in self.services), self.settings)
+        self.processes.start_procfile()
+        if "prometheus" in self.services:
+            self.processes.start_prometheus()
+        if "web_service" in self.services:
+            self.processes.start("web_service")
+        with console.status("starting MLflow, Prefect and the scorers (the first start takes longest)"):
+            self.processes.wait_for(SERVICES["mlflow"])
+            self.processes.wait_for(SERVICES["prefect"])
+        self.steps.done("MLflow and Prefect are up")
 
-def alarmed(run_id: str) -> bool:
-    """Say whether the monitor raises the drift alarm over this run; another may drift still from the demo before."""
-    told = requests.get(f"{MONITOR}/metrics", timeout=5).text.splitlines()
-    alarms = [line for line in told if line.startswith("evidently:data_drift:dataset_drift{") and line.endswith(" 1.0")]
-    return any(f'model_run_id="{run_id}"' in line for line in alarms)
+    def deploy_a_model(self) -> str:
+        """Train, deploy the best model, and get a first answer; return its run id. Raises ScorehouseError."""
+        self.processes.run("model_orchestration.train")
+        run_id = Registry(self.settings.mlflow_address).newest(self.use_case.name)
+        self.steps.done(f"trained and registered run {run_id}")
+        scorer = SERVICES["scorer"]
+        self.processes.wait_for(scorer, ready=lambda: self.processes.answers(scorer))
+        self.processes.run("server.deploy", RUN_ID=run_id)
+        record = {f.name: f.example for f in self.use_case.features if f.required}
+        answer = requests.post(f"{self.address('scorer')}/predict", json=record, timeout=10).json()
+        self.steps.done(f"first answer: {self.use_case.answer} {answer[self.use_case.answer]:.4g}")
+        return run_id
 
+    def send_traffic(self, run_id: str) -> dict[str, str]:
+        """Send normal and drifting traffic and leave a little running; return the results in words."""
+        run = self.processes.run
+        over_http = json.loads(run("simulation_business.http", *HTTP_TRAFFIC, "--json"))
+        self.steps.done(f"answered {over_http['answered']:,} of {over_http['sent']:,} records over HTTP")
+        run("model_orchestration.init_aws")
+        self.processes.wait_for(SERVICES["stream"])
+        over_stream = json.loads(run("simulation_business.kinesis", *STREAM_TRAFFIC, "--json"))
+        self.steps.done(f"answered {over_stream['answered']:,} of {over_stream['sent']:,} records over the stream")
+        drifting = json.loads(run("simulation_business.http", *DRIFTING_TRAFFIC, "--json"))
+        self.processes.wait_for(SERVICES["monitor"], 60, lambda: self.alarm_fires(run_id))
+        self.steps.done(
+            f"the drift alarm fired after {drifting['answered']:,} drifting records: {self.address('monitor')}/"
+        )
+        run("reporting")
+        self.steps.done(f"the report is written: {self.address('reports')}/")
+        for door in ("http", "kinesis"):
+            self.processes.start(f"simulation_business.{door}", *TRICKLE)
+        answered = f"{over_http['answered']:,} of {over_http['sent']:,} records answered"
+        return {
+            "HTTP": f"{answered}, p99 {over_http['p99_ms']:.1f} ms, {over_http['outcomes sent']:,} outcomes sent",
+            "stream": f"{over_stream['answered']:,} of {over_stream['sent']:,} records came back",
+            "drift": f"{drifting['answered']:,} drifting records fired the alarm",
+        }
 
-def run(env: dict[str, str], module: str, *arguments: str) -> str:
-    """Run one of the house's commands, its progress on this terminal; return what it printed. Raises StackError."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        raise StackError(f"{module} ended with status {done.returncode}: see above")
-    return done.stdout.strip()
+    def alarm_fires(self, run_id: str) -> bool:
+        """Return whether the monitor reports drift for this run; an earlier demo's run may still drift."""
+        try:
+            lines = requests.get(f"{self.address('monitor')}/metrics", timeout=5).text.splitlines()
+        except requests.RequestException:
+            return False
+        alarms = [ln for ln in lines if ln.startswith("evidently:data_drift:dataset_drift{") and ln.endswith(" 1.0")]
+        return any(f'model_run_id="{run_id}"' in line for line in alarms)
 
+    def show(self, run_id: str, results: dict[str, str]) -> None:
+        """Print what was trained, how good it is, and where to look."""
+        manifest = Manifest.model_validate_json((self.folder / "bundles" / run_id / "bundle.json").read_bytes())
+        rows = manifest.rows
+        table = Table(show_header=False, box=None, padding=(0, 2), title=None)
+        table.add_row("[bold]model", f"{manifest.family} for {self.use_case.name}")
+        table.add_row("[bold]run", run_id)
+        table.add_row("[bold]data", f"{manifest.data}: {rows['training']:,} training rows, {rows['test']:,} test rows")
+        figures = [
+            f"{name.removeprefix('test_').replace('_', ' ')} {value:.4g}"
+            for name, value in manifest.quality.items()
+            if name.startswith("test_")
+        ]
+        table.add_row("[bold]quality", ", ".join(figures[:6]))
+        for name, words in results.items():
+            table.add_row(f"[bold]{name}", words)
+        for what, name, path in PAGES:
+            if name in self.services:
+                table.add_row(f"[bold]{what}", self.address(name) + path)
+        table.add_row("[bold]logs", os.path.relpath(self.processes.log))
+        console.print()
+        console.print(table, highlight=False)
 
-def example(use_case: UseCase) -> dict[str, object]:
-    """Return the use case's own example record: the required fields."""
-    return {f.name: f.example for f in use_case.features if f.required}
-
-
-def show(use_case: UseCase, run_id: str, folder: Path, sent: dict[str, str]) -> None:
-    """Print what was trained, how good it is, and where to look."""
-    made = Manifest.model_validate_json((folder / "bundles" / run_id / "bundle.json").read_bytes())
-    table = Table(show_header=False, box=None, padding=(0, 2), title=None)
-    table.add_row("[bold]model", f"{made.family} for {use_case.name}")
-    table.add_row("[bold]run", run_id)
-    table.add_row("[bold]data", f"{made.data}: {made.rows['training']:,} rows to train, {made.rows['test']:,} to judge")
-    figures = [
-        f"{name.removeprefix('test_').replace('_', ' ')} {v:.4g}"
-        for name, v in made.quality.items()
-        if name.startswith("test_")
-    ]
-    table.add_row("[bold]quality", ", ".join(figures[:6]))
-    for door, words in sent.items():
-        table.add_row(f"[bold]{door}", words)
-    for what, where in (
-        *([("pages for people", f"{WEB_PAGES}/")] if use_case.name == "insurance" else []),
-        ("try it", f"{SCORER}/"),
-        ("API", f"{SCORER}/docs"),
-        ("drift and quality", f"{MONITOR}/"),
-        ("reports", f"{REPORTS}/"),
-        *([("metrics and alerts", f"{PROMETHEUS}/alerts")] if prometheus(folder) else []),
-        ("trials and models", "http://127.0.0.1:5051"),
-        ("streams and bucket", EMULATOR),
-    ):
-        table.add_row(f"[bold]{what}", where)
-    table.add_row("[bold]logs", os.path.relpath(folder / "stack.log"))
-    console.print()
-    console.print(table, highlight=False)
-
-
-def step(began: float, words: str) -> None:
-    """Say that a step is done, and when."""
-    seconds = time.monotonic() - began
-    console.print(f"[green]✓[/green] [dim]{seconds:5.1f} s[/dim]  {words}", highlight=False, soft_wrap=True)
-
-
-def wait(stack: Stack) -> None:
-    """Return when a process dies; Ctrl-C ends the wait."""
-    while stack.alive():
-        time.sleep(0.5)
-    raise StackError(f"a process of the stack died; the end of {stack.log}:\n{stack.tail()}")
+    def keep_running(self) -> None:
+        """Return never; raise DemoError when a process dies, KeyboardInterrupt on Ctrl-C."""
+        while True:
+            self.processes.check_alive()
+            time.sleep(0.5)
 
 
 if __name__ == "__main__":

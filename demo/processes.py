@@ -1,58 +1,53 @@
-"""Starts and stops the processes of the Procfile, each with its log, and waits until they answer."""
+"""Starts and stops the demo's processes, and waits until they answer; their output is in one log."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
 import requests
 
 from scorehouse.errors import ScorehouseError
+from scorehouse.services import SERVICES, Service
+from scorehouse.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-STOP_SECONDS = 15  # honcho itself kills after 5
-PORTS = {
-    "MLflow": 5051,
-    "Prefect": 4200,
-    "the HTTP scorer": 9696,
-    "the stream scorer": 9697,
-    "the shipper": 9698,
-    "the monitor": 8085,
-    "the report page": 8888,
-    "the emulator": 4566,
-}
-EMULATOR, PROMETHEUS = "http://127.0.0.1:4566", "http://127.0.0.1:9091"
+PROCFILE = ROOT / "Procfile"
+PROMETHEUS = ROOT / "monitoring" / "prometheus" / "start.sh"
 
 
-class StackError(ScorehouseError):
-    """The stack cannot be started, or a part of it died."""
+class DemoError(ScorehouseError):
+    """The demo cannot be started, or one of its processes died."""
 
 
 def environment(data_folder: Path, use_case: str) -> dict[str, str]:
-    """Return what every process of the stack finds in its environment."""
-    settings = {
+    """Return the environment of every process: the shell's, with all services on this machine."""
+    emulator = f"http://127.0.0.1:{SERVICES['localstack'].port}"
+    variables = {
         "USE_CASE": use_case,
         "DATA_FOLDER": str(data_folder),
         "RUN_ID": "",
-        "MLFLOW_ADDRESS": "http://127.0.0.1:5051",
+        "CLOUD_ADDRESS": "127.0.0.1",
+        "SERVE_ADDRESS": "127.0.0.1",
+        "MLFLOW_ADDRESS": f"http://127.0.0.1:{SERVICES['mlflow'].port}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PREFECT_HOME": str(data_folder / "prefect"),
-        "PREFECT_API_URL": "http://127.0.0.1:4200/api",
+        "PREFECT_API_URL": f"http://127.0.0.1:{SERVICES['prefect'].port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "DO_NOT_TRACK": "1",
-        "KINESIS_ADDRESS": EMULATOR,
-        "S3_ADDRESS": EMULATOR,
+        "KINESIS_ADDRESS": emulator,
+        "S3_ADDRESS": emulator,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_SESSION_TOKEN": "",
@@ -60,95 +55,142 @@ def environment(data_folder: Path, use_case: str) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    return {**os.environ, **settings}
+    return {**os.environ, **variables}
 
 
 def write_ahead(database: Path) -> None:
-    """Have SQLite write ahead in `database`, where it can: MLflow logs a trial in six sevenths of the time."""
+    """Turn on SQLite's write-ahead log in `database`: MLflow then logs a trial in six sevenths of the time."""
     database.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(database)) as connection, suppress(sqlite3.OperationalError):  # somebody looks into it
-        connection.execute("PRAGMA journal_mode=WAL")  # the file remembers it
+    with (
+        closing(sqlite3.connect(database)) as connection,
+        suppress(sqlite3.OperationalError),
+    ):  # another process reads it
+        connection.execute("PRAGMA journal_mode=WAL")  # the file keeps this setting
 
 
-def prometheus(data_folder: Path) -> list[str]:
-    """Return the command of Prometheus with the product's scrapes and rules; empty where it is not installed."""
-    if shutil.which("prometheus") is None:
-        return []
-    return [
-        "prometheus",
-        f"--config.file={ROOT / 'monitoring' / 'prometheus' / 'prometheus.local.yml'}",
-        f"--storage.tsdb.path={data_folder / 'prometheus'}",
-        f"--web.listen-address={PROMETHEUS.removeprefix('http://')}",
-        f"--web.external-url={PROMETHEUS}",
-        "--log.level=warn",
-    ]
+def started_services(use_case: str) -> set[str]:
+    """Return the names of the services that the demo starts: the Procfile's, and what it starts beside them."""
+    pages = {"web_service"} if use_case == "insurance" else set()
+    prometheus = {"prometheus"} if shutil.which("prometheus") else set()
+    return {*re.findall(r"(?m)^([a-z_]+):", PROCFILE.read_text()), *pages, *prometheus}
 
 
-class Stack:
-    """The running processes; `stop` leaves none of them."""
+class Processes:
+    """The demo's processes, each in a process group of its own; a watchdog ends them all when the demo is gone."""
 
-    def __init__(self, env: Mapping[str, str], log: Path, ports: Mapping[str, int] = PORTS):
-        """Start them all. Raises StackError when one of `ports` is taken."""
-        for name, port in ports.items():
-            if _is_taken(port):
-                raise StackError(
-                    f"port {port} is taken, but {name} needs it: stop what listens there (`lsof -i :{port}`)"
-                )
-        write_ahead(Path(env["DATA_FOLDER"]) / "mlflow.db")
+    def __init__(self, env: Mapping[str, str], settings: Settings, log: Path):
+        """Start the watchdog."""
+        self.log = log
+        self._env = dict(env)
+        self._settings = settings
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._honcho: subprocess.Popen[bytes] | None = None
         log.parent.mkdir(parents=True, exist_ok=True)
-        self.log, self._file = log, log.open("w")
-        self._env, self._beside = dict(env), list[subprocess.Popen[bytes]]()
-        command = [sys.executable, "-m", "honcho", "-f", str(ROOT / "Procfile"), "start", "--no-colour"]
-        self._honcho = subprocess.Popen(
-            command, cwd=ROOT, env=self._env, stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True
+        self._file = log.open("w")
+        read_end, write_end = os.pipe()
+        self._to_watchdog = os.fdopen(write_end, "w")
+        self._watchdog = subprocess.Popen(
+            [sys.executable, "-m", "demo.watchdog"], cwd=ROOT, stdin=read_end, start_new_session=True
         )
+        os.close(read_end)
 
-    def wait_for(self, name: str, address: str, seconds: float = 120, ready: Callable[[], bool] | None = None) -> None:
-        """Return once `address` answers 200 (and `ready` says so). Raises StackError when it does not in time."""
-        ends = time.monotonic() + seconds
-        while not (_answers(address) and (ready is None or ready())):
-            if self._honcho.poll() is not None:
-                raise StackError(f"a process of the stack died; the end of {self.log}:\n{self.tail()}")
-            if time.monotonic() > ends:
-                raise StackError(f"{name} did not answer within {seconds:.0f} s; the end of {self.log}:\n{self.tail()}")
-            time.sleep(0.1)
+    def start_procfile(self) -> None:
+        """Start the processes of the Procfile: honcho ends them all when one dies."""
+        write_ahead(Path(self._env["DATA_FOLDER"]) / "mlflow.db")
+        command = [sys.executable, "-m", "honcho", "-f", str(PROCFILE), "start", "--no-colour"]
+        self._honcho = self._start(command, self._env)
 
     def start(self, module: str, *arguments: str) -> None:
-        """Start one more of the house's commands, whose end ends nobody else."""
-        self.beside([sys.executable, "-m", module, *arguments])
+        """Start one more of the product's processes. The others run on when it ends."""
+        self._start([sys.executable, "-m", module, *arguments], self._env)
 
-    def beside(self, command: list[str]) -> None:
-        """Start a program whose end ends nobody else."""
-        self._beside.append(
-            subprocess.Popen(
-                command, cwd=ROOT, env=self._env, stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        )
+    def start_prometheus(self) -> None:
+        """Start Prometheus with the product's targets and rules."""
+        address = SERVICES["prometheus"].address(self._settings)
+        folder = Path(self._env["DATA_FOLDER"]) / "prometheus"
+        scraped = [service for service in SERVICES.values() if service.scraped]
+        environ = {
+            "PROMETHEUS_FOLDER": str(folder),
+            "PROMETHEUS_TARGETS": " ".join(f"{s.name}=127.0.0.1:{s.port_in(self._settings)}" for s in scraped),
+            "ALERTMANAGER_TARGET": f"127.0.0.1:{SERVICES['alertmanager'].port}",
+        }
+        command = [
+            str(PROMETHEUS), f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={address.removeprefix('http://')}", f"--web.external-url={address}",
+            "--log.level=warn",
+        ]  # fmt: skip
+        self._start(command, {**self._env, **environ})
 
-    def alive(self) -> bool:
-        """Say whether all processes run: honcho ends them all when one dies."""
-        return self._honcho.poll() is None
+    def run(self, module: str, *arguments: str, **variables: str) -> str:
+        """Run one of the product's commands with more environment variables; return what it printed.
 
-    def tail(self, lines: int = 25) -> str:
-        """Return the end of the log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        Raises:
+            DemoError: it failed. Its messages are on this terminal.
+        """
+        command = [sys.executable, "-m", module, *arguments]
+        env = {**self._env, **variables}
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, start_new_session=True)
+        self._watch(process)
+        output, _ = process.communicate()
+        if process.returncode:
+            raise DemoError(f"{module} failed with status {process.returncode}: see above")
+        return output.decode().strip()
+
+    def wait_for(self, service: Service, seconds: float = 120, ready: Callable[[], bool] | None = None) -> None:
+        """Return once `service` is ready, or once `ready` returns True. Raises DemoError after `seconds`."""
+        address = service.address(self._settings) + service.ready
+        is_ready = ready or (lambda: _get_status(address) == 200)
+        ends = time.monotonic() + seconds
+        while not is_ready():
+            self.check_alive()
+            if time.monotonic() > ends:
+                raise DemoError(
+                    f"{service.name} is not ready after {seconds:.0f} s ({address}); "
+                    f"the end of {self.log}:\n{self._tail()}"
+                )
+            time.sleep(0.1)
+
+    def answers(self, service: Service) -> bool:
+        """Return whether `service` answers at all, ready or not."""
+        return _get_status(service.address(self._settings) + service.ready) is not None
+
+    def check_alive(self) -> None:
+        """Raise DemoError if a process of the Procfile died."""
+        if self._honcho is not None and self._honcho.poll() is not None:
+            raise DemoError(f"a process of the demo died; the end of {self.log}:\n{self._tail()}")
 
     def stop(self) -> None:
-        """End every process, by force where asking does not help."""
-        for process in self._beside:
-            process.terminate()
-        if self._honcho.poll() is None:
-            self._honcho.send_signal(signal.SIGTERM)
-            try:
-                self._honcho.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._honcho.pid, signal.SIGKILL)
-        for process in self._beside:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        """End every process: the watchdog does it, as if the demo had died."""
+        self._to_watchdog.close()
+        for process in self._started:
+            process.wait()
+        self._watchdog.wait()
         self._file.close()
+
+    def _start(self, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self._watch(process)
+        return process
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        self._started.append(process)
+        self._to_watchdog.write(f"{process.pid}\n")
+        self._to_watchdog.flush()
+
+    def _tail(self, lines: int = 25) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def require_free_ports(services: Iterable[Service], settings: Settings) -> None:
+    """Raise DemoError if another process listens on a port of `services`."""
+    for service in services:
+        if _is_taken(port := service.port_in(settings)):
+            raise DemoError(
+                f"port {port} is taken, but {service.name} needs it: "
+                f"stop the process that listens there (`lsof -i :{port}` shows it)"
+            )
 
 
 def _is_taken(port: int) -> bool:
@@ -161,8 +203,8 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-def _answers(address: str) -> bool:
+def _get_status(address: str) -> int | None:
     try:
-        return requests.get(address, timeout=2).ok
+        return requests.get(address, timeout=2).status_code
     except requests.RequestException:
-        return False
+        return None

@@ -10,8 +10,8 @@ from dotenv import dotenv_values
 
 from stack.errors import StackError
 
-# Refused: $ (Compose expands it), backslashes in quotes (each has its own escapes), comments after white space other than
-# a space, values that start with #, names without a value. The forms that are left have one meaning for both.
+# Refused: $ (Compose expands it), backslashes in quotes (each has its own escapes), tabs before a comment, values that
+# start with #, names without a value. The forms that are left have one meaning for both.
 _NAME = r"[ \t]*(?:export[ \t]+)?[A-Za-z_][A-Za-z0-9_]*[ \t]*=[ \t]*+"
 _VALUE = r"""(?:'[^'\\\r]*'|"[^"\\$\r]*"|[^\s'"`#$](?:[^\s$]| )*?)?"""
 _LINE = re.compile(rf"(?:{_NAME}{_VALUE}(?: +#[^\r]*)?)?[ \t]*|[ \t]*#[^\r]*")
