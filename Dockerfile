@@ -1,6 +1,5 @@
-# One image for each group of requirements (GROUP: web, stream, monitor, simulation, training, prefect), all with the same
-# code.
-# The code comes last: a change of it costs a copy, not an installation.
+# One image for each group of requirements (GROUP: web, stream, monitor, simulation, …), all with the same code. The code comes
+# last, so that changing it does not install the requirements again.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS environment
@@ -9,7 +8,7 @@ RUN --mount=type=cache,target=/root/.cache \
     python3 -m venv /uv && /uv/bin/pip install -q --disable-pip-version-check --require-hashes -r /requirements/uv.txt
 ARG GROUP
 COPY requirements/${GROUP}.txt /requirements/
-# WITHOUT: what a group's own requirements name and its code never imports. Byte code halves the start of what is large.
+# WITHOUT: packages that the group's requirements bring and its code never imports. Byte code halves the start of large ones.
 ARG WITHOUT=""
 COPY stack/images/slim.sh /requirements/
 RUN --mount=type=cache,target=/root/.cache \

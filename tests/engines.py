@@ -95,7 +95,7 @@ def install_kinesis_local() -> Path:
     with installing(place, KINESIS_LOCAL) as needed:
         if needed:
             if shutil.which("npm") is None:
-                raise RuntimeError("kinesis-local needs npm: install Node.js 20 or later")
+                raise RuntimeError("kinesis-local needs npm: run `make packages`, or install Node.js 20 or later")
             run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), KINESIS_LOCAL])
     return place / "node_modules" / "kinesis-local"
 
@@ -106,7 +106,7 @@ def axe_core() -> str:
     with installing(place, AXE_CORE) as needed:
         if needed:
             if shutil.which("npm") is None:
-                raise RuntimeError("axe-core needs npm: install Node.js 20 or later")
+                raise RuntimeError("axe-core needs npm: run `make packages`, or install Node.js 20 or later")
             run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), AXE_CORE])
     return (place / "node_modules" / "axe-core" / "axe.min.js").read_text()
 

@@ -16,7 +16,7 @@ import requests
 
 from tests.toy import HOST, ROOT, free_port, until
 
-STAND_INS = (ROOT / ".ci" / "engine" / "mongod", ROOT.parent / "shared" / "engine" / "mongod")
+MONGOD = ROOT / "tests" / "mongod" / "mongod"
 BUILD_SECONDS, START_SECONDS = 600, 120
 
 
@@ -74,22 +74,21 @@ class Server:
 
 
 def mongod(folder: Path) -> Server:
-    """Return a MongoDB server, not started: the one on PATH, or else the stand-in of this checkout."""
+    """Return a MongoDB server, not started: the one on PATH, or else the replacement of this checkout."""
     folder.mkdir(parents=True, exist_ok=True)
-    port, data, log = free_port(), str(folder / "data"), folder / "mongod.log"
+    port = free_port()
+    data = str(folder / "data")
+    log = folder / "mongod.log"
     (folder / "data").mkdir(exist_ok=True)
     if own := shutil.which("mongod"):
         command = [own, "--bind_ip", HOST, "--port", str(port), "--dbpath", data]
-    elif STAND_INS[1].exists():
-        script = next(str(s) for s in STAND_INS if s.exists())
-        built = subprocess.run([script, "--build"], capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
-        assert built.returncode == 0, f"{script} cannot be built:\n{built.stderr[-3000:]}"
-        command = [script, "-listen", f"{HOST}:{port}", "-data", data]
     else:
-        raise AssertionError(
-            "no MongoDB to test against: install a mongod on PATH (https://www.mongodb.com/docs/manual/installation/), "
-            "or set MONGODB_TEST_ADDRESS to the mongodb:// address of a server that may be written to"
+        built = subprocess.run([MONGOD, "--build"], capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+        assert built.returncode == 0, (
+            f"there is no mongod on PATH, and {MONGOD} cannot be built; install MongoDB, or set MONGODB_TEST_ADDRESS "
+            f"to the mongodb:// address of a server that may be written to:\n{built.stderr[-3000:]}"
         )
+        command = [str(MONGOD), "-listen", f"{HOST}:{port}", "-data", data]
     return Server(command, f"mongodb://{HOST}:{port}", log)
 
 

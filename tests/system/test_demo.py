@@ -1,4 +1,4 @@
-"""`make demo`'s own program: from nothing to an answer, a stream, a drift alarm; interrupted, it leaves nothing."""
+"""`make demo`'s own program: from nothing to a drift alarm. However it ends, it leaves no process behind."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
 import requests
 
 from tests.toy import HOST, ROOT, until
@@ -17,10 +20,15 @@ RECORD = {
     "income_category": 2, "card_category": "blue", "months_on_book": 4, "total_relationship_count": 3,
     "credit_limit": 4000, "total_revolving_bal": 2511,
 }  # fmt: skip
+PORTS = {
+    "SCORER_PORT": "9700", "MONITOR_PORT": "9701", "STREAM_METRICS_PORT": "9702", "SHIPPER_METRICS_PORT": "9703",
+    "REPORT_PORT": "9704",
+}  # fmt: skip
 
 
-def demo(data_folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start the demo with a short search, as the leader of a process group: a terminal's Ctrl-C reaches the group."""
+@contextmanager
+def demo(data_folder: Path, log: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the demo with a short search. It leads a process group, as in a terminal, and ignores SIGINT at its start."""
     env = {
         **os.environ,
         "DATA_FOLDER": str(data_folder),
@@ -29,57 +37,90 @@ def demo(data_folder: Path, log: Path) -> subprocess.Popen[bytes]:
         "DATA": "",
         "COLUMNS": "160",
     }
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -m demo', sys.executable]  # as a background shell does
     with log.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "demo"], cwd=ROOT, env=env, stdout=output, stderr=output, start_new_session=True
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**env, **variables}, stdout=output, stderr=output, start_new_session=True
         )
+    try:
+        yield process
+    finally:
+        kill_left_over(process, data_folder)
 
 
-def left_over(data_folder: Path) -> list[str]:
-    """Return the command lines of living processes that were given `data_folder`."""
-    found = []
+def kill_left_over(process: subprocess.Popen[bytes], data_folder: Path) -> None:
+    """End everything that the demo started, whatever became of the test."""
+    process.kill()
+    process.wait()
+    for pid in processes_of(data_folder):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def processes_of(data_folder: Path) -> dict[int, str]:
+    """Return the command lines of living processes that were given `data_folder`, by their ids."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            mine = f"DATA_FOLDER={data_folder}".encode() in (process / "environ").read_bytes()
+            given = (process / "environ").read_bytes()
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if mine and command:
-            found.append(command)
+        if f"DATA_FOLDER={data_folder}".encode() in given and command:
+            found[int(process.name)] = command
     return found
 
 
-def interrupt(process: subprocess.Popen[bytes]) -> int:
-    os.killpg(process.pid, signal.SIGINT)
-    return process.wait(60)
+def answers_from_start_to_drift_alarm(data_folder: Path, log: Path, ports: dict[str, str]) -> None:
+    scorer = ports.get("SCORER_PORT", "9696")
+    reports = ports.get("REPORT_PORT", "8888")
+    with demo(data_folder, log, **ports) as process:
 
+        def is_settled() -> bool:
+            return process.poll() is not None or b"Everything keeps running" in log.read_bytes()
 
-def goes_well_once(data_folder: Path, log: Path) -> None:
-    process = demo(data_folder, log)
-
-    def settled() -> bool:
-        return process.poll() is not None or b"Everything keeps running" in log.read_bytes()
-
-    try:
-        until(settled, 420, "the demo is up")
-        told = log.read_text()
-        assert process.poll() is None, told
-        assert "the drift alarm rose" in told
-        assert "answered 3,000 of 3,000 records over HTTP" in told, told
-        assert "answered 1,000 of 1,000 records over the stream" in told, told
+        until(is_settled, 420, "the demo is up")
+        printed = log.read_text()
+        assert process.poll() is None, printed
+        assert "the drift alarm fired" in printed
+        assert "answered 3,000 of 3,000 records over HTTP" in printed, printed
+        assert "answered 1,000 of 1,000 records over the stream" in printed, printed
+        assert all(f"http://127.0.0.1:{ports.get(name, usual)}/" in printed for name, usual in SHOWN.items()), printed
         checked = [sys.executable, "-m", "monitoring.check_dashboards", f"http://{HOST}:9091", "--wait", "60"]
         found = subprocess.run(checked, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         assert found.returncode == 0, found.stdout
-        answer = requests.post(f"http://{HOST}:9696/predict", json=RECORD, timeout=5).json()
+        answer = requests.post(f"http://{HOST}:{scorer}/predict", json=RECORD, timeout=5).json()
         assert 0 < answer["churn chance"] < 1
         assert set(answer) == {"churn chance", "model_run_id", "prediction_id"}
-        assert "columns drift" in requests.get(f"http://{HOST}:8888/", timeout=5).text
-    finally:
-        interrupt(process)
-    assert "nothing is left running" in log.read_text()
-    assert left_over(data_folder) == []
+        assert "columns drift" in requests.get(f"http://{HOST}:{reports}/", timeout=5).text
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        assert "nothing is left running" in log.read_text()
+        assert processes_of(data_folder) == {}
 
 
-def test_the_demo_answers_tells_of_drift_and_leaves_nothing_behind_twice(tmp_path: Path) -> None:
-    goes_well_once(tmp_path / "var", tmp_path / "first.log")
-    goes_well_once(tmp_path / "var", tmp_path / "second.log")
+SHOWN = {"SCORER_PORT": "9696", "MONITOR_PORT": "8085", "REPORT_PORT": "8888"}
+
+
+def test_the_demo_answers_reports_drift_and_leaves_nothing_behind_twice(tmp_path: Path) -> None:
+    answers_from_start_to_drift_alarm(tmp_path / "var", tmp_path / "first.log", {})
+    answers_from_start_to_drift_alarm(tmp_path / "var", tmp_path / "second.log", PORTS)
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize("moment", ["MLflow and Prefect start", "the training runs"])
+def test_a_demo_whose_terminal_closes_or_that_is_killed_leaves_nothing_behind(
+    name: str, moment: str, tmp_path: Path
+) -> None:
+    data_folder = tmp_path / "var"
+    needles = {"MLflow and Prefect start": "prefect server start", "the training runs": "model_orchestration.train"}
+    with demo(data_folder, tmp_path / "demo.log") as process:
+
+        def is_reached() -> bool:
+            assert process.poll() is None, (tmp_path / "demo.log").read_text()
+            return any(needles[moment] in command for command in processes_of(data_folder).values())
+
+        until(is_reached, 120, moment)
+        os.kill(process.pid, signal.Signals[name])
+        process.wait(60)
+        until(lambda: not processes_of(data_folder), 40, "every process is gone")

@@ -79,7 +79,7 @@ def project(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("project")
     origin, machine, keys = folder / "origin", folder / "machine", folder / "keys"
     origin.mkdir()
-    wanted = ["deploy", "stack", "server", "src", "use_cases", ".env.cloud"]
+    wanted = ["deploy", "stack", "server", "src", "use_cases", ".env", ".env.cloud"]
     tracked = subprocess.run(["git", "ls-files", *wanted], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     for name in tracked.split() or [str(p.relative_to(ROOT)) for w in wanted for p in files(ROOT / w)]:
         (origin / name).parent.mkdir(parents=True, exist_ok=True)
@@ -89,8 +89,7 @@ def project(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "DOORS": ",".join(house.doors),
     }  # fmt: skip
     text = (origin / ".env.cloud").read_text()
-    for name, value in settings.items():
-        text = re.sub(rf"(?m)^{name}=.*$", f"{name}={value}", text)
+    text += "".join(f"{name}={value}\n" for name, value in settings.items())
     (origin / ".env.cloud").write_text(text)
     git(origin, "init", "-q", "-b", "main")
     git(origin, "add", "-A")
@@ -111,7 +110,7 @@ def sshd(keys: Path, machine: Path) -> Server:
     """An sshd on a free port, whose one key may run deploy/vm.sh of the machine's checkout and nothing else."""
     program = shutil.which("sshd") or "/usr/sbin/sshd"
     if not Path(program).exists():
-        raise AssertionError("these tests need sshd: Debian's openssh-server, which .ci/run installs")
+        raise AssertionError("these tests need sshd: run `make packages`")
     Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
     python = f"env PYTHONPATH={machine / 'src'}:{machine} {sys.executable} -m stack.host cloud"
     told = {

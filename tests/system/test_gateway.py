@@ -35,7 +35,7 @@ STALLED = 50
 def gateway(folder: Path, upstream: str, **environ: str) -> Iterator[Server]:
     """A gateway before `upstream` (host:port)."""
     if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        raise AssertionError("these tests need Nginx: Debian's nginx-light, which .ci/run installs")
+        raise AssertionError("these tests need Nginx: run `make packages`")
     port = free_port()
     given = {
         "GATEWAY_API_KEYS": f"{KEY},{OTHER_KEY}", "GATEWAY_PORT": str(port), "GATEWAY_UPSTREAM": upstream,

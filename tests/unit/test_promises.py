@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-import pytest
+import yaml
 from prometheus_client import REGISTRY
 
 from scorehouse import metrics
+from scorehouse.environment import read_settings
+from scorehouse.services import SERVICES
 from scorehouse.settings import Settings
+from stack.env_files import read_file
 from tests.toy import ROOT
 
 PACKAGES = (
@@ -51,12 +55,67 @@ def test_there_are_no_modules_for_what_has_no_place() -> None:
     assert named(p for p in modules() if p.stem in {"utils", "util", "helpers", "helper", "common", "misc"}) == []
 
 
-@pytest.mark.parametrize("file", [".env.local", ".env.cloud"])
-def test_every_setting_stands_in_the_environment_files(file: str) -> None:
-    text = (ROOT / file).read_text() if (ROOT / file).exists() else None
-    if text is not None:
-        shown = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE))
-        assert sorted({name.upper() for name in Settings.model_fields} - shown) == []
+def test_every_setting_is_in_an_env_file() -> None:
+    text = "".join((ROOT / name).read_text() for name in (".env", ".env.local", ".env.cloud"))
+    shown = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE))
+    assert sorted({name.upper() for name in Settings.model_fields} - shown) == []
+
+
+def test_the_shared_env_file_shows_the_defaults() -> None:
+    assert read_settings(read_file(ROOT / ".env")) == read_settings({})
+
+
+def compose_services() -> dict[str, Any]:
+    """Return the services of both Compose files that publish a port."""
+    files = ("docker-compose-model-registry.yml", "docker-compose-serve.yml")
+    services = {k: v for f in files for k, v in yaml.safe_load((ROOT / f).read_text())["services"].items()}
+    return {name: about for name, about in services.items() if "ports" in about}
+
+
+def test_every_service_of_the_list_is_in_a_compose_file_and_back_with_its_ports() -> None:
+    composed = compose_services()
+    assert sorted(SERVICES.keys() - composed.keys()) == [], "add it to a Compose file"
+    assert sorted(composed.keys() - SERVICES.keys()) == [], "add it to src/scorehouse/services.py"
+    for name, service in SERVICES.items():
+        default = service.container_port
+        published = f"${{{service.port.upper()}:-{default}}}" if isinstance(service.port, str) else str(default)
+        (port,) = composed[name]["ports"]
+        outside, inside = (
+            port.removeprefix("${BIND_ADDRESS:-").removeprefix("${GATEWAY_BIND:-").split("}:", 1)[1].rsplit(":", 1)
+        )
+        assert outside == published, f"{name}: its published port in Compose"
+        assert isinstance(service.port, int) or inside == str(default), f"{name}: its port inside the container"
+
+
+def test_a_services_health_check_in_compose_asks_the_path_of_the_list() -> None:
+    for name, about in compose_services().items():
+        if isinstance(SERVICES[name].port, str) and about["healthcheck"]["test"][1] == "ask":
+            assert about["healthcheck"]["test"][3] == SERVICES[name].ready, f"{name}: its health check in Compose"
+
+
+def test_every_process_of_our_own_is_in_the_procfile() -> None:
+    started = dict(re.findall(r"(?m)^([a-z_]+): .*?(?:python -m (\S+))?$", (ROOT / "Procfile").read_text()))
+    assert sorted(started.keys() - SERVICES.keys()) == [], "add it to src/scorehouse/services.py"
+    ours = {name for name, service in SERVICES.items() if isinstance(service.port, str)} - {"web_service"}
+    assert sorted(ours - started.keys()) == [], "add it to the Procfile"
+    for name, about in compose_services().items():
+        if name in started and started[name] and about.get("command", [])[:2] == ["python", "-m"]:
+            assert about["command"][2] == started[name], f"{name}: the Procfile and Compose start different modules"
+
+
+def test_prometheus_scrapes_every_service_that_has_metrics_and_no_other() -> None:
+    targets = compose_services()["prometheus"]["environment"]["PROMETHEUS_TARGETS"].split()
+    wanted = [f"{name}={name}:{service.container_port}" for name, service in SERVICES.items() if service.scraped]
+    assert sorted(wanted) == sorted(targets), "PROMETHEUS_TARGETS in docker-compose-serve.yml"
+
+
+def test_containers_listen_on_the_default_ports_whatever_the_env_file_says() -> None:
+    common = yaml.safe_load((ROOT / "docker-compose-common.yml").read_text())["services"]["serving"]["environment"]
+    for name, about in compose_services().items():
+        service = SERVICES[name]
+        if isinstance(service.port, str) and about["extends"]["service"] == "serving":
+            inside = {**common, **about.get("environment", {})}
+            assert inside.get(service.port.upper()) == str(service.container_port), f"{name}: {service.port.upper()}"
 
 
 def declared() -> set[str]:

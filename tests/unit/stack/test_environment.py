@@ -1,4 +1,4 @@
-"""What the stack is told: secrets are made once, the shell beats the file, and the cloud refuses what is unsafe."""
+"""The environment of the stack: secrets are made once, the shell overrides files, the cloud refuses what is unsafe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stack.environment import ROOT, StackError, environment, make_secrets, read_file, remember_run, settings_of, unsafe
+from stack.env_files import quote, read_file
+from stack.environment import (
+    ROOT,
+    environment,
+    find_unsafe,
+    forget_run,
+    make_secrets,
+    read_files,
+    remember_run,
+    settings_of,
+)
+from stack.errors import StackError
+from tests.env_lines import VALUES
 
 SECRET = "s" * 48
 SAFE = {
@@ -21,6 +33,7 @@ RUN = "0123456789abcdef" * 2
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
+    (tmp_path / ".env").write_text((ROOT / ".env").read_text())
     for name in (".env.local", ".env.cloud"):
         (tmp_path / name).write_text((ROOT / name).read_text())
         text = re.sub(r"(?m)^RUN_ID=.*$", "RUN_ID=", (tmp_path / name).read_text())
@@ -42,19 +55,19 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_secret_that_was_removed_is_made_anew_and_the_others_stay(tmp_path: Path) -> None:
+def test_a_secret_that_was_removed_is_made_again_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / ".secrets.env"
     path.write_text(f"POSTGRES_PASSWORD={SECRET}\n")
     assert make_secrets(path) == ["GATEWAY_API_KEYS", "GRAFANA_ADMIN_PASSWORD", "PREFECT_API_AUTH_STRING"]
     assert read_file(path)["POSTGRES_PASSWORD"] == SECRET
 
 
-def test_the_shell_beats_the_file_and_its_empty_variables_do_not_count(root: Path) -> None:
+def test_the_shell_overrides_the_files_and_its_empty_variables_do_not_count(root: Path) -> None:
     made = environment("local", {"USE_CASE": "wine", "SCORER_PORT": "", "COMMIT": "c"}, root)
     assert (made["USE_CASE"], made["SCORER_PORT"]) == ("wine", "9696")
 
 
-def test_containers_are_told_what_the_shell_says_too_but_no_run_and_no_credentials(root: Path) -> None:
+def test_containers_get_the_settings_of_the_shell_but_no_run_and_no_credentials(root: Path) -> None:
     assert environment("local", {"COMMIT": "c", "RUN_ID": RUN, "USE_CASE": "wine"}, root)["ENV_FILE"] == ".env.local"
     credentials = {
         "AWS_SECRET_ACCESS_KEY": SECRET,
@@ -63,21 +76,29 @@ def test_containers_are_told_what_the_shell_says_too_but_no_run_and_no_credentia
     }
     shell = {"COMMIT": "c", "SCORER_WORKERS": "2", "LOG_LEVEL": "", **credentials}
     copy = root / environment("local", shell, root)["ENV_FILE"]
-    told, file = read_file(copy), read_file(root / ".env.local")
-    assert told == {**file, "SCORER_WORKERS": "2"}
+    file = read_file(root / ".env.local")
+    assert copy.read_text() == "".join(f"{k}={quote(v)}\n" for k, v in {**file, "SCORER_WORKERS": "2"}.items())
     assert SECRET not in copy.read_text()
 
 
-def test_a_use_case_takes_in_the_parts_that_only_it_needs(root: Path) -> None:
+@pytest.mark.parametrize("value", VALUES)
+def test_a_hostile_value_of_the_shell_is_one_line_of_the_containers_file(root: Path, value: str) -> None:
+    copy = root / environment("local", {"COMMIT": "c", "TRAINING_CONFIG": value}, root)["ENV_FILE"]
+    (line,) = [line for line in copy.read_text().splitlines() if line.startswith("TRAINING_CONFIG=")]
+    assert line == f"TRAINING_CONFIG={quote(value)}"
+
+
+def test_a_use_case_adds_the_profile_of_its_name(root: Path) -> None:
     made = environment("local", {"USE_CASE": "insurance", "COMPOSE_PROFILES": "emulator", "COMMIT": "c"}, root)
     assert made["COMPOSE_PROFILES"] == "emulator,insurance"
 
 
-def test_no_door_is_pinned_to_a_run_for_that_would_need_a_restart() -> None:
-    assert '  RUN_ID: ""\n' in (ROOT / "docker-compose-serve.yml").read_text()
+def test_no_door_is_pinned_to_a_run_because_another_run_would_need_a_restart() -> None:
+    assert '      RUN_ID: ""\n' in (ROOT / "docker-compose-common.yml").read_text()
 
 
 def test_a_command_without_containers_needs_no_secrets(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("USE_CASE=wine\n")
     (tmp_path / ".env.local").write_text("RUN_ID=\nUSE_CASE=churn\n")
     assert settings_of("local", {"RUN_ID": RUN, "USE_CASE": ""}, tmp_path) == {"RUN_ID": RUN, "USE_CASE": "churn"}
 
@@ -102,14 +123,14 @@ def test_the_cloud_refuses_its_own_file_as_committed_until_a_bucket_is_named(roo
     assert made["AWS_INSIDE"] == ""
 
 
-def test_the_gateway_is_all_that_others_reach() -> None:
-    """Each port is published on BIND_ADDRESS, which a cloud machine keeps private, but the gateway's."""
+def test_other_machines_reach_only_the_gateway() -> None:
+    """Every port but the gateway's is published on BIND_ADDRESS, which is private on a cloud machine."""
     for name in ("docker-compose-model-registry.yml", "docker-compose-serve.yml"):
         services = yaml.safe_load((ROOT / name).read_text())["services"]
         for service, about in services.items():
             where = "${GATEWAY_BIND:-127.0.0.1}:" if service == "gateway" else "${BIND_ADDRESS:-127.0.0.1}:"
             assert all(port.startswith(where) for port in about.get("ports", [])), service
-    assert read_file(ROOT / ".env.cloud")["BIND_ADDRESS"] == "127.0.0.1"
+    assert read_files("cloud")["BIND_ADDRESS"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -134,18 +155,31 @@ def test_the_gateway_is_all_that_others_reach() -> None:
     ],
 )
 def test_what_is_unsafe_in_the_cloud_is_named(name: str, value: str) -> None:
-    assert unsafe(SAFE) == []
-    faults = unsafe({**SAFE, name: value})
+    assert find_unsafe(SAFE) == []
+    faults = find_unsafe({**SAFE, name: value})
     assert len(faults) == 1 and faults[0].startswith(name)
 
 
-def test_the_best_run_is_remembered_where_none_was_and_nothing_else_changes(root: Path) -> None:
-    before = (root / ".env.local").read_text()
+@pytest.mark.parametrize("line", ["RUN_ID=", "RUN_ID=''", 'export RUN_ID=""', "RUN_ID = "])
+def test_a_run_is_written_where_none_was_and_removed_with_the_stack(root: Path, line: str) -> None:
+    path = root / ".env.local"
+    path.write_text(path.read_text().replace("RUN_ID=\n", f"{line}\n", 1))
+    before = read_file(path)
     remember_run("local", RUN, root)
     remember_run("local", "f" * 32, root)
-    assert (root / ".env.local").read_text() == before.replace("\nRUN_ID=\n", f"\nRUN_ID={RUN}\n")
+    assert read_file(path) == {**before, "RUN_ID": RUN}
+    forget_run("local", "f" * 32, root)
+    assert read_file(path)["RUN_ID"] == RUN
+    forget_run("local", RUN, root)
+    assert read_file(path) == before
 
 
-def test_no_secret_stands_in_a_committed_file() -> None:
-    for name in (".env.local", ".env.cloud"):
+def test_no_committed_file_holds_a_secret() -> None:
+    for name in (".env", ".env.local", ".env.cloud"):
         assert not [n for n in read_file(ROOT / name) if "PASSWORD" in n or "AUTH_STRING" in n]
+
+
+def test_files_that_differ_from_the_shared_one_are_short() -> None:
+    for name in (".env.local", ".env.cloud"):
+        assert len(read_file(ROOT / name)) <= 12
+        assert "RUN_ID" in read_file(ROOT / name)

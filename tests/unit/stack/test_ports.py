@@ -1,4 +1,4 @@
-"""Ports are asked for before anything starts, and a taken one is named."""
+"""Ports are checked before anything starts, and a taken one is named."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def taken(address: Address) -> str | None:
 
 
 def test_what_compose_publishes_is_read_by_service() -> None:
-    told = {"services": {"scorer": {"ports": [{"host_ip": "127.0.0.1", "published": "9696"}]}, "postgres": {}}}
-    assert published(told) == {"scorer": [("127.0.0.1", 9696)], "postgres": []}
+    configuration = {"services": {"scorer": {"ports": [{"host_ip": "127.0.0.1", "published": "9696"}]}, "postgres": {}}}
+    assert published(configuration) == {"scorer": [("127.0.0.1", 9696)], "postgres": []}
 
 
 def test_a_taken_port_is_named_with_the_service_that_needs_it() -> None:
@@ -25,12 +25,12 @@ def test_a_service_that_runs_holds_its_own_port() -> None:
     assert faults({"scorer": [("127.0.0.1", 9696)]}, {"scorer"}, taken) == []
 
 
-def test_a_port_that_somebody_listens_on_is_taken_and_free_again_afterwards() -> None:
+def test_a_port_on_which_a_process_listens_is_taken_and_free_again_afterwards() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address: Address = listener.getsockname()
         assert "is taken" in (problem(address) or "")
     assert problem(address) is None
 
 
-def test_an_address_of_another_machine_is_told() -> None:
-    assert "no address of this machine" in (problem(("192.0.2.1", 9696)) or "")
+def test_an_address_of_another_machine_is_named() -> None:
+    assert "not an address of this machine" in (problem(("192.0.2.1", 9696)) or "")

@@ -1,67 +1,98 @@
-"""Waiting for services ends when they are well, soon when one never will be, and says why with its log."""
+"""Waiting ends when the services are healthy, and early with a log when one of them never will be."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import StringIO
 
 import pytest
 from rich.console import Console
 
 from stack import compose
+from stack.addresses import address_table
 from stack.compose import MOST_FALLS, Compose, Container
-from stack.environment import StackError
+from stack.errors import StackError
+from stack.waiting import await_doors
 
 
-class Told(Compose):
-    """A project whose containers are what the test says, look by look; the last look goes on."""
+class Scripted(Compose):
+    """A project whose containers are those of the test, poll by poll; the last poll repeats."""
 
-    def __init__(self, *looks: Iterable[Container]):
-        self._console, self._looks, self.count = Console(quiet=True), [list(look) for look in looks], 0
+    def __init__(self, *polls: Iterable[Container]):
+        self._console, self._polls, self.count = Console(quiet=True), [list(poll) for poll in polls], 0
 
     def containers(self) -> list[Container]:
         self.count += 1
-        return self._looks[min(self.count, len(self._looks)) - 1]
+        return self._polls[min(self.count, len(self._polls)) - 1]
 
     def logs(self, services: list[str]) -> str:
-        return f"what {', '.join(services)} said"
+        return f"the log of {', '.join(services)}"
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(compose, "POLL_SECONDS", 0.0)
 
 
-WELL = Container("scorer", "running", "healthy")
+HEALTHY = Container("scorer", "running", "healthy")
 STARTING = Container("scorer", "running", "starting")
 FALLEN = Container("scorer", "restarting", "")
 
 
-def test_it_ends_when_all_are_well_whatever_others_do() -> None:
-    told = Told([STARTING, Container("grafana", "exited", "")], [WELL, Container("grafana", "exited", "")])
-    told.wait({"scorer"}, seconds=60)
-    assert told.count == 2
+def test_it_ends_when_all_are_healthy_whatever_others_do() -> None:
+    project = Scripted([STARTING, Container("grafana", "exited", "")], [HEALTHY, Container("grafana", "exited", "")])
+    project.wait({"scorer"}, seconds=60)
+    assert project.count == 2
 
 
-def test_a_service_without_a_check_is_well_when_it_runs() -> None:
-    Told([Container("simulator-http", "running", "")]).wait({"simulator-http"}, seconds=60)
+def test_a_service_without_a_check_is_healthy_when_it_runs() -> None:
+    Scripted([Container("simulator-http", "running", "")]).wait({"simulator-http"}, seconds=60)
 
 
 def test_a_service_that_falls_once_is_waited_for() -> None:
-    Told([FALLEN], [STARTING], [WELL]).wait({"scorer"}, seconds=60)
+    Scripted([FALLEN], [STARTING], [HEALTHY]).wait({"scorer"}, seconds=60)
 
 
 def test_a_service_that_does_not_stay_up_is_given_up_with_its_log() -> None:
-    told = Told([FALLEN])
-    with pytest.raises(StackError, match=r"does not stay up: scorer\nwhat scorer said"):
-        told.wait({"scorer"}, seconds=60)
-    assert told.count == MOST_FALLS + 1
+    project = Scripted([FALLEN])
+    with pytest.raises(StackError, match=r"does not stay up: scorer\nthe log of scorer"):
+        project.wait({"scorer"}, seconds=60)
+    assert project.count == MOST_FALLS + 1
 
 
 def test_a_service_that_is_late_is_named_with_its_log() -> None:
-    with pytest.raises(StackError, match=r"not well after 0 s: scorer\nwhat scorer said"):
-        Told([STARTING]).wait({"scorer"}, seconds=0.0)
+    with pytest.raises(StackError, match=r"not healthy after 0 s: scorer\nthe log of scorer"):
+        Scripted([STARTING]).wait({"scorer"}, seconds=0.0)
 
 
 def test_a_service_that_has_no_container_is_late_as_well() -> None:
-    with pytest.raises(StackError, match="not well after 0 s: scorer"):
-        Told([]).wait({"scorer"}, seconds=0.0)
+    with pytest.raises(StackError, match="not healthy after 0 s: scorer"):
+        Scripted([]).wait({"scorer"}, seconds=0.0)
+
+
+def test_the_addresses_are_those_of_the_configured_ports() -> None:
+    output = StringIO()
+    console = Console(width=200, file=output)
+    env = {"SCORER_PORT": "9700", "MONITOR_PORT": "9701", "SERVE_ADDRESS": "10.0.0.7"}
+    console.print(address_table(env, {"scorer", "monitor", "mlflow", "mongodb"}))
+    shown = output.getvalue()
+    for address in (
+        "http://10.0.0.7:9700/",
+        "http://10.0.0.7:9701/",
+        "http://127.0.0.1:5051/",
+        "mongodb://10.0.0.7:27018",
+    ):
+        assert address in shown
+    assert "9696" not in shown
+
+
+def test_doors_are_awaited_on_the_configured_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def answer(address: str, timeout: float) -> None:
+        asked.append(address)
+
+    monkeypatch.setattr("stack.waiting.requests.get", answer)
+    env = {"SCORER_PORT": "9700", "STREAM_METRICS_PORT": "9702"}
+    await_doors(env, Scripted([HEALTHY]), Console(quiet=True))
+    assert asked == ["http://127.0.0.1:9700/readyz", "http://127.0.0.1:9702/readyz"]
