@@ -136,7 +136,7 @@ class Processes:
             raise DemoError(f"{module} failed with status {process.returncode}: see above")
         return output.decode().strip()
 
-    def wait_for(self, service: Service, seconds: float = 120, ready: Callable[[], bool] | None = None) -> None:
+    def wait_for(self, service: Service, seconds: float = 300, ready: Callable[[], bool] | None = None) -> None:
         """Return once `service` is ready, or once `ready` returns True. Raises DemoError after `seconds`."""
         address = service.address(self._settings) + service.ready
         is_ready = ready or (lambda: _get_status(address) == 200)

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Writes the gateway's configuration from the environment, which Nginx cannot read itself, and starts it: in Compose as
+# Writes the gateway's configuration from the environment, which Nginx cannot read itself, and starts Nginx: in Compose as
 # the container's entrypoint, without Docker by hand.
 #
-#   GATEWAY_API_KEYS    keys that are let in, separated by commas; each 24 characters or more of A-Z a-z 0-9 _ -
+#   GATEWAY_API_KEYS    accepted keys, separated by commas; each has 24 or more characters of A-Z a-z 0-9 _ -
 #   GATEWAY_ADDRESS, GATEWAY_PORT    where it listens: 127.0.0.1 and 8000 if not set
 #   GATEWAY_UPSTREAM    the scorer, host:port: 127.0.0.1:9696 if not set
 #   GATEWAY_TLS    a folder with fullchain.pem and privkey.pem; plain HTTP if not set
 #   GATEWAY_RATE    requests a second that each key may send: 500 if not set
-#   GATEWAY_MOST    requests that the scorer may have at once, beyond which the answer is 503: 64 if not set
-#   GATEWAY_FOLDER    what it writes: /tmp/gateway if not set
+#   GATEWAY_MOST    requests that the scorer works on at once, any more get status 503: 64 if not set
+#   GATEWAY_FOLDER    where the configuration is written: /tmp/gateway if not set
 #   MAX_BODY_BYTES    the largest body: 1048576 if not set
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,10 +24,10 @@ umask 077
   echo 'map $http_x_api_key:$http_authorization $client {'
   echo '  default "";'
   echo "$GATEWAY_API_KEYS" | tr ',' '\n' | while read -r key; do
-    case $key in *[!A-Za-z0-9_-]*) die "a key may hold A-Z a-z 0-9 _ - alone" ;; esac
-    [ ${#key} -ge 24 ] || die "a key is shorter than 24 characters"
+    case $key in *[!A-Za-z0-9_-]*) die "a key in GATEWAY_API_KEYS may hold only A-Z a-z 0-9 _ -" ;; esac
+    [ ${#key} -ge 24 ] || die "a key in GATEWAY_API_KEYS is shorter than 24 characters: use a longer one"
     basic=$(printf 'scorehouse:%s' "$key" | base64 | tr -d '\n')
-    # as patterns, which heed the case of letters
+    # as patterns, because plain strings would ignore the case of letters
     for sent in "$key\\E:" ":Bearer $key\\E\$" ":Basic $basic\\E\$"; do printf '  "~^\\Q%s" "%s";\n' "$sent" "$key"; done
   done
   echo '}'
@@ -35,8 +35,8 @@ umask 077
 
 : > "$folder/tls.conf"
 if [ -n "$tls" ]; then
-  for name in fullchain.pem privkey.pem; do  # never plain HTTP where a certificate was meant
-    [ -r "$tls/$name" ] || die "$name in GATEWAY_TLS cannot be read by $(id -un 2>/dev/null || id -u)"
+  for name in fullchain.pem privkey.pem; do  # never plain HTTP if a certificate is configured
+    [ -r "$tls/$name" ] || die "$(id -un 2>/dev/null || id -u) cannot read $name in GATEWAY_TLS: let that user read it"
   done
   cat > "$folder/tls.conf" <<CONF
 ssl_certificate $tls/fullchain.pem;
@@ -52,5 +52,5 @@ sed -e "s|@FOLDER@|$folder|g" -e "s|@ADDRESS@|${GATEWAY_ADDRESS:-127.0.0.1}|" -e
   -e "s|@TLS@|${with_tls:-}|" -e "s|@UPSTREAM@|${GATEWAY_UPSTREAM:-127.0.0.1:9696}|" -e "s|@RATE@|${GATEWAY_RATE:-500}|g" \
   -e "s|@MOST@|${GATEWAY_MOST:-64}|" -e "s|@MAX_BODY_BYTES@|${MAX_BODY_BYTES:-1048576}|g" "$here/nginx.conf" > "$folder/nginx.conf"
 
-PATH=$PATH:/usr/sbin  # where Debian has it
+PATH=$PATH:/usr/sbin  # where Debian installs it
 exec nginx -e stderr -c "$folder/nginx.conf" -g 'daemon off;'

@@ -120,7 +120,7 @@ def test_a_demo_whose_terminal_closes_or_that_is_killed_leaves_nothing_behind(
             assert process.poll() is None, (tmp_path / "demo.log").read_text()
             return any(needles[moment] in command for command in processes_of(data_folder).values())
 
-        until(is_reached, 120, moment)
+        until(is_reached, 400, moment)
         os.kill(process.pid, signal.Signals[name])
         process.wait(60)
         until(lambda: not processes_of(data_folder), 40, "every process is gone")

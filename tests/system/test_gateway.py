@@ -219,7 +219,7 @@ def test_it_speaks_tls_where_it_has_a_certificate(toy_scorer: Scorer, tmp_path: 
         ({"GATEWAY_API_KEYS": ""}, "is empty"),
         ({"GATEWAY_API_KEYS": "short"}, "shorter than 24"),
         ({"GATEWAY_API_KEYS": '";' * 20}, "may hold"),
-        ({"GATEWAY_API_KEYS": KEY, "GATEWAY_TLS": "/nowhere"}, "fullchain.pem in GATEWAY_TLS cannot be read"),
+        ({"GATEWAY_API_KEYS": KEY, "GATEWAY_TLS": "/nowhere"}, "cannot read fullchain.pem in GATEWAY_TLS"),
     ],
 )
 def test_without_a_proper_key_or_the_certificate_that_was_meant_it_does_not_start(
