@@ -26,6 +26,9 @@ PORTS = {
 }  # fmt: skip
 
 
+SHOWN = {"SCORER_PORT": "9696", "MONITOR_PORT": "8085", "REPORT_PORT": "8888"}
+
+
 @contextmanager
 def demo(data_folder: Path, log: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the demo with a short search. It leads a process group, as in a terminal, and ignores SIGINT at its start."""
@@ -99,28 +102,31 @@ def answers_from_start_to_drift_alarm(data_folder: Path, log: Path, ports: dict[
         assert processes_of(data_folder) == {}
 
 
-SHOWN = {"SCORER_PORT": "9696", "MONITOR_PORT": "8085", "REPORT_PORT": "8888"}
-
-
 def test_the_demo_answers_reports_drift_and_leaves_nothing_behind_twice(tmp_path: Path) -> None:
     answers_from_start_to_drift_alarm(tmp_path / "var", tmp_path / "first.log", {})
     answers_from_start_to_drift_alarm(tmp_path / "var", tmp_path / "second.log", PORTS)
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGKILL"])
-@pytest.mark.parametrize("moment", ["MLflow and Prefect start", "the training runs"])
+@pytest.mark.parametrize(
+    ("name", "process_of_that_moment"),
+    [
+        ("SIGHUP", "prefect server start"),
+        ("SIGKILL", "prefect server start"),
+        ("SIGTERM", "model_orchestration.train"),
+        ("SIGKILL", "model_orchestration.train"),
+    ],
+)
 def test_a_demo_whose_terminal_closes_or_that_is_killed_leaves_nothing_behind(
-    name: str, moment: str, tmp_path: Path
+    name: str, process_of_that_moment: str, tmp_path: Path
 ) -> None:
     data_folder = tmp_path / "var"
-    needles = {"MLflow and Prefect start": "prefect server start", "the training runs": "model_orchestration.train"}
     with demo(data_folder, tmp_path / "demo.log") as process:
 
         def is_reached() -> bool:
             assert process.poll() is None, (tmp_path / "demo.log").read_text()
-            return any(needles[moment] in command for command in processes_of(data_folder).values())
+            return any(process_of_that_moment in command for command in processes_of(data_folder).values())
 
-        until(is_reached, 400, moment)
+        until(is_reached, 400, process_of_that_moment)
         os.kill(process.pid, signal.Signals[name])
         process.wait(60)
         until(lambda: not processes_of(data_folder), 40, "every process is gone")
