@@ -97,7 +97,8 @@ class Processes:
     def start_procfile(self) -> None:
         """Start the processes of the Procfile: honcho ends them all when one dies."""
         write_ahead(Path(self._env["DATA_FOLDER"]) / "mlflow.db")
-        command = [sys.executable, "-m", "honcho", "-f", str(PROCFILE), "start", "--no-colour"]
+        # without -e, honcho would read .env and override this environment
+        command = [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(PROCFILE), "start", "--no-colour"]
         self._honcho = self._start(command, self._env)
 
     def start(self, module: str, *arguments: str) -> None:

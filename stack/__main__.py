@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
+from scorehouse.environment import read_settings
 from scorehouse.errors import ScorehouseError
 from scorehouse.services import SERVICES
 from stack.addresses import address_table
@@ -29,13 +30,14 @@ class Stack:
     """The Makefile's targets as steps. A step that is run again changes nothing."""
 
     def __init__(self, name: str, console: Console):
-        """Read the settings of env=`name` and generate missing secrets. Raises StackError."""
+        """Read the settings of env=`name` and generate missing secrets. Raises StackError, SettingError."""
         self._name = name
         self._console = console
         self._steps = Steps(console)
         if new := make_secrets():
             self._steps.done(f"generated {', '.join(new)} in {SECRETS.name}")
         self._env = environment(name)
+        self._settings = read_settings(self._env)
         self._registry = Compose(self._env, console, (REGISTRY,))
         self._serve = Compose(self._env, console, (SERVE,))
         self._whole = Compose(self._env, console)
@@ -79,7 +81,7 @@ class Stack:
                 "then `make start-serve`"
             )
             return
-        await_doors(self._env, self._serve, self._console)
+        await_doors(self._settings, self._serve, self._console)
         self._steps.done(self._run_here("server.deploy").strip())
         self._serve.wait(NEED_A_MODEL & self._serve.services())
         try:
@@ -115,7 +117,7 @@ class Stack:
     def addresses(self) -> None:
         """Print where every service is."""
         self._console.print()
-        self._console.print(address_table(self._env, self._whole.services()), highlight=False)
+        self._console.print(address_table(self._settings, self._whole.services()), highlight=False)
         self._console.print(f"\n  passwords: {SECRETS.name}; `make down` stops everything, `make reset_all` removes it")
 
     def erase(self, customer_id: str) -> None:

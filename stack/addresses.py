@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from rich.table import Table
 
-from scorehouse.environment import read_settings
 from scorehouse.services import SERVICES
+from scorehouse.settings import Settings
 
 
-def address_table(env: Mapping[str, str], running: set[str]) -> Table:
-    """Return the table of the services among `running`, with the ports that `env` configures. Raises SettingError."""
-    settings = read_settings(env)
+def address_table(settings: Settings, running: set[str]) -> Table:
+    """Return the table of the services among `running`, with the configured ports."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)  # an address is never wrapped

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 import requests
 from rich.console import Console
 
-from scorehouse.environment import read_settings
 from scorehouse.services import SERVICES
+from scorehouse.settings import Settings
 from stack.compose import Compose
 from stack.errors import StackError
 
 PATIENCE_SECONDS = 120
 
 
-def await_doors(env: Mapping[str, str], serve: Compose, console: Console) -> None:
+def await_doors(settings: Settings, serve: Compose, console: Console) -> None:
     """Return once every door answers, with a model or without. Raises StackError with the log of one that does not."""
-    settings = read_settings(env)
     ends = time.monotonic() + PATIENCE_SECONDS
     for service in (service for service in SERVICES.values() if service.door):
         address = service.address(settings) + service.ready

@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from scorehouse.environment import read_settings
 from stack import compose
 from stack.addresses import address_table
 from stack.compose import MOST_FALLS, Compose, Container
@@ -74,7 +75,7 @@ def test_the_addresses_are_those_of_the_configured_ports() -> None:
     output = StringIO()
     console = Console(width=200, file=output)
     env = {"SCORER_PORT": "9700", "MONITOR_PORT": "9701", "SERVE_ADDRESS": "10.0.0.7"}
-    console.print(address_table(env, {"scorer", "monitor", "mlflow", "mongodb"}))
+    console.print(address_table(read_settings(env), {"scorer", "monitor", "mlflow", "mongodb"}))
     shown = output.getvalue()
     for address in (
         "http://10.0.0.7:9700/",
@@ -94,6 +95,6 @@ def test_doors_are_awaited_on_the_configured_ports(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("stack.waiting.requests.get", answer)
     env = {"SCORER_PORT": "9700", "STREAM_METRICS_PORT": "9702"}
-    await_doors(env, Scripted([HEALTHY]), Console(quiet=True))
+    await_doors(read_settings(env), Scripted([HEALTHY]), Console(quiet=True))
     assert {"http://127.0.0.1:9700/readyz", "http://127.0.0.1:9702/readyz"} <= set(asked)
     assert "http://127.0.0.1:9696/readyz" not in asked
