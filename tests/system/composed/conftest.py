@@ -41,7 +41,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[str]:
     finally:
         make("secrets", seconds=60)  # without them Compose would not even take down
         if request.session.testsfailed:
-            SHOWN.extend([f"not well: {ill() or 'none'}", compose("logs", "--no-color", "--tail", "60", *ill())])
+            SHOWN.extend([f"not healthy: {ill() or 'none'}", compose("logs", "--no-color", "--tail", "60", *ill())])
         compose("--profile", "*", "down", "--volumes", "--remove-orphans")
         ENV_FILE.unlink()
 

@@ -1,4 +1,4 @@
-"""A stack of its own for these tests: project, address, env file and tags; and how its containers are looked at."""
+"""A stack of its own for these tests: project, address, env file and tags; and functions that inspect its containers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 import requests
 
 ROOT = Path(__file__).parents[3]
-# Another loopback address than the default one: a stack or a demo that runs on this machine is not disturbed.
+# Another loopback address than the default one, so that a stack or a demo on this machine is not disturbed.
 HOST = os.environ.get("COMPOSE_TEST_HOST", "127.0.0.2")
-# Another Kinesis and S3 than the stack's own emulator, which takes some sixty records a second while all else runs on
-# two cores: an address that containers reach, with COMPOSE_TEST_PROFILES=simulators,gateway.
+# The address of another Kinesis and S3, which containers can reach, with COMPOSE_TEST_PROFILES=simulators,gateway: the
+# stack's own emulator takes only some sixty records a second while everything runs on two cores.
 ELSEWHERE = os.environ.get("COMPOSE_TEST_EMULATOR", "")
 EMULATOR = ELSEWHERE or f"http://{HOST}:4566"
 TRIALS = 4
@@ -27,7 +27,7 @@ RECORD = {
     "income_category": 2, "card_category": "blue", "months_on_book": 4, "total_relationship_count": 3,
     "credit_limit": 4000, "total_revolving_bal": 2511,
 }  # fmt: skip
-# What differs from .env.local: a small training, and no pages of Grafana (its image is not everywhere to be had).
+# What differs from .env.local: a small training, and no Grafana (its image is not available everywhere).
 OWN = {
     "COMPOSE_PROJECT_NAME": "scorehouse-test", "TAG": "test", "TRIALS": str(TRIALS), "RUN_ID": "", "COMMIT": "test",
     "BIND_ADDRESS": HOST, "CLOUD_ADDRESS": HOST, "SERVE_ADDRESS": HOST, "KINESIS_ADDRESS": EMULATOR,
@@ -39,7 +39,7 @@ ENV = {name: value for name, value in os.environ.items() if name not in OWN}
 
 
 def write_env_file() -> None:
-    """Make `.env.test`, by which `make … env=test` knows this stack."""
+    """Write `.env.test`, which `make … env=test` reads."""
     text = (ROOT / ".env.local").read_text()
     for name, value in OWN.items():
         text = re.sub(rf"(?m)^{name}=.*\n", "", text) + f"{name}={value}\n"
@@ -57,7 +57,7 @@ def make(*words: str, seconds: float) -> str:
 def compose(*words: str) -> str:
     """Run a command of Compose on this stack and return what it printed."""
     files = [word for file in FILES for word in ("-f", file)]
-    env_files = [word for file in (ENV_FILE.name, ".secrets.env") for word in ("--env-file", file)]
+    env_files = [word for file in (".env", ENV_FILE.name, ".secrets.env") for word in ("--env-file", file)]
     command = ["docker", "compose", "-p", OWN["COMPOSE_PROJECT_NAME"], *env_files, *files, *words]
     done = subprocess.run(
         command, cwd=ROOT, env={**ENV, "ENV_FILE": ENV_FILE.name}, capture_output=True, text=True, check=False
@@ -67,12 +67,12 @@ def compose(*words: str) -> str:
 
 
 def services() -> list[str]:
-    """Return the services that are taken in."""
+    """Return the services that the profiles select."""
     return sorted(compose("config", "--services").split())
 
 
 def containers() -> dict[str, dict[str, Any]]:
-    """Return what the engine knows of each service's container, by service."""
+    """Return what the engine reports about each service's container, by service."""
     label = f"label=com.docker.compose.project={OWN['COMPOSE_PROJECT_NAME']}"
     listed = subprocess.run(["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=True)
     if not (identities := listed.stdout.split()):
@@ -88,7 +88,7 @@ def how(container: dict[str, Any]) -> str:
 
 
 def ill() -> dict[str, str]:
-    """Return every container that is not well, and how it is."""
+    """Return the state of every container that is not healthy."""
     return {name: how(c) for name, c in containers().items() if how(c) not in {"running healthy", "running"}}
 
 

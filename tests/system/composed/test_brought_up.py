@@ -64,6 +64,8 @@ def test_the_files_are_valid_with_each_env_file_as_it_is_committed(stack: str, n
         "docker",
         "compose",
         "--env-file",
+        ".env",
+        "--env-file",
         f".env.{name}",
         "--env-file",
         ".secrets.env",

@@ -147,7 +147,8 @@ def test_the_gateway_lets_nobody_pass_without_a_key(stack: str) -> None:
 def ports_of_the_cloud() -> dict[str, list[tuple[str, int]]]:
     """Return where each service of env=cloud listens, as it is committed."""
     files = [word for file in FILES for word in ("-f", file)]
-    command = ["docker", "compose", "--env-file", ".env.cloud", "--env-file", ".secrets.env", *files]
+    env_files = [word for name in (".env", ".env.cloud", ".secrets.env") for word in ("--env-file", name)]
+    command = ["docker", "compose", *env_files, *files]
     env = {name: value for name, value in ENV.items() if name != "COMPOSE_PROFILES"}
     done = subprocess.run(
         [*command, "config", "--format", "json"], cwd=ROOT, env=env, capture_output=True, text=True, check=True
