@@ -1,4 +1,4 @@
-"""A stack of its own for these tests: project, address, env file and tags; and functions that inspect its containers."""
+"""A stack of its own for these tests: project, address, env file, tags, and functions that inspect its containers."""
 
 from __future__ import annotations
 
