@@ -170,6 +170,28 @@ def test_another_host_key_than_the_pinned_one_ends_it_before_anything_is_sent(pr
     assert done.returncode == 255 and "Host key verification failed" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "run_id"),
+    [
+        ("RUN_ID=", ""),
+        ("RUN_ID=''", ""),
+        (f"RUN_ID={'a' * 32}", "a" * 32),
+        (f"RUN_ID='{'a' * 32}'", "a" * 32),
+        (f'export RUN_ID = "{"a" * 32}" # the best\r', "a" * 32),
+        ("RUN_ID=production", "production"),
+        (f"# RUN_ID={'a' * 32}\nSHADOW_RUN_ID={'b' * 32}", ""),
+    ],
+)
+def test_the_workflow_reads_the_run_of_a_commit_however_it_is_quoted(line: str, run_id: str, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".env.cloud").write_bytes(f"USE_CASE=churn\n{line}\n".encode())
+    git(tmp_path, "add", "-f", ".env.cloud")
+    git(tmp_path, "commit", "-qm", "a run")
+    command = [str(ROOT / "deploy" / "run-id.sh"), "HEAD"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == run_id
+
+
 def test_every_action_of_the_workflows_is_pinned_by_its_commit() -> None:
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert [w.name for w in workflows] == ["ci.yml", "deploy.yml"]
