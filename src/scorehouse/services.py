@@ -45,6 +45,8 @@ class Service:
 _SERVICES = (
     Service("scorer", "scorer_port", "the model behind a form; API documentation at /docs",
             door=True, follows=True, scraped=True),
+    Service("stream", "stream_metrics_port", "whether the stream scorer is ready, and why not; metrics at /metrics",
+            page="/readyz", door=True, follows=True, scraped=True),
     Service("web_service", "web_service_port", "insurance's pages: an offer for new and for existing customers"),
     Service("gateway", 8000, "the scorer for others, with an API key (user scorehouse, key: see below)",
             ready="/healthz", page="/docs"),
@@ -58,8 +60,6 @@ _SERVICES = (
             ready="/api/health"),
     Service("prometheus", 9091, "metrics, and the processes they come from", ready="/-/ready", page="/targets"),
     Service("alertmanager", 9093, "alerts that fire now", ready="/-/ready"),
-    Service("stream", "stream_metrics_port", "whether the stream scorer is ready, and why not; metrics at /metrics",
-            page="/readyz", door=True, follows=True, scraped=True),
     Service("shipper", "shipper_metrics_port", "metrics of the path from the journal to the store",
             ready="/metrics", page="/metrics", scraped=True),
     Service("worker", 8081, "health of the worker that trains", host="cloud_address", ready="/health", page="/health"),
