@@ -39,7 +39,7 @@ PAGES = (  # what there is to look at, the service, and the path
     ("trials and models", "mlflow", ""),
     ("streams and bucket", "localstack", ""),
 )
-LOG = "stack.log"
+LOGS = "logs"
 console = Console()
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     env = environment(folder, use_case.name)
     settings = read_settings(env)
     services = started_services(use_case.name)
-    demo = Demo(use_case, folder, settings, services, Steps(console), Processes(env, settings, folder / LOG))
+    demo = Demo(use_case, folder, settings, services, Steps(console), Processes(env, settings, folder / LOGS))
     console.print(f"\n[bold]Scorehouse[/bold]  {use_case.title}\n")
     try:
         demo.start()
@@ -175,7 +175,7 @@ class Demo:
         for what, name, path in PAGES:
             if name in self.services:
                 table.add_row(f"[bold]{what}", self.address(name) + path)
-        table.add_row("[bold]logs", os.path.relpath(self.processes.log))
+        table.add_row("[bold]logs", os.path.relpath(self.processes.logs))
         console.print()
         console.print(table, highlight=False)
 

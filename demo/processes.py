@@ -1,4 +1,4 @@
-"""Starts and stops the demo's processes, and waits until they answer; their output is in one log."""
+"""Starts and stops the demo's processes, each with a log of its own, and waits until they answer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import requests
 
@@ -72,38 +73,40 @@ def started_services(use_case: str) -> set[str]:
     """Return the names of the services that the demo starts: the Procfile's, and what it starts beside them."""
     pages = {"web_service"} if use_case == "insurance" else set()
     prometheus = {"prometheus"} if shutil.which("prometheus") else set()
-    return {*re.findall(r"(?m)^([a-z_]+):", PROCFILE.read_text()), *pages, *prometheus}
+    return {*procfile(), *pages, *prometheus}
+
+
+def procfile() -> dict[str, str]:
+    """Return the commands of the Procfile by the names of their services."""
+    return dict(re.findall(r"(?m)^([a-z_]+): (.+)$", PROCFILE.read_text()))
 
 
 class Processes:
     """The demo's processes, each in a process group of its own; a watchdog ends them all when the demo is gone."""
 
-    def __init__(self, env: Mapping[str, str], settings: Settings, log: Path):
+    def __init__(self, env: Mapping[str, str], settings: Settings, logs: Path):
         """Start the watchdog."""
-        self.log = log
+        self.logs = logs
         self._env = dict(env)
         self._settings = settings
         self._started: list[subprocess.Popen[bytes]] = []
-        self._honcho: subprocess.Popen[bytes] | None = None
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._file = log.open("w")
-        read_end, write_end = os.pipe()
-        self._to_watchdog = os.fdopen(write_end, "w")
+        self._required: dict[str, subprocess.Popen[bytes]] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+        read_end, self._to_watchdog = os.pipe()
         self._watchdog = subprocess.Popen(
             [sys.executable, "-m", "demo.watchdog"], cwd=ROOT, stdin=read_end, start_new_session=True
         )
         os.close(read_end)
 
     def start_procfile(self) -> None:
-        """Start the processes of the Procfile: honcho ends them all when one dies."""
+        """Start the processes of the Procfile. The demo fails when one of them dies."""
         write_ahead(Path(self._env["DATA_FOLDER"]) / "mlflow.db")
-        # without -e, honcho would read .env and override this environment
-        command = [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", str(PROCFILE), "start", "--no-colour"]
-        self._honcho = self._start(command, self._env)
+        for name, command in procfile().items():
+            self._required[name] = self._start(name, ["sh", "-c", command], self._env)
 
     def start(self, module: str, *arguments: str) -> None:
-        """Start one more of the product's processes. The others run on when it ends."""
-        self._start([sys.executable, "-m", module, *arguments], self._env)
+        """Start one more of the product's processes. The demo runs on when it ends."""
+        self._start(module, [sys.executable, "-m", module, *arguments], self._env)
 
     def start_prometheus(self) -> None:
         """Start Prometheus with the product's targets and rules."""
@@ -120,7 +123,7 @@ class Processes:
             f"--web.listen-address={address.removeprefix('http://')}", f"--web.external-url={address}",
             "--log.level=warn",
         ]  # fmt: skip
-        self._start(command, {**self._env, **environ})
+        self._start("prometheus", command, {**self._env, **environ})
 
     def run(self, module: str, *arguments: str, **variables: str) -> str:
         """Run one of the product's commands with more environment variables; return what it printed.
@@ -130,8 +133,7 @@ class Processes:
         """
         command = [sys.executable, "-m", module, *arguments]
         env = {**self._env, **variables}
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, start_new_session=True)
-        self._watch(process)
+        process = self._popen(command, env, subprocess.PIPE, None)
         output, _ = process.communicate()
         if process.returncode:
             raise DemoError(f"{module} failed with status {process.returncode}: see above")
@@ -146,8 +148,7 @@ class Processes:
             self.check_alive()
             if time.monotonic() > ends:
                 raise DemoError(
-                    f"{service.name} is not ready after {seconds:.0f} s ({address}); "
-                    f"the end of {self.log}:\n{self._tail()}"
+                    f"{service.name} is not ready after {seconds:.0f} s ({address}); {self._log_end(service.name)}"
                 )
             time.sleep(0.1)
 
@@ -157,31 +158,39 @@ class Processes:
 
     def check_alive(self) -> None:
         """Raise DemoError if a process of the Procfile died."""
-        if self._honcho is not None and self._honcho.poll() is not None:
-            raise DemoError(f"a process of the demo died; the end of {self.log}:\n{self._tail()}")
+        for name, process in self._required.items():
+            if (status := process.poll()) is not None:
+                raise DemoError(f"{name} died with status {status}; {self._log_end(name)}")
 
     def stop(self) -> None:
         """End every process: the watchdog does it, as if the demo had died."""
-        self._to_watchdog.close()
+        os.close(self._to_watchdog)
         for process in self._started:
             process.wait()
         self._watchdog.wait()
-        self._file.close()
 
-    def _start(self, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self._log(name).open("wb") as log:
+            return self._popen(command, env, log, subprocess.STDOUT)
+
+    def _popen(
+        self, command: list[str], env: Mapping[str, str], stdout: int | BinaryIO, stderr: int | None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that reports itself to the watchdog first: the demo may be killed at any moment."""
+        report = ["sh", "-c", 'echo $$ >&0; exec "$@" </dev/null', "sh"]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        self._watch(process)
+            [*report, *command], cwd=ROOT, env=env, stdin=self._to_watchdog, stdout=stdout, stderr=stderr,
+            start_new_session=True,
+        )  # fmt: skip
+        self._started.append(process)
         return process
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        self._started.append(process)
-        self._to_watchdog.write(f"{process.pid}\n")
-        self._to_watchdog.flush()
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
 
-    def _tail(self, lines: int = 25) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def _log_end(self, name: str, lines: int = 25) -> str:
+        log = self._log(name)
+        return f"the end of {log}:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def require_free_ports(services: Iterable[Service], settings: Settings) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
-STOP_SECONDS = 15.0  # honcho kills its own processes after 5
+STOP_SECONDS = 15.0
 
 
 def main() -> None:
