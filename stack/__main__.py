@@ -104,7 +104,7 @@ class Stack:
         self._start_registry()
         self._console.print(self._run_here("model_orchestration.init_aws").rstrip(), highlight=False, markup=False)
         if first := not self._env.get("RUN_ID"):
-            self._env["RUN_ID"] = run_id = await_training(self._env, self.train_flow(), self._console)
+            self._env["RUN_ID"] = run_id = await_training(self._settings, self.train_flow(), self._console)
             remember_run(self._name, run_id)
             self._steps.done(f"trained run {run_id}, and wrote it to .env.{self._name}")
         else:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import requests
 from rich.console import Console
 
-from scorehouse.environment import read_settings
 from scorehouse.prefect import Prefect, State
 from scorehouse.registry.client import Registry
+from scorehouse.settings import Settings
 from stack.compose import Compose
 from stack.errors import StackError
 
@@ -28,7 +28,7 @@ def apply(compose: Compose, run: bool, module: str = "model_orchestration.apply"
     return compose.output(*command, *(["--run"] if run else [])).strip().splitlines()[-1]
 
 
-def await_training(env: Mapping[str, str], flow_run: str, console: Console) -> str:
+def await_training(settings: Settings, flow_run: str, console: Console) -> str:
     """Return the id of the best model's run once the training `flow_run` has ended.
 
     The training registers its best model last, so this run is the registry's newest.
@@ -37,7 +37,6 @@ def await_training(env: Mapping[str, str], flow_run: str, console: Console) -> s
         StackError: the training did not end well, or not within a day, or Prefect stopped answering.
         RunNotFound, RegistryUnavailable: the registry does not know the run.
     """
-    settings = read_settings(env)
     prefect = Prefect(settings.prefect_api_url, settings.prefect_api_auth_string)
     with console.status("training: waiting for the worker") as status:
         state = watch(prefect, flow_run, lambda line: status.update(f"training: {line}"))

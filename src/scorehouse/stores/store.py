@@ -57,7 +57,7 @@ class Store(Protocol):
         """Remove these predictions, and outcomes that wait for them; ids that are not there change nothing."""
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Remove up to `limit` old predictions, and all old waiting outcomes and counts; return how many predictions."""
+        """Remove up to `limit` old predictions, and all old waiting outcomes and counts; return how many."""
 
 
 def first_of(predictions: Iterable[Document]) -> dict[str, Document]:
