@@ -9,6 +9,7 @@ import pytest
 import requests
 from rich.console import Console
 
+from scorehouse.environment import read_settings
 from scorehouse.prefect import Prefect, State
 from scorehouse.registry.client import Registry
 from stack import training
@@ -82,11 +83,11 @@ def test_the_run_is_asked_of_the_registry_where_the_settings_say_that_it_is(
 
     monkeypatch.setattr(Prefect, "state", state)
     monkeypatch.setattr(Registry, "newest", newest)
-    assert await_training({"USE_CASE": "wine", **env}, "flow-run", Console(file=StringIO())) == "a" * 32
+    assert await_training(read_settings({"USE_CASE": "wine", **env}), "flow-run", Console(file=StringIO())) == "a" * 32
     assert asked == [prefect, mlflow, "wine"]
 
 
 def test_a_training_that_fails_says_why_and_where_its_log_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Prefect, "state", lambda *_: CRASHED)
     with pytest.raises(StackError, match=r"CRASHED: the worker died\. Its log is at http://10\.0\.0\.7:4200$"):
-        await_training({"CLOUD_ADDRESS": "10.0.0.7"}, "flow-run", Console(file=StringIO()))
+        await_training(read_settings({"CLOUD_ADDRESS": "10.0.0.7"}), "flow-run", Console(file=StringIO()))
