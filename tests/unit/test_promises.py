@@ -111,6 +111,7 @@ def test_unit_tests_do_not_sleep_and_no_test_is_switched_off() -> None:
 
 # A sentence ends after a word and before a capital letter. Initials (A. Smith) and abbreviations do not end one.
 SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)(?<=[a-z0-9)])[.?!] +[A-Z]")
+LEAD_IN = re.compile(r"^\s*(?:[-*] |\d+\. )?(?:\*\*[^*]+\*\*)?")  # the mark of a list, and a label in bold
 
 
 def prose_faults(markdown: str) -> list[str]:
@@ -124,16 +125,16 @@ def prose_faults(markdown: str) -> list[str]:
             text = re.sub(r"\]\([^)]*\)|https?://[^\s>)]+", "]", line)  # addresses do not count
             if len(text) > 120:
                 faults.append(f"line {number} is over 120 columns: {text.strip()[:60]}…")
-            words = re.sub(r"`[^`]*`", "Code", re.sub(r"\*|^\s*\d+\. ", "", text))
+            words = re.sub(r"`[^`]*`", "Code", LEAD_IN.sub("", text).replace("*", ""))
             if two := SENTENCE_END.search(words):
                 faults.append(f"line {number} holds two sentences: …{words[: two.end()][-40:]}…")
     return faults
 
 
 def test_markdown_has_one_sentence_per_line_and_at_most_120_columns() -> None:
-    for bad in ("One. Two.", "1. Is it? It is.", "- **Bold.** Then plain.", "`a`. Then b.", "word " * 25):
+    for bad in ("One. Two.", "1. Is it? It is.", "- **Label.** *One.* Two.", "`a`. Then b.", "word " * 25):
         assert len(prose_faults(bad)) == 1, bad
-    fine = "1. See A. Smith, e.g. Prometheus, or `a. B`.\n| A b. C |\n```\nA b. C\n```\n[x](http://y" + "z" * 120 + ")"
-    assert prose_faults(fine) == []
+    fine = ("1. **Label.** See A. Smith, e.g. Prometheus.", "| A b. C |", "```", "A b. C", "```", f"[x](y/{'z' * 120})")
+    assert prose_faults("\n".join(fine)) == []
     pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
     assert {str(p.relative_to(ROOT)): faults for p in pages if (faults := prose_faults(p.read_text()))} == {}
