@@ -166,3 +166,34 @@ def test_unit_tests_do_not_sleep_and_no_test_is_switched_off() -> None:
     assert (
         named(p for p, t in unit.items() if re.search(r"^import time$", t, re.MULTILINE) and "time.sleep(" in t) == []
     )
+
+
+# A sentence ends after a word and before a capital letter. Initials (A. Smith) and abbreviations do not end one.
+SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)(?<=[a-z0-9)])[.?!] +[A-Z]")
+LEAD_IN = re.compile(r"^\s*(?:[-*] |\d+\. )?(?:\*\*[^*]+\*\*)?")  # the mark of a list, and a label in bold
+
+
+def prose_faults(markdown: str) -> list[str]:
+    """Return the lines that are too long or hold two sentences. Code, tables and headings may."""
+    faults = []
+    in_code = False
+    for number, line in enumerate(markdown.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            in_code = not in_code
+        elif not in_code and not line.lstrip().startswith(("|", "#")):
+            text = re.sub(r"\]\([^)]*\)|https?://[^\s>)]+", "]", line)  # addresses do not count
+            if len(text) > 120:
+                faults.append(f"line {number} is over 120 columns: {text.strip()[:60]}…")
+            words = re.sub(r"`[^`]*`", "Code", LEAD_IN.sub("", text).replace("*", ""))
+            if two := SENTENCE_END.search(words):
+                faults.append(f"line {number} holds two sentences: …{words[: two.end()][-40:]}…")
+    return faults
+
+
+def test_markdown_has_one_sentence_per_line_and_at_most_120_columns() -> None:
+    for bad in ("One. Two.", "1. Is it? It is.", "- **Label.** *One.* Two.", "`a`. Then b.", "word " * 25):
+        assert len(prose_faults(bad)) == 1, bad
+    fine = ("1. **Label.** See A. Smith, e.g. Prometheus.", "| A b. C |", "```", "A b. C", "```", f"[x](y/{'z' * 120})")
+    assert prose_faults("\n".join(fine)) == []
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    assert {str(p.relative_to(ROOT)): faults for p in pages if (faults := prose_faults(p.read_text()))} == {}
