@@ -116,7 +116,7 @@ def test_a_family_without_trees_is_a_404_that_says_so(door: Any, toy_model: Mode
     answer = door.post("/explain", toy_records[0])
     assert answer.status_code == 404
     assert answer.json["detail"] == (
-        "the answers of this svc cannot be explained: only XGBoost's trees say what moved an answer"
+        "the answers of this svc cannot be explained: only XGBoost's trees can say what moved an answer"
     )
 
 
