@@ -16,7 +16,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
+.PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## print this list
@@ -26,6 +26,9 @@ help:  ## print this list
 # --- Without Docker ---
 demo: .venv/.ready .emulator/.ready  ## run the whole product: train, deploy, score, watch (choose with USE_CASE=… DATA=…)
 	@$(BIN)/python -m demo
+
+screenshots: .venv/.ready .emulator/.ready  ## take the README's screenshots of the running demo, or of one that it starts
+	@$(BIN)/python -m demo.screenshots
 
 get-data: .venv/.ready  ## download the use case's real table from its publisher into data/ (USE_CASE=…)
 	@$(BIN)/python -m model_orchestration.get_data
