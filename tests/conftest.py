@@ -1,4 +1,4 @@
-"""What many tests share: one small real model a session, and a real scorer around it."""
+"""What many tests share: one small real model a session, and a real scorer that serves it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from typing import Any
 
 import pytest
 
-from tests import toy as toys
-from tests.toy import Scorer, Toy
+from tests import models, processes
+from tests.models import Model
+from tests.processes import Scorer
 
 
 @pytest.fixture(scope="session")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """A churn model trained by the real path on a few sample rows, and its bundle on disk."""
-    return toys.train(tmp_path_factory.mktemp("toy") / "bundle")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A churn model that the product trained on a few sample rows, and its bundle on disk."""
+    return models.train(tmp_path_factory.mktemp("toy") / "bundle")
 
 
 @pytest.fixture(scope="session")
-def toy_scorer(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
-    """A running scorer (`.url`) that serves the toy from its cache; do not kill this one, many tests share it."""
+def toy_scorer(toy: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
+    """A running scorer (`.url`) that serves the toy from its cache; do not kill it, because many tests share it."""
     folder = tmp_path_factory.mktemp("scorer")
-    scorer = toys.scorer(folder, toys.cache_in(folder, toy))
-    with toys.running(scorer):
+    scorer = processes.scorer(folder, models.cache_in(folder, toy))
+    with processes.running(scorer):
         yield scorer
 
 
 @pytest.fixture(scope="session")
-def toy_records(toy: Toy) -> list[dict[str, Any]]:
+def toy_records() -> list[dict[str, Any]]:
     """200 valid records."""
-    return toys.records(toy.use_case, 200)
+    return models.records("churn", 200)

@@ -1,7 +1,7 @@
 """Two Kinesis engines for tests and benchmarks; `python -m tests.engines` installs them, as their first use does.
 
-They are kept in var/engines. ministack is quick, but deletes the parents of a split; kinesis-local reshards as AWS
-does, but is slow, and needs npm. Each test gets its own process on its own port.
+They are kept in var/engines. ministack is fast, but deletes the parents of a split shard. kinesis-local reshards as
+AWS does, but it is slow and needs npm. Each test gets its own process on its own port.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from server.stream.client import kinesis_client
+from tests.processes import HOST, ROOT, free_port, until
 from tests.servers import Server
-from tests.toy import HOST, ROOT, free_port, until
 
 FOLDER = ROOT / "var" / "engines"
 MINISTACK, KINESIS_LOCAL, AXE_CORE = "ministack==1.5.33", "kinesis-local@0.6.2", "axe-core@4.10.3"
@@ -29,11 +30,20 @@ REGION = "us-east-1"
 
 
 class Engine(Server):
-    """A Kinesis engine; started again on the same folder it comes back with what it kept."""
+    """A Kinesis engine. Started again on the same folder, it still has what it stored there."""
 
     def client(self) -> Any:
-        """Return a client of it."""
-        return kinesis_client(self.address, REGION)
+        """Return a client of this engine, which takes any credentials."""
+        config = Config(
+            parameter_validation=False,  # a third of the time of a large put
+            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=3,
+            read_timeout=10,
+        )
+        return boto3.client(
+            "kinesis", REGION, endpoint_url=self.address, config=config,
+            aws_access_key_id="test", aws_secret_access_key="test",
+        )  # fmt: skip
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -41,7 +51,7 @@ class Engine(Server):
         until(self._answers, 60, "the engine answers")
 
     def kill(self) -> None:
-        """Kill it at once: it keeps nothing."""
+        """Kill it at once, so that it stores nothing."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
@@ -55,7 +65,7 @@ class Engine(Server):
 
 
 def ministack(folder: Path) -> Engine:
-    """Return a ministack that is not started; SIGTERM makes it keep its streams in `folder`."""
+    """Return a ministack, not started; on SIGTERM it stores its streams in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     environ = {"BIND_HOST": HOST, "GATEWAY_PORT": str(port), "PERSIST_STATE": "1", "STATE_DIR": str(folder / "state")}
@@ -64,7 +74,7 @@ def ministack(folder: Path) -> Engine:
 
 
 def kinesis_local(folder: Path, keep: bool = False) -> Engine:
-    """Return a kinesis-local that is not started; every second it keeps its streams in `folder`, where it should."""
+    """Return a kinesis-local, not started; with `keep` it stores its streams in `folder` every second."""
     (folder / "state").mkdir(parents=True, exist_ok=True)
     port, package = free_port(), install_kinesis_local()
     environ = {
@@ -80,7 +90,7 @@ def kinesis_local(folder: Path, keep: bool = False) -> Engine:
 
 
 def install_ministack() -> Path:
-    """Return the environment that holds ministack, made where it is missing."""
+    """Return the environment that holds ministack; it is made where it is missing."""
     place = FOLDER / "ministack"
     with installing(place, MINISTACK) as needed:
         if needed:
@@ -90,30 +100,30 @@ def install_ministack() -> Path:
 
 
 def install_kinesis_local() -> Path:
-    """Return the package folder of kinesis-local, installed where it is missing."""
-    place = FOLDER / "kinesis-local"
-    with installing(place, KINESIS_LOCAL) as needed:
-        if needed:
-            if shutil.which("npm") is None:
-                raise RuntimeError("kinesis-local needs npm: run `make packages`, or install Node.js 20 or later")
-            run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), KINESIS_LOCAL])
-    return place / "node_modules" / "kinesis-local"
+    """Return the package folder of kinesis-local; it is installed where it is missing."""
+    return _npm_package(KINESIS_LOCAL)
 
 
 def axe_core() -> str:
-    """Return the script of axe-core, which finds what is not accessible in a page; fetched where it is missing."""
-    place = FOLDER / "axe-core"
-    with installing(place, AXE_CORE) as needed:
+    """Return the script of axe-core, which finds accessibility faults of a page; it is fetched where it is missing."""
+    return (_npm_package(AXE_CORE) / "axe.min.js").read_text()
+
+
+def _npm_package(package: str) -> Path:
+    """Return the folder of an npm package, given as name@version."""
+    name = package.partition("@")[0]
+    place = FOLDER / name
+    with installing(place, package) as needed:
         if needed:
             if shutil.which("npm") is None:
-                raise RuntimeError("axe-core needs npm: run `make packages`, or install Node.js 20 or later")
-            run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), AXE_CORE])
-    return (place / "node_modules" / "axe-core" / "axe.min.js").read_text()
+                raise RuntimeError(f"{name} needs npm: run `make packages`, or install Node.js 20 or later")
+            run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), package])
+    return place / "node_modules" / name
 
 
 @contextmanager
 def installing(place: Path, what: str) -> Iterator[bool]:
-    """Say whether `what` must be installed into `place`, which is empty then; one process at a time."""
+    """Yield whether `what` must be installed into `place`, which is empty then; one process at a time."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     mark = place / "installed"
     with (FOLDER / f"{place.name}.lock").open("w") as lock:

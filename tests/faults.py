@@ -1,4 +1,4 @@
-"""A small proxy in front of a Kinesis engine that answers some calls as a troubled AWS does, which no engine does."""
+"""A small proxy in front of a Kinesis engine that answers some calls with AWS's errors, which no engine returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from tests.toy import HOST
+from tests.processes import HOST
 
 Answer = tuple[int, dict[str, Any]]
 Forward = Callable[[dict[str, Any]], Answer]
@@ -23,11 +23,13 @@ CODES = ("ProvisionedThroughputExceededException", "InternalFailure")
 
 
 class FaultyProxy:
-    """Passes calls on to `engine`, those of an operation that has a rule through it; `injected` counts the faults."""
+    """Passes calls on to `engine`. A rule may change the calls of its operation; `injected` counts the faults."""
 
     def __init__(self, engine: str, seed: int = 11):
         """Inject nothing until `rules` (by operation: GetRecords, PutRecords, ...) are set."""
-        self._engine, self._random, self._lock = urlsplit(engine), Random(seed), Lock()
+        self._engine = urlsplit(engine)
+        self._random = Random(seed)
+        self._lock = Lock()
         self.rules: dict[str, Rule] = {}
         self.injected: Counter[str] = Counter()
         self.address = ""
@@ -47,7 +49,7 @@ class FaultyProxy:
             server.server_close()
             thread.join(5)
 
-    def at_times(self, share: float, code: str, status: int = 400) -> Rule:
+    def refusing(self, share: float, code: str, status: int = 400) -> Rule:
         """Return a rule that refuses that share of calls with `code`."""
 
         def rule(body: dict[str, Any], forward: Forward) -> Answer:
@@ -59,7 +61,7 @@ class FaultyProxy:
         return rule
 
     def failing_entries(self, share: float) -> Rule:
-        """Return a rule for PutRecords by which that share of entries fails, each alone."""
+        """Return a rule for PutRecords that fails that share of entries, each on its own."""
 
         def rule(body: dict[str, Any], forward: Forward) -> Answer:
             entries = body["Records"]

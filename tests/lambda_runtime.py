@@ -1,6 +1,6 @@
-"""What runs the Lambda door in tests: its own environment, as a zip too, and AWS's runtime interface emulator.
+"""Runs the Lambda door in tests: its own environment, also as a zip, under AWS's runtime interface emulator.
 
-All are kept in var/engines. The emulator comes with AWS's SAM CLI, whose wheel carries it for Linux.
+All are kept in var/engines. The emulator is part of the Linux wheel of AWS's SAM CLI.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import requests
 
 from tests.engines import FOLDER, installing, run
+from tests.processes import HOST, PYTHONPATH, ROOT, free_port
 from tests.servers import Server
-from tests.toy import HOST, ROOT, free_port
 
 REQUIREMENTS = ROOT / "requirements" / "lambda.txt"
 SAM_CLI = "aws-sam-cli==1.170.0 --hash=sha256:24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf"
@@ -29,7 +29,7 @@ INVOKE = "/2015-03-31/functions/function/invocations"  # where the emulator list
 
 
 def install_environment() -> Path:
-    """Return an environment that holds what the image holds, and nothing else."""
+    """Return an environment with the image's packages and no others."""
     place = FOLDER / "lambda"
     with installing(place, REQUIREMENTS.read_text()) as needed:
         if needed:
@@ -47,15 +47,9 @@ def install_emulator() -> Path:
     with installing(place, SAM_CLI) as needed:
         if needed:
             (place / "requirements.txt").write_text(SAM_CLI)
-            pip = [
-                str(environment / "bin" / "python"),
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--disable-pip-version-check",
-            ]
-            run([*pip, "--no-deps", "--require-hashes", "-r", str(place / "requirements.txt"), "-d", str(place)])
+            pip = [str(environment / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            wanted = ["--no-deps", "--require-hashes", "-r", str(place / "requirements.txt"), "-d", str(place)]
+            run([*pip, "download", *wanted])
             with zipfile.ZipFile(next(place.glob("*.whl"))) as wheel:
                 (place / "rie").write_bytes(wheel.read(f"samcli/local/rapid/aws-lambda-rie-{machine}"))
             (place / "rie").chmod(0o755)
@@ -63,7 +57,7 @@ def install_emulator() -> Path:
 
 
 def function_zip(path: Path) -> bytes:
-    """Return the zip that is uploaded as the function: the code of the product, and what it needs beside it."""
+    """Return the zip that is uploaded as the function: the product's code and the packages that it needs."""
     shutil.copy(install_environment() / "packages.zip", path)
     with zipfile.ZipFile(path, "a") as package:
         for root, folder in ((ROOT / "src", "scorehouse"), (ROOT, "use_cases"), (ROOT, "server")):
@@ -78,27 +72,27 @@ def image_command(folder: Path, **environ: str) -> Iterator[str]:
     environment, port = install_environment(), free_port()
     command = [str(install_emulator()), "--runtime-interface-emulator-address", f"{HOST}:{port}"]
     command += ["--runtime-api-address", f"{HOST}:{free_port()}", "python", "-m", "awslambdaric", HANDLER]
-    given = {
+    settings = {
         "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+        "PYTHONPATH": PYTHONPATH,
         "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         **environ,
     }
-    with Server(command, f"http://{HOST}:{port}", folder / "rie.log", given).running():
+    with Server(command, f"http://{HOST}:{port}", folder / "rie.log", settings).running():
         yield f"http://{HOST}:{port}{INVOKE}"
 
 
 def invoke(address: str, event: dict[str, Any]) -> Any:
-    """Return what the function answered to `event`."""
+    """Return the function's answer to `event`."""
     answer = requests.post(address, json=event, timeout=60)
     answer.raise_for_status()
     return answer.json()
 
 
 def _zip_packages(place: Path) -> None:
-    """Zip the installed packages, without what only installs."""
+    """Zip the installed packages without those that only install others."""
     packages = Path(
         subprocess.run(
             [str(place / "bin" / "python"), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],

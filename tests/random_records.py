@@ -1,4 +1,4 @@
-"""Random records that a use case allows: nulls, bounds, every category, missing optionals, and all between."""
+"""Random records that a use case allows: nulls, bounds, every category, missing optional fields, and all between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from scorehouse.scoring.field_schema import UNKNOWN
 from scorehouse.usecase import Feature, UseCase
 
-WIDEST = 1e9  # of a number without bounds
+WIDEST = 1e9  # bound of a number that has none
 
 
 def random_records(use_case: UseCase, count: int, seed: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The real servers that integration tests talk to, each started once a session on a free port and a fresh folder."""
+"""The real servers that tests talk to, each on a free port and with a fresh folder."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import requests
-
-from tests.toy import HOST, ROOT, free_port, until
+from tests.processes import HOST, ROOT, answers, free_port, until
 
 MONGOD = ROOT / "tests" / "mongod" / "mongod"
 BUILD_SECONDS, START_SECONDS = 600, 120
@@ -23,9 +21,15 @@ BUILD_SECONDS, START_SECONDS = 600, 120
 class Server:
     """A server process that can be stopped and started again on the same port and data."""
 
-    def __init__(self, command: list[str], address: str, log: Path, environ: dict[str, str] | None = None):
-        """Keep what starts it."""
-        self.command, self.address, self.log, self.environ = command, address, log, environ or {}
+    def __init__(
+        self, command: list[str], address: str, log: Path, environ: dict[str, str] | None = None, health: str = ""
+    ):
+        """Keep what starts it; `health` is a path that answers 200 once an HTTP server is ready."""
+        self.command = command
+        self.address = address
+        self.log = log
+        self.environ = environ or {}
+        self.health = health
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -34,16 +38,18 @@ class Server:
         return int(self.address.rpartition(":")[2])
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start it, and wait until it takes connections and is healthy."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, env={**os.environ, **self.environ}, cwd=self.log.parent,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        until(self.listens, START_SECONDS, f"{self.command[0]} listens; it said:\n{self.log}")
+        until(self.listens, START_SECONDS, f"{self.command[0]} listens; its log is {self.log}")
+        if self.health:
+            until(lambda: answers(f"{self.address}{self.health}"), START_SECONDS, f"{self.address} is healthy")
 
     def listens(self) -> bool:
-        """Say whether the port takes connections."""
+        """Return whether the port takes connections."""
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"{self.command[0]} ended:\n{self.log.read_text(errors='replace')[-3000:]}")
@@ -52,7 +58,7 @@ class Server:
         return False
 
     def stop(self) -> None:
-        """End its whole process group."""
+        """Stop it, and kill what is left of its process group."""
         if self.process is None:
             return
         self.process.terminate()
@@ -65,7 +71,7 @@ class Server:
 
     @contextmanager
     def running(self) -> Iterator[Server]:
-        """Start it, and stop it in the end."""
+        """Start it, and stop it at the end."""
         try:
             self.start()
             yield self
@@ -74,7 +80,7 @@ class Server:
 
 
 def mongod(folder: Path) -> Server:
-    """Return a MongoDB server, not started: the one on PATH, or else the replacement of this checkout."""
+    """Return a MongoDB server, not started: the one on PATH, or the replacement of this checkout."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     data = str(folder / "data")
@@ -102,7 +108,7 @@ def mlflow(folder: Path) -> Server:
         "--artifacts-destination", str(folder / "artifacts"),
     ]  # fmt: skip
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return Server(command, f"http://{HOST}:{port}", folder / "mlflow.log", quiet)
+    return Server(command, f"http://{HOST}:{port}", folder / "mlflow.log", quiet, health="/health")
 
 
 def prefect(folder: Path) -> Server:
@@ -111,12 +117,4 @@ def prefect(folder: Path) -> Server:
     port = free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port), "--no-ui"]
     own = {"PREFECT_HOME": str(folder), "PREFECT_API_URL": "", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    return Server(command, f"http://{HOST}:{port}", folder / "prefect.log", own)
-
-
-def answers(server: Server, path: str = "/health") -> bool:
-    """Say whether an HTTP server is well."""
-    try:
-        return requests.get(f"{server.address}{path}", timeout=5).ok
-    except requests.RequestException:
-        return False
+    return Server(command, f"http://{HOST}:{port}", folder / "prefect.log", own, health="/api/health")

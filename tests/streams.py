@@ -1,13 +1,13 @@
-"""What the stream tests share: records of which it is known what must become of them, and a count of what did."""
+"""What the stream tests share: records whose outcome is known beforehand, and a count of what was published."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
@@ -15,19 +15,27 @@ from typing import Any
 
 import orjson
 
-from tests import toy as toys
-from tests.toy import HOST, Scorer, free_port, until
+from tests import processes
+from tests.engines import Engine
+from tests.processes import Scorer, until
 
 INPUT, RESULTS, ERRORS = "predictions", "results", "results-errors"
-KEYS = 1000  # partition keys among which the records are spread
+KEYS = 1000  # partition keys over which the records are spread
 
 
 def create_streams(client: Any, shards: int) -> None:
-    """Make the three streams and wait until they are there."""
+    """Create the three streams and wait until they are active."""
     for name in (INPUT, RESULTS, ERRORS):
         client.create_stream(StreamName=name, ShardCount=shards)
     for name in (INPUT, RESULTS, ERRORS):
         until(lambda name=name: _active(client, name), 20, f"the stream {name} is active")  # type: ignore[misc]
+
+
+def delete_streams(client: Any) -> None:
+    """Delete every stream with its records, and wait until they are gone."""
+    for name in client.list_streams()["StreamNames"]:
+        client.delete_stream(StreamName=name)
+    until(lambda: not client.list_streams()["StreamNames"], 20, "the streams are deleted")
 
 
 def _active(client: Any, name: str) -> bool:
@@ -35,27 +43,41 @@ def _active(client: Any, name: str) -> bool:
     return bool(about["StreamStatus"] == "ACTIVE")
 
 
+@contextmanager
+def running_with_streams(engine: Engine, shards: int) -> Iterator[Engine]:
+    """Run `engine` with the three streams."""
+    with engine.running():
+        create_streams(engine.client(), shards)
+        yield engine
+
+
+def trigger_event(bodies: list[bytes], shard: str) -> dict[str, Any]:
+    """Return a Lambda trigger's event: record n has the sequence number 100 + n and the partition key `key-n`."""
+    return {
+        "Records": [
+            {
+                "eventID": f"{shard}:{100 + n}",
+                "kinesis": {
+                    "sequenceNumber": str(100 + n),
+                    "partitionKey": f"key-{n}",
+                    "data": b64encode(body).decode(),
+                },
+            }
+            for n, body in enumerate(bodies)
+        ]
+    }
+
+
 def stream_scorer(data_folder: Path, run_id: str, address: str, **environ: str) -> Scorer:
     """Return a stream scorer, not started: it serves `run_id` from the cache in `data_folder`."""
-    port = free_port()
-    given = {
-        "DATA_FOLDER": str(data_folder),
-        "RUN_ID": run_id,
-        "STREAM_METRICS_PORT": str(port),
-        "KINESIS_ADDRESS": address,
-        "MLFLOW_ADDRESS": f"http://{HOST}:9",  # the discard port: nobody answers
-        "USE_CASE": "churn",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        **environ,
-    }
-    data_folder.mkdir(parents=True, exist_ok=True)
-    return Scorer("server.stream", given, data_folder / "stream.log", url=f"http://{HOST}:{port}")
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    own = {"RUN_ID": run_id, "KINESIS_ADDRESS": address, **keys}
+    return processes.door("server.stream", "STREAM_METRICS_PORT", data_folder, {**own, **environ})
 
 
 @dataclass
 class Traffic:
-    """Records that were put: the ids that must be answered, and the places that must be told as errors, in order."""
+    """Records that were put: the ids that must be answered and the places that must be reported as errors, in order."""
 
     records: list[dict[str, Any]]
     bad_every: int = 100
@@ -65,8 +87,8 @@ class Traffic:
 
     def put(self, client: Any, count: int, size: int = 500, pause: float = 0.0) -> None:
         """Put `count` more records, `size` at a time; one in `bad_every` of them cannot be scored."""
-        for done in range(0, count, size):
-            batch = list(islice(self._following(), min(size, count - done)))
+        for first in range(0, count, size):
+            batch = list(islice(self._following(), min(size, count - first)))
             entries = [{"Data": data, "PartitionKey": key} for data, key, _, _ in batch]
             answer = client.put_records(StreamName=INPUT, Records=entries)
             assert not answer["FailedRecordCount"]
@@ -101,16 +123,17 @@ class Traffic:
 
 
 class Reader:
-    """Everything that a stream holds, read on at each call, closed shards too."""
+    """Reads everything that a stream holds, including its closed shards; each call continues where the last ended."""
 
     def __init__(self, client: Any, stream: str):
-        """Begin with each shard's oldest record."""
-        self._client, self._stream = client, stream
+        """Start with each shard's oldest record."""
+        self._client = client
+        self._stream = stream
         self._iterators: dict[str, str | None] = {}
         self.records: list[tuple[str, bytes]] = []  # (partition key, data), each shard in its order
 
     def more(self) -> int:
-        """Read what came since, and return how many records there are."""
+        """Read what is new, and return how many records were read in total."""
         for shard in self._client.list_shards(StreamName=self._stream)["Shards"]:
             where = {"StreamName": self._stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
             if shard["ShardId"] not in self._iterators:
@@ -121,64 +144,66 @@ class Reader:
 
     def _read(self, iterator: str | None) -> str | None:
         while iterator:
-            page = self._client.get_records(ShardIterator=iterator, Limit=10_000)
-            iterator = page.get("NextShardIterator")
-            self.records += [(r["PartitionKey"], r["Data"]) for r in page["Records"]]
-            if not page["Records"]:
+            batch = self._client.get_records(ShardIterator=iterator, Limit=10_000)
+            iterator = batch.get("NextShardIterator")
+            self.records += [(r["PartitionKey"], r["Data"]) for r in batch["Records"]]
+            if not batch["Records"]:
                 break
         return iterator
 
 
 @dataclass
 class Outcome:
-    """What became of traffic so far."""
+    """The answers and errors that were published so far."""
 
     client: Any
 
     def __post_init__(self) -> None:
-        """Read results and errors from their beginning."""
-        self.results, self.errors = Reader(self.client, RESULTS), Reader(self.client, ERRORS)
+        """Read results and errors from the beginning."""
+        self.results = Reader(self.client, RESULTS)
+        self.errors = Reader(self.client, ERRORS)
 
     def wait(self, traffic: Traffic, seconds: float) -> None:
-        """Wait until every record of `traffic` was answered or told as an error."""
+        """Wait until every record of `traffic` was answered or reported as an error."""
         until(lambda: self._all_there(traffic), seconds, "every record has its answer or its reason")
 
     def _all_there(self, traffic: Traffic) -> bool:
-        time.sleep(0.2)  # an engine that is asked all the time does nothing else
+        time.sleep(0.2)  # an engine that is polled without a pause does nothing else
         self.results.more()
         self.errors.more()
         if len(self.results.records) < len(traffic.scorable) or len(self.errors.records) < len(traffic.unscorable):
             return False
-        return self.answers().keys() >= traffic.scorable.keys() and self.told().keys() >= traffic.unscorable.keys()
+        return self.answers().keys() >= traffic.scorable.keys() and self.reported().keys() >= traffic.unscorable.keys()
 
     def answers(self) -> dict[str, list[tuple[str, bytes]]]:
         """Return (partition key, bytes) of each answer by prediction id."""
-        found = defaultdict(list)
+        answers = defaultdict(list)
         for key, data in self.results.records:
-            found[orjson.loads(data)["prediction_id"]].append((key, data))
-        return found
+            answers[orjson.loads(data)["prediction_id"]].append((key, data))
+        return answers
 
-    def told(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    def reported(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         """Return the errors by (shard, sequence)."""
-        found = defaultdict(list)
+        errors = defaultdict(list)
         for _, data in self.errors.records:
             error = orjson.loads(data)
-            found[error["shard"], error["sequence"]].append(error)
-        return found
+            errors[error["shard"], error["sequence"]].append(error)
+        return errors
 
     def check(self, traffic: Traffic, once: bool) -> Mapping[str, int]:
-        """Check that nothing is missing, strange or different when it came twice; return counts, for a report."""
-        answers, told = self.answers(), self.told()
+        """Check that nothing is missing or unexpected and that repeated answers are the same; return counts to log."""
+        answers = self.answers()
+        reported = self.reported()
         assert answers.keys() == traffic.scorable.keys()
-        assert told.keys() == traffic.unscorable.keys()
+        assert reported.keys() == traffic.unscorable.keys()
         for id_, copies in answers.items():
             assert len(set(copies)) == 1, f"{id_} was answered differently: {copies}"
             assert copies[0][0] == traffic.scorable[id_], "the answer has another partition key"
-        for place, errors in told.items():
+        for place, errors in reported.items():
             assert all(e == errors[0] for e in errors)
             assert errors[0]["reason"]
             assert b64decode(errors[0]["data"]) == traffic.unscorable[place]
-        counts = Counter(scorable=len(answers), answers=len(self.results.records), unscorable=len(told))
+        counts = Counter(scorable=len(answers), answers=len(self.results.records), unscorable=len(reported))
         counts["errors"] = len(self.errors.records)
         if once:
             assert counts["answers"] == counts["scorable"]
@@ -186,7 +211,7 @@ class Outcome:
         return counts
 
     def in_order(self, traffic: Traffic) -> bool:
-        """Say whether the first answers of each partition key stand in the order of its records."""
+        """Return whether the first answers of each partition key are in the order of its records."""
         return _by_key(traffic.scorable.items()) == _by_key(
             dict.fromkeys((orjson.loads(data)["prediction_id"], key) for key, data in self.results.records)
         )
@@ -200,9 +225,8 @@ def _by_key(pairs: Any) -> dict[str, list[str]]:
 
 
 def shipped(data_folder: Path) -> Counter[str]:
-    """Let a shipper move the journal that stopped scorers left; return how often the store holds each id."""
-    shipper = toys.shipper(data_folder)
-    with toys.running(shipper):
+    """Ship the journal that stopped scorers left behind; return how often the store holds each id."""
+    with processes.running(processes.shipper(data_folder)):
         until(lambda: not list((data_folder / "journal").glob("*.jsonl")), 60, "the journal is shipped")
     with closing(sqlite3.connect(data_folder / "predictions.db")) as db:
         return Counter(dict(db.execute("SELECT prediction_id, count(*) FROM predictions GROUP BY prediction_id")))

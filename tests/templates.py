@@ -1,4 +1,4 @@
-"""Compiled templates, shared by all Flask apps of a test session: each app would compile its pages anew."""
+"""Compiled templates, shared by all Flask apps of a test session: otherwise each app compiles its pages again."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from jinja2.bccache import Bucket
 
 
 class Compiled(BytecodeCache):
-    """Templates by their key, in memory; Jinja compares each with its source."""
+    """Compiled templates by key, in memory; Jinja compares each with its source."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self._kept: dict[str, bytes] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Fill `bucket` with what is known."""
+        """Fill `bucket` if its template was compiled before."""
         if content := self._kept.get(bucket.key):
             bucket.bytecode_from_string(content)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep what was compiled."""
+        """Keep a compiled template."""
         self._kept[bucket.key] = bucket.bytecode_to_string()
 
 
@@ -28,5 +27,5 @@ _compiled = Compiled()
 
 
 def share() -> None:
-    """Let every app that is made from now on share them."""
+    """Let every app that is created from now on share the compiled templates."""
     Flask.jinja_options = {"bytecode_cache": _compiled}

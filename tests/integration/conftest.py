@@ -11,10 +11,18 @@ import pytest
 
 from scorehouse.usecase import load_use_case
 from tests import servers
+from tests import toy as toys
+from tests.processes import ROOT
 from tests.servers import Server
-from tests.toy import ROOT, until
+from tests.toy import Toy
 
 FLOW_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A churn model trained in this process by the product's path on a few sample rows, and its bundle on disk."""
+    return toys.train(tmp_path_factory.mktemp("toy") / "bundle")
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +39,6 @@ def mongodb_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running MLflow: do not stop this one, many tests share it."""
     with servers.mlflow(tmp_path_factory.mktemp("mlflow")).running() as server:
-        until(lambda: servers.answers(server), servers.START_SECONDS, "MLflow is well")
         yield server
 
 
@@ -40,7 +47,6 @@ def training_environ(mlflow_server: Server, tmp_path_factory: pytest.TempPathFac
     """What `python -m model_orchestration.train` needs: MLflow, and a Prefect server that keeps nothing elsewhere."""
     folder = tmp_path_factory.mktemp("prefect")
     with servers.prefect(folder).running() as server:
-        until(lambda: servers.answers(server, "/api/health"), servers.START_SECONDS, "Prefect is well")
         yield {
             "MLFLOW_ADDRESS": mlflow_server.address,
             "PREFECT_API_URL": f"{server.address}/api",

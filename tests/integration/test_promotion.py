@@ -39,7 +39,7 @@ def test_the_first_is_promoted_an_equal_one_is_not_and_both_have_their_report(
     environ: dict[str, str], mlflow_server: Server, toy: Toy, tmp_path: Path
 ) -> None:
     mlflow, registry = Mlflow(mlflow_server.address), Registry(mlflow_server.address)
-    first, equal = (mlflow.with_bundle(toy, tmp_path / "bundles") for _ in range(2))
+    first, equal = (mlflow.with_bundle(toy) for _ in range(2))
     done = promote(environ, first)
     assert done.returncode == 0, done.stderr
     assert f"Run `{first}` is promoted to **production**." in done.stdout

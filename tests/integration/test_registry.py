@@ -222,7 +222,6 @@ def own_mlflow(mlflow_server: Server, served: str, tmp_path: Path) -> Iterator[S
     subprocess.run([*backup, folder / "mlflow.db", tmp_path / "mlflow" / "mlflow.db"], check=True, timeout=60)
     shutil.copytree(folder / "artifacts", tmp_path / "mlflow" / "artifacts")
     with servers.mlflow(tmp_path / "mlflow").running() as server:
-        until(lambda: servers.answers(server), servers.START_SECONDS, "MLflow is well")
         yield server
 
 

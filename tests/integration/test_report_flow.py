@@ -14,7 +14,7 @@ import requests
 
 from tests import servers
 from tests.servers import Server
-from tests.toy import HOST, ROOT, until
+from tests.toy import HOST, ROOT
 
 NAME = "evidently_data_reporting"
 SECONDS = 300
@@ -24,7 +24,6 @@ SECONDS = 300
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running Prefect server with the worker's pool."""
     with servers.prefect(tmp_path_factory.mktemp("prefect")).running() as server:
-        until(lambda: servers.answers(server, "/api/health"), servers.START_SECONDS, "Prefect is well")
         pool = {"name": "scorehouse", "type": "process"}
         assert requests.post(f"{server.address}/api/work_pools/", json=pool, timeout=30).ok
         yield server

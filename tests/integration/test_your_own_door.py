@@ -94,9 +94,8 @@ def test_the_documented_door_answers_records_and_follows_a_deployment(
     repository: Path, toy: Toy, toy_records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     with servers.mlflow(tmp_path).running() as mlflow_server:
-        until(lambda: servers.answers(mlflow_server), servers.START_SECONDS, "MLflow is well")
         mlflow = Mlflow(mlflow_server.address)
-        first, second = (mlflow.with_bundle(toy, tmp_path / "bundles") for _ in range(2))
+        first, second = (mlflow.with_bundle(toy) for _ in range(2))
         address = f"http://{HOST}:{free_port()}"
         environ = {
             "PYTHONPATH": f"{repository / 'src'}:{repository}",

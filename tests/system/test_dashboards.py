@@ -8,16 +8,16 @@ from pathlib import Path
 
 import requests
 
-from tests import toy as toys
+from tests import models, processes
 from tests.engines import Engine
-from tests.prometheus import answers, prometheus
+from tests.processes import HOST, ROOT, Scorer, until
+from tests.prometheus import prometheus
 from tests.streams import Outcome, Traffic
-from tests.toy import HOST, ROOT, Scorer, Service, Toy
 
 
-def send(scorer: Scorer, toy: Toy) -> None:
+def send(scorer: Scorer) -> None:
     """Send enough drifting records for a verdict, their outcomes, single records and invalid ones."""
-    records = toys.records(toy.use_case, 600, seed=5, drift=1.0)
+    records = models.records("churn", 600, seed=5, drift=1.0)
     answered = requests.post(f"{scorer.url}/predict", json=records, timeout=30).json()
     outcomes = [{"prediction_id": a["prediction_id"], "outcome": i % 5 == 0} for i, a in enumerate(answered)]
     requests.post(f"{scorer.url}/outcomes", json=outcomes, timeout=30).raise_for_status()
@@ -32,29 +32,28 @@ def run_check(address: str, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_every_query_of_dashboards_and_rules_finds_data_after_traffic(
-    toy: Toy, engine: Engine, scorer: Scorer, traffic: Traffic, tmp_path: Path
+    engine: Engine, scorer: Scorer, traffic: Traffic, tmp_path: Path
 ) -> None:
-    folder, port = tmp_path / "data", toys.free_port()
-    web, shipper = toys.scorer(folder, scorer.environ["RUN_ID"]), toys.shipper(folder)
-    monitor = Service("monitoring.evidently_service", {**web.environ, "MONITOR_PORT": str(port)}, folder / "m.log")
+    folder = tmp_path / "data"
+    web, shipper = processes.scorer(folder, scorer.environ["RUN_ID"]), processes.shipper(folder)
+    monitor = processes.monitor(folder, scorer.environ["RUN_ID"])
     ports = {
         "9696": web.environ["SCORER_PORT"],
         "9697": scorer.environ["STREAM_METRICS_PORT"],
         "9698": shipper.environ["SHIPPER_METRICS_PORT"],
-        "8085": str(port),
+        "8085": monitor.environ["MONITOR_PORT"],
     }
     with (
-        toys.running(web, scorer, shipper, monitor),
+        processes.running(web, scorer, shipper, monitor),
         prometheus(tmp_path, {usual: int(here) for usual, here in ports.items()}) as server,
     ):
-        toys.until(lambda: answers(f"http://{HOST}:{port}/readyz"), 60, "the monitor is ready")
-        toys.until(lambda: server.value("sum(up) == 4"), 20, "Prometheus scrapes all four")
+        until(lambda: server.value("sum(up) == 4"), 20, "Prometheus scrapes all four")
         before = run_check(server.address)
         assert before.returncode == 1, "without traffic much is missing"
         assert "scorehouse_quality" in before.stdout
-        send(web, toy)
+        send(web)
         traffic.put(engine.client(), 150)
-        toys.until(lambda: server.value("scorehouse_stream_batch_seconds_count > 0"), 20, "the first batch is seen")
+        until(lambda: server.value("scorehouse_stream_batch_seconds_count > 0"), 20, "the first batch is seen")
         traffic.put(engine.client(), 150)
         Outcome(engine.client()).wait(traffic, 30)
         after = run_check(server.address, "--wait", "30")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.toy import HOST, ROOT, until
+from tests.processes import HOST, ROOT, until
 
 RECORD = {
     "customer_age": 50, "gender": "M", "dependent_count": 2, "education_level": 3, "marital_status": "married",

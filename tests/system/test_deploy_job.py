@@ -1,4 +1,4 @@
-"""The deploy job against a machine of its own: sshd with a pinned host key, a checkout, the Docker-free house."""
+"""The deploy job against a machine of its own: sshd with a pinned host key, a checkout, the stack without Docker."""
 
 from __future__ import annotations
 
@@ -15,14 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scorehouse.bundles.bundle import ONNX
-from tests import engines, servers
-from tests.registered import Mlflow
+from tests.models import ONNX, Model
+from tests.processes import HOST, ROOT, free_port
 from tests.servers import Server
-from tests.streams import create_streams
-from tests.system import house as houses
-from tests.system.house import House
-from tests.toy import HOST, ROOT, Toy, free_port, until
+from tests.system.running_stack import RunningStack
 
 
 def git(folder: Path, *words: str) -> str:
@@ -32,7 +28,7 @@ def git(folder: Path, *words: str) -> str:
 
 @dataclass
 class Project:
-    """The repository that people push to, the machine's clone of it, and the way there."""
+    """The repository that people push to, the machine's clone of it, and how to reach the machine."""
 
     origin: Path
     machine: Path
@@ -40,7 +36,7 @@ class Project:
     keys: Path
 
     def push(self, run_id: str, message: str = "another run") -> str:
-        """Change RUN_ID in .env.cloud on main, as a person does; return the commit."""
+        """Commit another RUN_ID in .env.cloud on main, as a person does; return the commit."""
         file = self.origin / ".env.cloud"
         file.write_text(re.sub(r"(?m)^RUN_ID=.*$", f"RUN_ID={run_id}", file.read_text()))
         git(self.origin, "commit", "-qam", message)
@@ -48,34 +44,22 @@ class Project:
 
     def deploy(self, commit: str, host_keys: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run the workflow's one step."""
-        given = {
+        environ = {
             **os.environ, "DEPLOY_HOST": HOST, "DEPLOY_USER": getpass.getuser(), "DEPLOY_PORT": str(self.port),
             "DEPLOY_SSH_KEY": (self.keys / "deploy").read_text(),
             "DEPLOY_HOST_KEYS": host_keys or f"[{HOST}]:{self.port} {(self.keys / 'host.pub').read_text()}",
         }  # fmt: skip
         command = [str(ROOT / "deploy" / "push.sh"), commit]
-        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=180, check=False)
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=180, check=False)
 
     def at(self) -> str:
-        """The commit that the machine has."""
+        """Return the commit that the machine has checked out."""
         return git(self.machine, "rev-parse", "HEAD")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """MLflow, a stream and every door."""
-    folder = tmp_path_factory.mktemp("house")
-    engine = engines.ministack(folder / "engine")
-    with servers.mlflow(folder / "mlflow").running() as mlflow, engine.running():
-        until(lambda: servers.answers(mlflow), servers.START_SECONDS, "MLflow is well")
-        create_streams(engine.client(), 1)
-        with houses.running(folder / "data", Mlflow(mlflow.address), engine) as house:
-            yield house
-
-
-@pytest.fixture(scope="module")
-def project(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A repository whose .env.cloud names this house, cloned by a machine that a key may tell what to deploy."""
+def project(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A repository whose .env.cloud names this stack, and a machine with a clone of it, which one key may deploy to."""
     folder = tmp_path_factory.mktemp("project")
     origin, machine, keys = folder / "origin", folder / "machine", folder / "keys"
     origin.mkdir()
@@ -85,8 +69,8 @@ def project(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         (origin / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, origin / name)
     settings = {
-        "MLFLOW_ADDRESS": house.mlflow.address, "SCORER_PORT": house.scorer.url.rpartition(":")[2],
-        "DOORS": ",".join(house.doors),
+        "MLFLOW_ADDRESS": stack.mlflow.address, "SCORER_PORT": stack.scorer.url.rpartition(":")[2],
+        "DOORS": ",".join(stack.doors),
     }  # fmt: skip
     text = (origin / ".env.cloud").read_text()
     text += "".join(f"{name}={value}\n" for name, value in settings.items())
@@ -113,12 +97,12 @@ def sshd(keys: Path, machine: Path) -> Server:
         raise AssertionError("these tests need sshd: run `make packages`")
     Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
     python = f"env PYTHONPATH={machine / 'src'}:{machine} {sys.executable} -m stack.host cloud"
-    told = {
+    commands = {
         "SCOREHOUSE_START": f"{python} server.deploy", "SCOREHOUSE_BUILD": f"{python} server.deploy",
         "SCOREHOUSE_CHECK": f"{python} server.check",
     }  # fmt: skip
     script = keys / "forced.sh"
-    exports = "\n".join(f"export {name}='{value}'" for name, value in told.items())
+    exports = "\n".join(f"export {name}='{value}'" for name, value in commands.items())
     script.write_text(f"#!/bin/sh\n{exports}\nexec {machine / 'deploy' / 'vm.sh'}\n")
     script.chmod(0o755)
     public = (keys / "deploy.pub").read_text()
@@ -133,38 +117,38 @@ def sshd(keys: Path, machine: Path) -> Server:
     return Server(command, f"ssh://{HOST}:{port}", keys / "sshd.log")
 
 
-def test_a_good_run_is_deployed_and_a_bad_one_leaves_everything_as_it_was(
-    project: Project, house: House, toy: Toy, tmp_path: Path
+def test_a_valid_run_is_deployed_and_a_damaged_one_changes_nothing(
+    project: Project, stack: RunningStack, toy: Model
 ) -> None:
-    good, better = (house.mlflow.with_bundle(toy, tmp_path) for _ in range(2))
+    good, better = (stack.mlflow.with_bundle(toy) for _ in range(2))
     for run_id in (good, better):
         commit = project.push(run_id)
         done = project.deploy(commit)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"run {run_id} is served by every door" in done.stdout
         assert f"run {run_id} answers: churn chance" in done.stdout
-        assert (project.at(), house.served()) == (commit, {run_id})
-    assert f"commit {commit[:12]}" in house.command("server.deployments").stdout.splitlines()[1]
-    bad = house.mlflow.with_bundle(toy, tmp_path, damage={ONNX: b"nothing"})
+        assert (project.at(), stack.served()) == (commit, {run_id})
+    assert f"commit {commit[:12]}" in stack.command("server.deployments").stdout.splitlines()[1]
+    bad = stack.mlflow.with_bundle(toy, damage={ONNX: b"nothing"})
     done = project.deploy(project.push(bad))
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"deploy: run {bad}: {ONNX} is damaged" in done.stderr
     assert f"gone back to {commit}" in done.stderr
-    assert (project.at(), house.served()) == (commit, {better})
+    assert (project.at(), stack.served()) == (commit, {better})
 
 
-def test_the_key_deploys_commits_of_main_and_does_nothing_else(project: Project) -> None:
+def test_the_key_can_only_deploy_commits_of_main(project: Project) -> None:
     before = project.at()
     git(project.origin, "checkout", "-qb", "aside")
     aside = project.push("e" * 32)
     git(project.origin, "checkout", "-q", "main")
-    for asked, reason in ((aside, "is not on main"), ("rm -rf /", "40 hex digits"), ("-h", "40 hex digits")):
-        done = project.deploy(asked)
+    for commit, reason in ((aside, "is not on main"), ("rm -rf /", "40 hex digits"), ("-h", "40 hex digits")):
+        done = project.deploy(commit)
         assert done.returncode == 2 and reason in done.stderr, done.stderr
     assert project.at() == before
 
 
-def test_another_host_key_than_the_pinned_one_ends_it_before_anything_is_sent(project: Project) -> None:
+def test_a_host_key_that_is_not_the_pinned_one_stops_the_job_before_anything_is_sent(project: Project) -> None:
     other = f"[{HOST}]:{project.port} {(project.keys / 'deploy.pub').read_text()}"
     done = project.deploy(project.at(), other)
     assert done.returncode == 255 and "Host key verification failed" in done.stderr
@@ -192,7 +176,7 @@ def test_the_workflow_reads_the_run_of_a_commit_however_it_is_quoted(line: str, 
     assert done.stdout.strip() == run_id
 
 
-def test_every_action_of_the_workflows_is_pinned_by_its_commit() -> None:
+def test_every_action_of_the_workflows_is_pinned_to_a_commit() -> None:
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert [w.name for w in workflows] == ["ci.yml", "deploy.yml"]
     for workflow in workflows:

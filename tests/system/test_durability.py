@@ -1,4 +1,4 @@
-"""What was answered is in the store exactly once, whoever is killed and whatever is away meanwhile."""
+"""What was answered is in the store exactly once, whichever process is killed and whichever store is down."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ import pytest
 import requests
 from pymongo import MongoClient
 
-from tests import servers
-from tests import toy as toys
-from tests.toy import HOST, Scorer, Service, Toy, until
+from tests import models, processes, servers
+from tests.models import RUN_ID, Model
+from tests.processes import HOST, Scorer, until
 
 log = logging.getLogger(__name__)  # --log-cli-level=INFO shows the figures
 REQUESTS = int(os.environ.get("DURABILITY_REQUESTS", "3000"))  # 30000 for the figure in the README
 CONNECTIONS, KILLS = 8, 3
-DRAIN_SECONDS = 90  # a shipper that found its store away waits 30 s at most before it looks again
+DRAIN_SECONDS = 90  # a shipper whose store is down waits at most 30 s before it tries again
 
 
 class Load:
-    """Clients that post one record at a time, each over a connection of its own, until so many are acknowledged."""
+    """Clients that post one record at a time, each over its own connection, until `wanted` are acknowledged."""
 
     def __init__(self, scorer: Scorer, records: list[dict[str, Any]], wanted: int):
         self.port = int(scorer.url.rpartition(":")[2])
         self.bodies = [orjson.dumps(record) for record in records]
-        self.wanted, self.acknowledged, self.cut_off = wanted, list[str](), 0
+        self.wanted = wanted
+        self.acknowledged = list[str]()
+        self.cut_off = 0
         self.refused = Counter[int]()
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self._client, args=(n,)) for n in range(CONNECTIONS)]
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let the clients go, and wait until they are done."""
+        """Start the clients, and wait until they are done."""
         for thread in self.threads:
             thread.start()
         try:
@@ -53,7 +55,7 @@ class Load:
                 thread.join(600)
 
     def reached(self, count: int) -> bool:
-        """Say whether `count` answers came."""
+        """Return whether `count` answers came."""
         return len(self.acknowledged) >= count
 
     def _client(self, number: int) -> None:
@@ -63,7 +65,7 @@ class Load:
                 connection = connection or self._connect()
                 self._ask(connection, self.bodies[place % len(self.bodies)])
                 place += CONNECTIONS
-            except (OSError, http.client.HTTPException):  # it was killed, or is not there yet
+            except (OSError, http.client.HTTPException):  # the scorer was killed, or does not listen yet
                 with self.lock:
                     self.cut_off += connection is not None
                 if connection:
@@ -89,36 +91,36 @@ class Load:
                 self.refused[answer.status] += 1
 
 
-class House:
-    """A scorer and a shipper around one data folder."""
+class ScorerAndShipper:
+    """A scorer and a shipper that share a data folder."""
 
-    def __init__(self, folder: Path, toy: Toy, **environ: str):
+    def __init__(self, folder: Path, toy: Model, **environ: str):
         self.folder = folder
-        self.scorer = toys.scorer(folder, toys.cache_in(folder, toy), **environ)
-        self.shipper: Service = toys.shipper(folder, **environ)
+        self.scorer = processes.scorer(folder, models.cache_in(folder, toy), **environ)
+        self.shipper = processes.shipper(folder, **environ)
 
     def running(self) -> Any:
         """Start both and stop both."""
-        return toys.running(self.scorer, self.shipper)
+        return processes.running(self.scorer, self.shipper)
 
     def store_is_up(self) -> bool:
-        """Say what /readyz tells of the store."""
+        """Return whether /readyz says that the store accepts what it is given."""
         about = requests.get(f"{self.scorer.url}/readyz", timeout=10).json()
         return bool(about.get("store") == "takes what it is given")
 
     def stored(self) -> list[str]:
-        """The ids in the SQLite store."""
+        """Return the ids in the SQLite store."""
         path = self.folder / "predictions.db"
         if not path.exists():
             return []
         with closing(sqlite3.connect(path, timeout=30)) as db:
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'predictions'").fetchone():
-                return []  # the shipper has made the file, and not yet its tables
+                return []  # the shipper has created the file but not its tables
             return [row[0] for row in db.execute("SELECT prediction_id FROM predictions ORDER BY seq")]
 
 
 def stored_in_mongodb(address: str) -> list[str]:
-    """The ids in the MongoDB store."""
+    """Return the ids in the MongoDB store."""
     with MongoClient[dict[str, Any]](address) as client:
         return [p["prediction_id"] for p in client["scorehouse"]["predictions"].find().sort("seq")]
 
@@ -129,12 +131,12 @@ def wait_until_stored(acknowledged: list[str], stored: Callable[[], list[str]]) 
 
 
 @pytest.fixture
-def house(tmp_path: Path, toy: Toy) -> House:
-    return House(tmp_path / "data", toy)
+def pair(tmp_path: Path, toy: Model) -> ScorerAndShipper:
+    return ScorerAndShipper(tmp_path / "data", toy)
 
 
 def assert_exactly_once(acknowledged: list[str], stored: list[str], cut_off: int) -> None:
-    """Every acknowledged prediction is stored once; beside them only what was cut off before its answer arrived."""
+    """Check that each acknowledged prediction is stored once, and of the others only what was cut off unanswered."""
     assert len(acknowledged) == len(set(acknowledged))
     assert len(stored) == len(set(stored))
     missing = set(acknowledged) - set(stored)
@@ -143,83 +145,83 @@ def assert_exactly_once(acknowledged: list[str], stored: list[str], cut_off: int
 
 
 def test_a_scorer_killed_three_times_loses_and_repeats_no_acknowledged_prediction(
-    house: House, toy_records: list[dict[str, Any]]
+    pair: ScorerAndShipper, toy_records: list[dict[str, Any]]
 ) -> None:
-    load = Load(house.scorer, toy_records, REQUESTS)
-    with house.running():
+    load = Load(pair.scorer, toy_records, REQUESTS)
+    with pair.running():
         with load.running():
             for kill in range(1, KILLS + 1):
                 until(partial(load.reached, kill * REQUESTS // (KILLS + 1)), 300, "the next answers")
-                house.scorer.kill()
+                pair.scorer.kill()
                 if kill == 2:
-                    house.shipper.kill()
-                    house.shipper.start()
-                house.scorer.start()
-                house.scorer.wait_ready()
-        wait_until_stored(load.acknowledged, house.stored)
-    stored = house.stored()
+                    pair.shipper.kill()
+                    pair.shipper.start()
+                pair.scorer.start()
+                pair.scorer.wait_ready()
+        wait_until_stored(load.acknowledged, pair.stored)
+    stored = pair.stored()
     log.info("%d acknowledged, %d cut off, %d stored", len(load.acknowledged), load.cut_off, len(stored))
     assert load.reached(REQUESTS) and set(load.refused) <= {503}  # listening, its model not loaded yet
     assert load.cut_off >= KILLS
     assert_exactly_once(load.acknowledged, stored, load.cut_off)
 
 
-def test_a_graceful_stop_finishes_what_is_under_way_and_the_last_pass_stores_it(
-    house: House, toy_records: list[dict[str, Any]]
+def test_a_graceful_stop_finishes_open_requests_and_the_last_pass_stores_them(
+    pair: ScorerAndShipper, toy_records: list[dict[str, Any]]
 ) -> None:
-    load = Load(house.scorer, toy_records, 300)
-    with house.running(), load.running():
+    load = Load(pair.scorer, toy_records, 300)
+    with pair.running(), load.running():
         until(lambda: load.reached(150), 60, "half of the answers")
-        house.scorer.process.terminate()
-        assert house.scorer.process.wait(20) == 0
+        pair.scorer.process.terminate()
+        assert pair.scorer.process.wait(20) == 0
         load.wanted = 0
-    assert_exactly_once(load.acknowledged, house.stored(), load.cut_off)
-    assert list((house.folder / "journal").glob("*.jsonl")) == []
+    assert_exactly_once(load.acknowledged, pair.stored(), load.cut_off)
+    assert list((pair.folder / "journal").glob("*.jsonl")) == []
 
 
 def test_while_sqlite_is_locked_every_request_is_answered_and_the_backlog_drains_after(
-    house: House, toy_records: list[dict[str, Any]]
+    pair: ScorerAndShipper, toy_records: list[dict[str, Any]]
 ) -> None:
-    with house.running():
-        first = Load(house.scorer, toy_records, 100)
+    with pair.running():
+        first = Load(pair.scorer, toy_records, 100)
         with first.running():
             pass
-        wait_until_stored(first.acknowledged, house.stored)
-        with closing(sqlite3.connect(house.folder / "predictions.db", isolation_level=None, timeout=30)) as other:
+        wait_until_stored(first.acknowledged, pair.stored)
+        with closing(sqlite3.connect(pair.folder / "predictions.db", isolation_level=None, timeout=30)) as other:
             other.execute("BEGIN IMMEDIATE")
-            second = Load(house.scorer, toy_records, 500)
+            second = Load(pair.scorer, toy_records, 500)
             with second.running():
                 pass
-            about = until(house.scorer.ready, 10, "the scorer is ready all the while")
-            assert about["model_run_id"] == toys.RUN_ID
-            assert set(house.stored()).isdisjoint(second.acknowledged)
+            about = until(pair.scorer.ready, 10, "the scorer stays ready")
+            assert about["model_run_id"] == RUN_ID
+            assert set(pair.stored()).isdisjoint(second.acknowledged)
             other.execute("ROLLBACK")
-        wait_until_stored(second.acknowledged, house.stored)
+        wait_until_stored(second.acknowledged, pair.stored)
     assert not first.refused and not second.refused
-    assert_exactly_once(first.acknowledged + second.acknowledged, house.stored(), first.cut_off + second.cut_off)
+    assert_exactly_once(first.acknowledged + second.acknowledged, pair.stored(), first.cut_off + second.cut_off)
 
 
-def test_while_mongodb_is_away_every_request_is_answered_and_the_backlog_drains_after(
-    tmp_path: Path, toy: Toy, toy_records: list[dict[str, Any]]
+def test_while_mongodb_is_down_every_request_is_answered_and_the_backlog_drains_after(
+    tmp_path: Path, toy: Model, toy_records: list[dict[str, Any]]
 ) -> None:
     acknowledged: list[str] = []
     with servers.mongod(tmp_path / "mongodb").running() as mongod:
-        house = House(tmp_path / "data", toy, MONGODB_ADDRESS=mongod.address)
+        pair = ScorerAndShipper(tmp_path / "data", toy, MONGODB_ADDRESS=mongod.address)
 
         def ask(count: int) -> None:
-            load = Load(house.scorer, toy_records, count)
+            load = Load(pair.scorer, toy_records, count)
             with load.running():
                 pass
             assert not load.refused and not load.cut_off
             acknowledged.extend(load.acknowledged)
 
-        with house.running():
+        with pair.running():
             ask(200)
             wait_until_stored(acknowledged, lambda: stored_in_mongodb(mongod.address))
             mongod.stop()
             ask(300)
-            until(lambda: not house.store_is_up(), 30, "the scorer tells that the store is away")
-            assert house.scorer.ready()
+            until(lambda: not pair.store_is_up(), 30, "the scorer reports that the store is down")
+            assert pair.scorer.ready()
             mongod.start()
             wait_until_stored(acknowledged, lambda: stored_in_mongodb(mongod.address))
             ask(100)

@@ -1,44 +1,23 @@
-"""The page at `/`, as a person uses it: in Chromium, by mouse, by keyboard, on a phone."""
+"""The page at `/` as a person uses it in Chromium: by mouse, by keyboard, on a phone."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.toy import Scorer
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-WAIT = 15_000  # milliseconds
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium: the system's own, or the one that playwright brought."""
-    expect.set_options(timeout=WAIT)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+from tests.processes import Scorer
+from tests.system.browser import watched_page
 
 
 @pytest.fixture
 def page(browser: Browser, toy_scorer: Scorer) -> Iterator[Page]:
-    """The form, opened; what the browser complains about fails the test, refusals aside."""
-    complaints: list[str] = []
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-    page.goto(toy_scorer.url)
-    yield page
-    context.close()
-    assert [c for c in complaints if not c.startswith("Failed to load resource")] == []
+    """The form, opened."""
+    with watched_page(browser, viewport={"width": 1280, "height": 900}) as page:
+        page.goto(toy_scorer.url)
+        yield page
 
 
 def test_a_person_fills_the_form_and_reads_the_answer_and_what_moved_it(page: Page, toy_scorer: Scorer) -> None:
@@ -47,9 +26,9 @@ def test_a_person_fills_the_form_and_reads_the_answer_and_what_moved_it(page: Pa
     page.get_by_label("Highest education").select_option(label="Doctorate")
     page.get_by_label("Yearly income").select_option(label="Not known")
     page.get_by_label("Balance carried over from month to month").fill("0")
-    with page.expect_request("**/predict") as asked:
+    with page.expect_request("**/predict") as request:
         page.get_by_role("button", name="Predict").click()
-    sent = asked.value.post_data_json
+    sent = request.value.post_data_json
     assert (sent["customer_age"], sent["gender"], sent["education_level"]) == (35, "F", 5)
     assert sent["income_category"] is None
     assert "total_trans_ct" not in sent
@@ -63,7 +42,7 @@ def test_a_person_fills_the_form_and_reads_the_answer_and_what_moved_it(page: Pa
     expect(page.locator("#answer")).not_to_have_class("stale")
 
 
-def test_an_error_stands_beside_its_field_and_what_was_typed_stays(page: Page) -> None:
+def test_an_error_appears_beside_its_field_and_what_was_typed_is_kept(page: Page) -> None:
     age, limit = page.get_by_label("Age of the customer"), page.get_by_label("Limit of the card")
     age.fill("abc")
     limit.fill("-5")
@@ -75,7 +54,7 @@ def test_an_error_stands_beside_its_field_and_what_was_typed_stays(page: Page) -
     assert (age.input_value(), limit.input_value()) == ("abc", "-5")
     expect(age).to_be_focused()
     assert "e-customer_age" in (age.get_attribute("aria-describedby") or "")
-    left, below = page.evaluate(PLACE_OF_ERROR)  # measured at once: the page may still be scrolling
+    left, below = page.evaluate(PLACE_OF_ERROR)  # both in one call, because the page may still be scrolling
     assert abs(left) < 5
     assert 0 < below < 60
     age.fill("35")
@@ -105,15 +84,15 @@ def test_it_works_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Control+A")
     page.keyboard.type("61")
     page.keyboard.press("Tab")
-    page.keyboard.press("f")  # the list of genders goes to what begins with it
+    page.keyboard.press("f")  # the list of genders jumps to the entry that begins with it
     page.keyboard.press("Shift+Tab")
-    with page.expect_request("**/predict") as asked:
+    with page.expect_request("**/predict") as request:
         page.keyboard.press("Enter")
-    assert (asked.value.post_data_json["customer_age"], asked.value.post_data_json["gender"]) == (61, "F")
+    assert (request.value.post_data_json["customer_age"], request.value.post_data_json["gender"]) == (61, "F")
     expect(page.locator("#value")).to_contain_text("%")
 
 
-def test_a_random_example_fills_every_field_that_it_knows_and_is_answered(page: Page) -> None:
+def test_a_random_example_fills_every_field_it_has_a_value_for_and_is_answered(page: Page) -> None:
     page.get_by_role("button", name="Random example").click()
     expect(page.locator("#value")).to_contain_text("%")
     first = page.locator("#prediction_id").inner_text()
@@ -124,7 +103,7 @@ def test_a_random_example_fills_every_field_that_it_knows_and_is_answered(page: 
     expect(page.locator("#prediction_id")).not_to_have_text(first)
 
 
-def test_a_changed_field_marks_the_answer_as_out_of_date_and_reset_brings_the_defaults_back(page: Page) -> None:
+def test_a_changed_field_marks_the_answer_as_out_of_date_and_reset_restores_the_defaults(page: Page) -> None:
     page.get_by_role("button", name="Predict").click()
     expect(page.locator("#result")).to_be_visible()
     page.get_by_label("Age of the customer").fill("70")
@@ -133,7 +112,7 @@ def test_a_changed_field_marks_the_answer_as_out_of_date_and_reset_brings_the_de
     expect(page.get_by_label("Age of the customer")).to_have_value("50")
 
 
-def test_a_scorer_that_does_not_answer_is_told_and_nothing_is_lost(page: Page) -> None:
+def test_a_scorer_that_does_not_answer_is_reported_and_nothing_that_was_typed_is_lost(page: Page) -> None:
     page.get_by_label("Age of the customer").fill("44")
     page.route("**/predict", lambda route: route.fulfill(status=502, body="<html>bad gateway</html>"))
     page.get_by_role("button", name="Predict").click()
@@ -170,14 +149,14 @@ def test_every_text_has_enough_contrast(browser: Browser, toy_scorer: Scorer, sc
     context.close()
 
 
-# How far the error of the age stands to the right of its field, and below it, in pixels.
+# How far the error of the age is to the right of its field, and below it, in pixels.
 PLACE_OF_ERROR = """() => {
   const box = (id) => document.getElementById(id).getBoundingClientRect();
   const field = box("f-customer_age"), error = box("e-customer_age");
   return [error.left - field.left, error.top - field.bottom];
 }"""
 
-# Texts whose contrast to what lies behind them is under WCAG's 4.5 (3 from 24 px): [text, ratio].
+# Texts whose contrast with their background is under WCAG's 4.5 (3 from 24 px): [text, ratio].
 FAINT_TEXTS = """() => {
   const parse = (c) => c.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => {

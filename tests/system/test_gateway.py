@@ -1,4 +1,4 @@
-"""The gateway: nobody passes without a key, and who misbehaves slows nobody else."""
+"""The gateway: no request passes without a key, and a client that misbehaves slows no other client."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 import requests
 
+from tests.processes import HOST, ROOT, Scorer, free_port
 from tests.servers import Server
-from tests.toy import HOST, ROOT, Scorer, free_port
 
 log = logging.getLogger(__name__)
 KEY, OTHER_KEY = "a-key-that-a-test-made-up", "B" * 24
@@ -33,17 +33,17 @@ STALLED = 50
 
 @contextmanager
 def gateway(folder: Path, upstream: str, **environ: str) -> Iterator[Server]:
-    """A gateway before `upstream` (host:port)."""
+    """Run a gateway in front of `upstream` (host:port)."""
     if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
         raise AssertionError("these tests need Nginx: run `make packages`")
     port = free_port()
-    given = {
+    settings = {
         "GATEWAY_API_KEYS": f"{KEY},{OTHER_KEY}", "GATEWAY_PORT": str(port), "GATEWAY_UPSTREAM": upstream,
         "GATEWAY_FOLDER": str(folder / "gateway"), "MAX_BODY_BYTES": str(LARGEST), **environ,
     }  # fmt: skip
     folder.mkdir(exist_ok=True)
     command = ["sh", str(ROOT / "server" / "gateway" / "start.sh")]
-    with Server(command, f"http://{HOST}:{port}", folder / "gateway.log", given).running() as server:
+    with Server(command, f"http://{HOST}:{port}", folder / "gateway.log", settings).running() as server:
         yield server
 
 
@@ -59,8 +59,8 @@ def post(gateway: Server, path: str, body: Any, **headers: str) -> requests.Resp
     return requests.post(f"{gateway.address}{path}", json=body, headers=headers, timeout=30)
 
 
-def told(answer: requests.Response, status: int) -> dict[str, Any]:
-    """Check that an answer is a problem of that status; return it."""
+def problem_of(answer: requests.Response, status: int) -> dict[str, Any]:
+    """Check that an answer is a problem with that status; return the problem."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()
@@ -69,10 +69,10 @@ def told(answer: requests.Response, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/predict", "/outcomes", "/invocations", "/", "/docs", "/openapi.json", "/readyz"])
-def test_without_a_key_nothing_is_answered(before_the_scorer: Server, path: str) -> None:
+def test_without_a_key_no_path_is_answered(before_the_scorer: Server, path: str) -> None:
     wrong = ({}, {"X-API-Key": ""}, {"X-API-Key": KEY[:-1]}, {"X-API-Key": OTHER_KEY.lower()}, {"X-API-Key": KEY + "x"})
     for headers in (*wrong, {"Authorization": "Bearer nobody"}, {"Authorization": f"Bearer {KEY} {KEY}"}):
-        told(requests.request("GET" if path in "/docs/openapi.json/readyz" else "POST",
+        problem_of(requests.request("GET" if path in "/docs/openapi.json/readyz" else "POST",
                               f"{before_the_scorer.address}{path}", headers=headers, timeout=10), 401)  # fmt: skip
 
 
@@ -90,25 +90,25 @@ def test_with_a_key_in_any_of_its_forms_the_scorer_answers(
     assert post(before_the_scorer, "/outcomes", outcome, **{"X-API-Key": KEY}).status_code == 202
 
 
-def test_a_faulty_record_is_told_by_the_scorer_as_without_the_gateway(before_the_scorer: Server) -> None:
-    assert "errors" in told(post(before_the_scorer, "/predict", {"gender": "X"}, **{"X-API-Key": KEY}), 422)
+def test_a_faulty_record_is_refused_by_the_scorer_as_without_the_gateway(before_the_scorer: Server) -> None:
+    assert "errors" in problem_of(post(before_the_scorer, "/predict", {"gender": "X"}, **{"X-API-Key": KEY}), 422)
 
 
-def test_metrics_are_for_this_machine_alone_and_liveness_is_for_everybody(before_the_scorer: Server) -> None:
-    told(requests.get(f"{before_the_scorer.address}/metrics", headers={"X-API-Key": KEY}, timeout=10), 404)
+def test_metrics_are_hidden_and_liveness_is_public(before_the_scorer: Server) -> None:
+    problem_of(requests.get(f"{before_the_scorer.address}/metrics", headers={"X-API-Key": KEY}, timeout=10), 404)
     assert requests.get(f"{before_the_scorer.address}/healthz", timeout=10).json() == {"status": "alive"}
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_over_the_limit_is_refused_and_told_the_limit(before_the_scorer: Server, chunked: bool) -> None:
+def test_a_body_over_the_limit_is_refused_with_the_limit(before_the_scorer: Server, chunked: bool) -> None:
     body = b" " * (LARGEST + 1)
     data = iter([body[:1000], body[1000:]]) if chunked else body
     answer = requests.post(f"{before_the_scorer.address}/predict", data=data, headers={"X-API-Key": KEY}, timeout=10)
-    assert str(LARGEST) in told(answer, 413)["detail"]
+    assert str(LARGEST) in problem_of(answer, 413)["detail"]
 
 
 def timed(gateway: Server, record: dict[str, Any], count: int) -> np.ndarray:
-    """Milliseconds of `count` requests, one after another, each of which must be answered."""
+    """Return the milliseconds of `count` requests, one after another, each of which must be answered."""
     took = np.empty(count)
     with requests.Session() as session:
         session.headers["X-API-Key"] = KEY
@@ -122,7 +122,7 @@ def timed(gateway: Server, record: dict[str, Any], count: int) -> np.ndarray:
 
 @contextmanager
 def stalled(gateway: Server, count: int) -> Iterator[None]:
-    """Clients with a key that send half a request and stop."""
+    """Keep `count` clients connected that have a key, sent half a request and stopped."""
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: 1000\r\n\r\n{{"
     with ExitStack() as open_:
         for _ in range(count):
@@ -131,7 +131,7 @@ def stalled(gateway: Server, count: int) -> Iterator[None]:
         yield
 
 
-def test_clients_that_stop_half_way_and_bodies_over_the_limit_slow_nobody_else(
+def test_stalled_clients_and_bodies_over_the_limit_do_not_slow_other_clients(
     before_the_scorer: Server, toy_records: list[dict[str, Any]]
 ) -> None:
     record, large = toy_records[0], b"x" * (4 * LARGEST)
@@ -161,17 +161,17 @@ def test_clients_that_stop_half_way_and_bodies_over_the_limit_slow_nobody_else(
         assert np.percentile(took, 99) < 2 * np.percentile(alone, 99) + 20
 
 
-def test_who_sends_too_fast_is_told_when_to_come_again(toy_scorer: Scorer, tmp_path: Path) -> None:
+def test_a_client_that_sends_too_fast_is_told_when_to_try_again(toy_scorer: Scorer, tmp_path: Path) -> None:
     with gateway(tmp_path, toy_scorer.url.removeprefix("http://"), GATEWAY_RATE="5") as server:
         answers = [post(server, "/predict", {}, **{"X-API-Key": KEY}) for _ in range(20)]
         slowed = [a for a in answers if a.status_code == 429]
         assert slowed and {a.headers["Retry-After"] for a in slowed} == {"1"}
-        told(slowed[0], 429)
-        told(post(server, "/predict", {}, **{"X-API-Key": OTHER_KEY}), 422)
+        problem_of(slowed[0], 429)
+        problem_of(post(server, "/predict", {}, **{"X-API-Key": OTHER_KEY}), 422)
 
 
 class Slow(BaseHTTPRequestHandler):
-    """A scorer that takes its time."""
+    """A scorer that takes a second to answer."""
 
     def do_POST(self) -> None:
         time.sleep(1)
@@ -179,10 +179,10 @@ class Slow(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        pass
 
 
-def test_a_full_scorer_and_one_that_is_away_are_told_with_when_to_come_again(tmp_path: Path) -> None:
+def test_a_full_scorer_and_one_that_is_down_are_reported_as_503(tmp_path: Path) -> None:
     with ThreadingHTTPServer((HOST, 0), Slow) as scorer:
         Thread(target=scorer.serve_forever, daemon=True).start()
         with gateway(tmp_path / "full", f"{HOST}:{scorer.server_port}", GATEWAY_MOST="2") as server:
@@ -191,19 +191,19 @@ def test_a_full_scorer_and_one_that_is_away_are_told_with_when_to_come_again(tmp
             full = [a for a in answers if a.status_code != 200]
             assert len(full) == 6
             assert {a.headers["Retry-After"] for a in full} == {"2"}
-            told(full[0], 503)
+            problem_of(full[0], 503)
         scorer.shutdown()
     with gateway(tmp_path / "away", f"{HOST}:{free_port()}") as server:
-        assert told(post(server, "/predict", {}, **{"X-API-Key": KEY}), 503)
+        assert problem_of(post(server, "/predict", {}, **{"X-API-Key": KEY}), 503)
 
 
-def test_it_speaks_tls_where_it_has_a_certificate(toy_scorer: Scorer, tmp_path: Path) -> None:
-    made = subprocess.run(
+def test_it_serves_tls_when_it_has_a_certificate(toy_scorer: Scorer, tmp_path: Path) -> None:
+    openssl = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
          "-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem"],
         capture_output=True, check=False,
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    assert openssl.returncode == 0, openssl.stderr
     upstream = toy_scorer.url.removeprefix("http://")
     with gateway(tmp_path / "gateway", upstream, GATEWAY_TLS=str(tmp_path)) as server:
         context = ssl.create_default_context(cafile=str(tmp_path / "fullchain.pem"))
@@ -214,7 +214,7 @@ def test_it_speaks_tls_where_it_has_a_certificate(toy_scorer: Scorer, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("settings", "reason"),
     [
         ({"GATEWAY_API_KEYS": ""}, "is empty"),
         ({"GATEWAY_API_KEYS": "short"}, "shorter than 24"),
@@ -222,10 +222,10 @@ def test_it_speaks_tls_where_it_has_a_certificate(toy_scorer: Scorer, tmp_path: 
         ({"GATEWAY_API_KEYS": KEY, "GATEWAY_TLS": "/nowhere"}, "cannot read fullchain.pem in GATEWAY_TLS"),
     ],
 )
-def test_without_a_proper_key_or_the_certificate_that_was_meant_it_does_not_start(
-    given: dict[str, str], reason: str, tmp_path: Path
+def test_without_a_valid_key_or_a_readable_certificate_it_does_not_start(
+    settings: dict[str, str], reason: str, tmp_path: Path
 ) -> None:
-    environ = {**os.environ, "GATEWAY_FOLDER": str(tmp_path), "GATEWAY_PORT": str(free_port()), **given}
+    environ = {**os.environ, "GATEWAY_FOLDER": str(tmp_path), "GATEWAY_PORT": str(free_port()), **settings}
     command = ["sh", str(ROOT / "server" / "gateway" / "start.sh")]
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2

@@ -13,12 +13,11 @@ import orjson
 import pytest
 import requests
 
-from scorehouse.usecase import load_use_case
-from tests import toy as toys
-from tests.prometheus import Asked, answers, program, prometheus
-from tests.toy import HOST, ROOT, Scorer, Service, Toy
+from tests import models, processes
+from tests.models import Model
+from tests.processes import HOST, ROOT, Scorer, free_port, until
+from tests.prometheus import Asked, program, prometheus
 
-CHURN = load_use_case("churn")
 ALERTMANAGER = ROOT / "monitoring" / "alertmanager" / "start.sh"
 
 
@@ -61,12 +60,12 @@ class Services:
 
     def post(self, seed: int, drift: float) -> None:
         """Send two windows of traffic in parts; the monitor reads each part before the next, so it evaluates often."""
-        records = toys.records(CHURN, 1000, seed=seed, drift=drift)
+        records = models.records("churn", 1000, seed=seed, drift=drift)
         for start in range(0, len(records), 250):
             part = records[start : start + 250]
             requests.post(f"{self.scorer.url}/predict", json=part, timeout=30).raise_for_status()
             self.sent += len(part)
-            toys.until(self._read, 30, "the monitor has read what was sent")
+            until(self._read, 30, "the monitor has read what was sent")
 
     def _read(self) -> bool:
         text = requests.get(f"http://{HOST}:{self.ports['8085']}/metrics", timeout=5).text
@@ -74,21 +73,24 @@ class Services:
 
 
 @contextmanager
-def services(folder: Path, toy: Toy) -> Iterator[Services]:
+def services(folder: Path, toy: Model) -> Iterator[Services]:
     """Start scorer, shipper and monitor; stop them at the end."""
-    scorer = toys.scorer(folder, toys.cache_in(folder, toy))
-    shipper, port = toys.shipper(folder), toys.free_port()
-    monitor = Service("monitoring.evidently_service", {**scorer.environ, "MONITOR_PORT": str(port)}, folder / "m.log")
-    ports = {"9696": scorer.environ["SCORER_PORT"], "9698": shipper.environ["SHIPPER_METRICS_PORT"], "8085": str(port)}
-    with toys.running(scorer, shipper, monitor):
-        toys.until(lambda: answers(f"http://{HOST}:{port}/readyz"), 60, f"the monitor is ready: {monitor.said()}")
+    run_id = models.cache_in(folder, toy)
+    scorer, shipper = processes.scorer(folder, run_id), processes.shipper(folder)
+    monitor = processes.monitor(folder, run_id)
+    ports = {
+        "9696": scorer.environ["SCORER_PORT"],
+        "9698": shipper.environ["SHIPPER_METRICS_PORT"],
+        "8085": monitor.environ["MONITOR_PORT"],
+    }
+    with processes.running(scorer, shipper, monitor):
         yield Services(scorer, {usual: int(here) for usual, here in ports.items()})
 
 
 @contextmanager
 def alerting(folder: Path, ports: dict[str, int], webhook: Webhook) -> Iterator[Asked]:
     """Prometheus with the product's rules, and Alertmanager with the product's start script."""
-    port = toys.free_port()
+    port = free_port()
     script = [str(ALERTMANAGER), f"--storage.path={folder}", "--cluster.listen-address="]
     environ = {
         "ALERTMANAGER": "prometheus-alertmanager",
@@ -105,17 +107,17 @@ def alerting(folder: Path, ports: dict[str, int], webhook: Webhook) -> Iterator[
         yield asked
 
 
-def test_the_webhook_receives_drift_and_its_end(toy: Toy, webhook: Webhook, tmp_path: Path) -> None:
+def test_the_webhook_receives_drift_and_its_end(toy: Model, webhook: Webhook, tmp_path: Path) -> None:
     with services(tmp_path, toy) as running, alerting(tmp_path, running.ports, webhook) as server:
         running.post(seed=31, drift=0.0)
-        toys.until(lambda: server.value("scorehouse_window_records == 500"), 40, "Prometheus has the monitor's window")
+        until(lambda: server.value("scorehouse_window_records == 500"), 40, "Prometheus has the monitor's window")
         assert not server.firing("DriftDetected")
         running.post(seed=32, drift=1.0)
-        toys.until(lambda: server.firing("DriftDetected"), 40, "drifting traffic fires")
-        toys.until(lambda: ("DriftDetected", "firing") in webhook.received, 20, "the webhook receives the alert")
+        until(lambda: server.firing("DriftDetected"), 40, "drifting traffic fires")
+        until(lambda: ("DriftDetected", "firing") in webhook.received, 20, "the webhook receives the alert")
         running.post(seed=33, drift=0.0)
-        toys.until(lambda: not server.firing("DriftDetected"), 40, "usual traffic resolves it")
-        toys.until(lambda: ("DriftDetected", "resolved") in webhook.received, 30, "the webhook receives its end")
+        until(lambda: not server.firing("DriftDetected"), 40, "usual traffic resolves it")
+        until(lambda: ("DriftDetected", "resolved") in webhook.received, 30, "the webhook receives its end")
         for job in ("scorer", "shipper", "monitor"):
             assert server.value(f'up{{job="{job}"}} == 1'), f"{job} is scraped"
         assert server.value('evidently:data_drift:p_value{feature="gender", feature_type="cat"}')

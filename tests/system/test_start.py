@@ -1,23 +1,13 @@
-"""How the processes start, and what they say when they cannot."""
+"""How the processes start, and what they print when they cannot."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests import toy as toys
-from tests.toy import ROOT, until
-
-
-def run(module: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a module that is expected to end by itself."""
-    given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **environ}
-    command = [sys.executable, "-m", module]
-    return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, check=False)
+from tests import processes
+from tests.processes import run, until
 
 
 @pytest.mark.parametrize("module", ["server.web", "server.shipper"])
@@ -27,20 +17,20 @@ def test_a_bad_setting_ends_a_process_with_status_2_and_one_line(module: str) ->
     assert ended.stderr.startswith("settings: SCORER_PORT='x'") and ended.stderr.count("\n") == 1
 
 
-def test_a_use_case_that_is_not_there_ends_the_scorer_with_one_line(tmp_path: Path) -> None:
+def test_a_use_case_that_does_not_exist_ends_the_scorer_with_one_line(tmp_path: Path) -> None:
     ended = run("server.web", USE_CASE="nowhere", DATA_FOLDER=str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr == "cannot serve: USE_CASE is 'nowhere', but there is no use_cases/nowhere.py\n"
 
 
-def test_a_second_shipper_of_the_same_journal_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    first = toys.shipper(tmp_path)
-    with toys.running(first):
+def test_a_second_shipper_of_the_same_journal_is_refused_and_the_first_keeps_running(tmp_path: Path) -> None:
+    first = processes.shipper(tmp_path)
+    with processes.running(first):
         until((tmp_path / "journal" / "shipper.json").exists, 60, "the first shipper works")
-        ended = run("server.shipper", **{**first.environ, "SHIPPER_METRICS_PORT": str(toys.free_port())})
+        ended = run("server.shipper", **{**first.environ, "SHIPPER_METRICS_PORT": str(processes.free_port())})
         assert ended.returncode == 1
         assert ended.stderr.splitlines()[-1].startswith("shipper: another shipper follows")
         assert first.process.poll() is None
     (tmp_path / "journal" / "shipper.json").unlink()
-    with toys.running(first):
+    with processes.running(first):
         until((tmp_path / "journal" / "shipper.json").exists, 60, "the next shipper has taken the first one's place")

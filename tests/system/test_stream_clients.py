@@ -1,4 +1,4 @@
-"""The stream door from outside: Amazon's own command line, a swapped model, and what its port says."""
+"""The stream scorer from outside: the AWS command line, a swapped model, and the metrics of its port."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests import servers
-from tests import toy as toys
+from tests import models, servers
 from tests.engines import REGION, Engine
+from tests.models import RUN_ID, Model
+from tests.processes import Scorer, running, until
+from tests.registered import Mlflow
 from tests.streams import ERRORS, INPUT, RESULTS, Outcome, Reader, Traffic, stream_scorer
-from tests.toy import RUN_ID, Scorer, Toy, running, until
 
 RECORD = (
     '{"customer_age":50,"gender":"M","dependent_count":2,"education_level":3,"marital_status":"married",'
@@ -35,12 +36,12 @@ def aws(engine: Engine, *arguments: str) -> dict[str, Any]:
         command, env={**os.environ, **credentials}, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
 
 
 @pytest.mark.parametrize("payload", [RECORD, b64encode(RECORD.encode()).decode()], ids=["plain", "base64"])
-def test_amazons_command_line_gets_its_answer_back(engine: Engine, scorer: Scorer, payload: str) -> None:
+def test_a_record_of_the_aws_command_line_is_answered(engine: Engine, scorer: Scorer, payload: str) -> None:
     place = ("--stream-name", RESULTS, "--shard-iterator-type", "TRIM_HORIZON", "--shard-id")
     with running(scorer):
         put = aws(engine, "put-record", "--stream-name", INPUT, "--partition-key", "1", "--data", payload)
@@ -53,54 +54,31 @@ def test_amazons_command_line_gets_its_answer_back(engine: Engine, scorer: Score
     assert record["PartitionKey"] == "1"
 
 
-def test_a_model_that_is_swapped_under_traffic_answers_on_without_a_gap(
-    engine: Engine, traffic: Traffic, tmp_path: Path
+def test_a_model_is_swapped_under_traffic_without_a_gap(
+    engine: Engine, traffic: Traffic, outcome: Outcome, toy: Model, tmp_path: Path
 ) -> None:
-    data, outcome = tmp_path / "data", Outcome(engine.client())
-    with servers.mlflow(tmp_path / "mlflow").running() as mlflow:
-        until(lambda: servers.answers(mlflow), servers.START_SECONDS, "MLflow is well")
-        first, second = (registered(mlflow.address, data, tmp_path / name) for name in ("first", "second"))
-        scorer = stream_scorer(data, "", engine.address, MLFLOW_ADDRESS=mlflow.address)
-        serve(mlflow.address, first)
+    with servers.mlflow(tmp_path / "mlflow").running() as server:
+        mlflow = Mlflow(server.address)
+        first, second = (mlflow.with_bundle(toy) for _ in range(2))
+        scorer = stream_scorer(tmp_path / "data", "", engine.address, MLFLOW_ADDRESS=mlflow.address)
+        mlflow.alias("serving", first)
         with running(scorer):
             traffic.put(engine.client(), 500)
             outcome.wait(traffic, 60)
-            serve(mlflow.address, second)
-            until(lambda: scorer.wait_ready()["model_run_id"] == second[0], 20, "the other model serves")
+            mlflow.alias("serving", second)
+            until(lambda: scorer.wait_ready()["model_run_id"] == second, 20, "the other model serves")
             traffic.put(engine.client(), 500)
             outcome.wait(traffic, 60)
     outcome.check(traffic, once=True)
     runs = {json.loads(data)["model_run_id"] for _, data in outcome.results.records}
-    assert runs == {first[0], second[0]}
+    assert runs == {first, second}
 
 
-def ask_mlflow(address: str, path: str, **body: Any) -> dict[str, Any]:
-    """Return what MLflow's REST interface answers."""
-    answer = requests.post(f"{address}/api/2.0/mlflow/{path}", json=body, timeout=60)
-    assert answer.ok, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def registered(address: str, data: Path, folder: Path) -> tuple[str, str]:
-    """Train a model in a run of its own, cached for the door; return the run and its registered version's number."""
-    run_id = str(ask_mlflow(address, "runs/create", experiment_id="0", start_time=1)["run"]["info"]["run_id"])
-    toys.cache_in(data, toys.train(folder, run_id))
-    requests.post(f"{address}/api/2.0/mlflow/registered-models/create", json={"name": "churn"}, timeout=60)
-    source = f"runs:/{run_id}/bundle"
-    made = ask_mlflow(address, "model-versions/create", name="churn", source=source, run_id=run_id)
-    return run_id, str(made["model_version"]["version"])
-
-
-def serve(address: str, model: tuple[str, str]) -> None:
-    """Point the alias that doors follow at `model`."""
-    ask_mlflow(address, "registered-models/alias", name="churn", alias="serving", version=model[1])
-
-
-def test_without_a_model_it_waits_and_reads_nothing(engine: Engine, toy: Toy, tmp_path: Path) -> None:
-    data, traffic = tmp_path / "data", Traffic(toys.records(toy.use_case, 200))
+def test_without_a_model_it_waits_and_reads_nothing(
+    engine: Engine, traffic: Traffic, outcome: Outcome, toy: Model, tmp_path: Path
+) -> None:
     traffic.put(engine.client(), 200)
-    scorer, outcome = stream_scorer(data, "", engine.address), Outcome(engine.client())
+    scorer = stream_scorer(tmp_path / "data", "", engine.address)
     scorer.start()
     try:
         until(lambda: "scoring predictions" in scorer.said(), 30, "it has started")
@@ -110,16 +88,17 @@ def test_without_a_model_it_waits_and_reads_nothing(engine: Engine, toy: Toy, tm
         assert "RUN_ID" in answer.json()["problem"]
         assert requests.get(f"{scorer.url}/healthz", timeout=5).ok
         assert outcome.results.more() == 0
-        toys.cache_in(data, toy, alias="serving")
+        models.cache_in(tmp_path / "data", toy, alias="serving")
         outcome.wait(traffic, 60)
     finally:
         scorer.stop()
     outcome.check(traffic, once=True)
 
 
-def test_its_port_tells_what_came_and_went(engine: Engine, scorer: Scorer, traffic: Traffic) -> None:
+def test_its_metrics_count_what_was_read_and_published(
+    engine: Engine, scorer: Scorer, traffic: Traffic, outcome: Outcome
+) -> None:
     traffic.put(engine.client(), 1000)
-    outcome = Outcome(engine.client())
     with running(scorer):
         outcome.wait(traffic, 60)
         time.sleep(1)
@@ -138,10 +117,10 @@ def test_its_port_tells_what_came_and_went(engine: Engine, scorer: Scorer, traff
     assert behind == [0, 0, 0, 0]
 
 
-def test_a_wine_in_its_envelope_gets_its_mark_under_its_customer(engine: Engine, tmp_path: Path) -> None:
-    wine = toys.train(tmp_path / "wine", use_case="wine", rows=400)
-    scorer = stream_scorer(tmp_path / "data", toys.cache_in(tmp_path / "data", wine), engine.address, USE_CASE="wine")
-    (features,) = toys.records(wine.use_case, 1)
+def test_a_wine_in_its_envelope_is_answered_in_its_envelope(engine: Engine, tmp_path: Path) -> None:
+    wine = models.train(tmp_path / "wine", use_case="wine", rows=400, trials=1)
+    scorer = stream_scorer(tmp_path / "data", models.cache_in(tmp_path / "data", wine), engine.address, USE_CASE="wine")
+    (features,) = models.records("wine", 1)
     wrapped = json.dumps({"wine_features": features, "customer_id": 123}).encode()
     results = Reader(engine.client(), RESULTS)
     with running(scorer):

@@ -1,4 +1,4 @@
-"""Every record of the input stream is answered once or told as an error once, in order, whenever the scorer runs."""
+"""Every record of the input stream is answered or reported as an error exactly once and in order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from tests.engines import Engine
+from tests.processes import Scorer, running
 from tests.streams import Outcome, Traffic, shipped, stream_scorer
-from tests.toy import Scorer, running
 
 log = logging.getLogger(__name__)
 COUNT = int(os.environ.get("STREAM_RECORDS", "8000"))
@@ -17,10 +17,9 @@ SECONDS = 60 + COUNT / 500
 
 
 def test_every_record_is_accounted_for_once_and_in_order(
-    engine: Engine, scorer: Scorer, traffic: Traffic, tmp_path: Path
+    engine: Engine, scorer: Scorer, traffic: Traffic, outcome: Outcome, tmp_path: Path
 ) -> None:
     traffic.put(engine.client(), COUNT)
-    outcome = Outcome(engine.client())
     with running(scorer):
         began = time.monotonic()
         outcome.wait(traffic, SECONDS)
@@ -34,10 +33,9 @@ def test_every_record_is_accounted_for_once_and_in_order(
     assert set(store.values()) == {1}
 
 
-def test_what_is_put_while_the_scorer_is_down_is_scored_when_it_is_back(
-    engine: Engine, scorer: Scorer, traffic: Traffic
+def test_records_that_were_put_while_the_scorer_was_down_are_scored_once_it_runs_again(
+    engine: Engine, scorer: Scorer, traffic: Traffic, outcome: Outcome
 ) -> None:
-    outcome = Outcome(engine.client())
     traffic.put(engine.client(), 1000)
     with running(scorer):
         outcome.wait(traffic, SECONDS)
@@ -48,11 +46,10 @@ def test_what_is_put_while_the_scorer_is_down_is_scored_when_it_is_back(
     outcome.check(traffic, once=True)
 
 
-def test_sigterm_finishes_the_batch_so_that_nothing_comes_twice(
-    engine: Engine, scorer: Scorer, traffic: Traffic
+def test_sigterm_finishes_the_batch_so_that_no_answer_is_repeated(
+    engine: Engine, scorer: Scorer, traffic: Traffic, outcome: Outcome
 ) -> None:
     traffic.put(engine.client(), COUNT)
-    outcome = Outcome(engine.client())
     for _ in range(4):
         with running(scorer):
             assert scorer.stop() == 0
@@ -61,11 +58,10 @@ def test_sigterm_finishes_the_batch_so_that_nothing_comes_twice(
     outcome.check(traffic, once=True)
 
 
-def test_a_second_copy_says_who_holds_the_stream_and_changes_nothing(
-    engine: Engine, scorer: Scorer, traffic: Traffic, tmp_path: Path
+def test_a_second_scorer_names_the_process_that_holds_the_stream_and_ends(
+    engine: Engine, scorer: Scorer, traffic: Traffic, outcome: Outcome, tmp_path: Path
 ) -> None:
     traffic.put(engine.client(), 1000)
-    outcome = Outcome(engine.client())
     second = stream_scorer(tmp_path / "data", scorer.environ["RUN_ID"], engine.address)
     second.log = tmp_path / "second.log"
     with running(scorer):

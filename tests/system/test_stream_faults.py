@@ -1,11 +1,11 @@
-"""A troubled Kinesis costs the scorer time and nothing else: faults injected at the wire, in front of a real engine."""
+"""Faults of Kinesis only cost the scorer time: they are injected by a proxy in front of a real engine."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests import toy as toys
 from tests.engines import Engine
 from tests.faults import Answer, FaultyProxy, Forward
-from tests.streams import RESULTS, Outcome, Traffic, shipped, stream_scorer
-from tests.toy import Scorer, Toy, running, until
+from tests.processes import Scorer, running, until
+from tests.streams import RESULTS, Outcome, Traffic, shipped
 
 log = logging.getLogger(__name__)
 COUNT = int(os.environ.get("STREAM_RECORDS", "5000"))
@@ -26,31 +25,25 @@ SECONDS = 60 + COUNT / 200
 
 @pytest.fixture
 def proxy(engine: Engine) -> Iterator[FaultyProxy]:
-    """A proxy in front of the engine that injects nothing yet."""
+    """A proxy in front of the engine, without rules."""
     with FaultyProxy(engine.address).running() as proxy:
         yield proxy
 
 
 @pytest.fixture
-def troubled(proxy: FaultyProxy, toy: Toy, tmp_path: Path) -> Scorer:
+def troubled(proxy: FaultyProxy, stream_scorer_of: Callable[[str], Scorer]) -> Scorer:
     """A scorer behind the proxy, not started."""
-    return stream_scorer(tmp_path / "data", toys.cache_in(tmp_path / "data", toy), proxy.address)
-
-
-@pytest.fixture
-def outcome(engine: Engine) -> Outcome:
-    """What the scorer publishes, read past the proxy."""
-    return Outcome(engine.client())
+    return stream_scorer_of(proxy.address)
 
 
 def retries(scorer: Scorer) -> dict[str, float]:
     """Return the scorer's count of retries, by reason."""
     lines = requests.get(f"{scorer.url}/metrics", timeout=5).text.splitlines()
-    found = [line for line in lines if line.startswith("scorehouse_stream_retries_total")]
-    return {line.partition('reason="')[2].partition('"')[0]: float(line.rpartition(" ")[2]) for line in found}
+    counts = [line for line in lines if line.startswith("scorehouse_stream_retries_total")]
+    return {line.partition('reason="')[2].partition('"')[0]: float(line.rpartition(" ")[2]) for line in counts}
 
 
-def test_a_third_of_the_entries_that_fail_are_sent_again_until_all_are_there(
+def test_entries_that_fail_are_sent_again_until_all_are_published(
     proxy: FaultyProxy, troubled: Scorer, traffic: Traffic, engine: Engine, outcome: Outcome
 ) -> None:
     proxy.rules["PutRecords"] = proxy.failing_entries(0.3)
@@ -72,7 +65,7 @@ def test_a_third_of_the_entries_that_fail_are_sent_again_until_all_are_there(
         ("PutRecords", "ServiceUnavailable", 503),
     ],
 )
-def test_calls_that_are_refused_half_the_time_are_made_again(
+def test_calls_that_are_refused_half_the_time_are_repeated(
     operation: str,
     code: str,
     status: int,
@@ -82,28 +75,28 @@ def test_calls_that_are_refused_half_the_time_are_made_again(
     engine: Engine,
     outcome: Outcome,
 ) -> None:
-    proxy.rules[operation] = proxy.at_times(0.5, code, status)
+    proxy.rules[operation] = proxy.refusing(0.5, code, status)
     traffic.put(engine.client(), COUNT // 4)
     with running(troubled):
         outcome.wait(traffic, SECONDS)
         traffic.put(engine.client(), COUNT // 4)
         outcome.wait(traffic, SECONDS)
         until(lambda: proxy.injected[code] > 3, 20, "some calls were refused")
-        if code == "ExpiredIteratorException":  # the others are first tried again by the client itself
+        if code == "ExpiredIteratorException":  # the client itself retries the others first
             assert retries(troubled)[code] > 0
     log.info("injected %s: %s", proxy.injected, outcome.check(traffic, once=True))
 
 
-def test_everything_at_once(
+def test_all_faults_at_once_lose_and_repeat_nothing(
     proxy: FaultyProxy, troubled: Scorer, traffic: Traffic, engine: Engine, outcome: Outcome, tmp_path: Path
 ) -> None:
-    refused = proxy.at_times(0.2, "ProvisionedThroughputExceededException")
+    refused = proxy.refusing(0.2, "ProvisionedThroughputExceededException")
     failing = proxy.failing_entries(0.3)
 
     def put(body: dict[str, Any], forward: Forward) -> Answer:
         return refused(body, lambda passed: failing(passed, forward))
 
-    expired = proxy.at_times(0.1, "ExpiredIteratorException")
+    expired = proxy.refusing(0.1, "ExpiredIteratorException")
     proxy.rules = {"PutRecords": put, "GetRecords": lambda body, forward: expired(body, lambda b: refused(b, forward))}
     feeder = Thread(target=traffic.put, args=(engine.client(), COUNT), kwargs={"pause": 0.05})
     feeder.start()
@@ -116,7 +109,7 @@ def test_everything_at_once(
     assert set(shipped(tmp_path / "data").values()) == {1}
 
 
-def test_killed_after_publishing_and_before_the_checkpoint_it_repeats_the_same_bytes(
+def test_a_scorer_killed_between_publishing_and_checkpoint_repeats_the_same_bytes(
     proxy: FaultyProxy, troubled: Scorer, traffic: Traffic, engine: Engine, outcome: Outcome, tmp_path: Path
 ) -> None:
     def killing(body: dict[str, Any], forward: Forward) -> Answer:
@@ -138,14 +131,14 @@ def test_killed_after_publishing_and_before_the_checkpoint_it_repeats_the_same_b
     assert set(shipped(tmp_path / "data").values()) == {1}
 
 
-def test_an_engine_that_restarts_costs_nothing_but_its_absence(
+def test_after_a_restart_of_the_engine_nothing_is_missing(
     engine: Engine, scorer: Scorer, traffic: Traffic, outcome: Outcome
 ) -> None:
     traffic.put(engine.client(), COUNT)
     with running(scorer):
         engine.stop()
         until(lambda: not scorer.ready(), 30, "the scorer says that its streams are gone")
-        assert requests.get(f"{scorer.url}/healthz", timeout=5).ok, "a stream that is down is no reason to be restarted"
+        assert requests.get(f"{scorer.url}/healthz", timeout=5).ok, "it is alive while its stream is down"
         time.sleep(1)
         engine.start()
         outcome.wait(traffic, SECONDS)

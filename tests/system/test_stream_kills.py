@@ -1,4 +1,4 @@
-"""A scorer that is killed at any moment loses nothing, and what it repeats is the same to the byte."""
+"""A scorer that is killed at any moment loses nothing, and repeats answers byte for byte."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 from tests.engines import Engine
+from tests.processes import Scorer, running
 from tests.streams import Outcome, Traffic, shipped
-from tests.toy import Scorer, running
 
 log = logging.getLogger(__name__)
 COUNT = int(os.environ.get("STREAM_RECORDS", "12000"))
@@ -19,9 +19,9 @@ SECONDS = 60 + COUNT / 500
 
 
 def test_killed_at_random_moments_it_loses_nothing_and_repeats_itself_exactly(
-    engine: Engine, scorer: Scorer, traffic: Traffic, tmp_path: Path
+    engine: Engine, scorer: Scorer, traffic: Traffic, outcome: Outcome, tmp_path: Path
 ) -> None:
-    outcome, moments = Outcome(engine.client()), Random(7)
+    moments = Random(7)
     for _ in range(KILLS):
         traffic.put(engine.client(), COUNT // (KILLS + 1))
         with running(scorer):

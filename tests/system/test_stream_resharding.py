@@ -1,11 +1,11 @@
-"""Shards split and merge under the traffic, on an engine that reshards as AWS does: nothing is lost, order is kept."""
+"""Shards split and merge under traffic on an engine that reshards as AWS does: nothing is lost, order is kept."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from tests import engines
-from tests import toy as toys
 from tests.engines import Engine
-from tests.streams import INPUT, Outcome, Traffic, create_streams, stream_scorer
-from tests.toy import Toy, running, until
+from tests.processes import Scorer, running, until
+from tests.streams import INPUT, Outcome, Traffic, running_with_streams
 
 log = logging.getLogger(__name__)
 COUNT = int(os.environ.get("STREAM_RESHARD_RECORDS", "2000"))
@@ -27,9 +26,7 @@ SECONDS = 60 + COUNT / 100
 @pytest.fixture
 def resharding(tmp_path: Path) -> Iterator[Engine]:
     """A running kinesis-local with the three streams, two shards each."""
-    engine = engines.kinesis_local(tmp_path / "engine")
-    with engine.running():
-        create_streams(engine.client(), 2)
+    with running_with_streams(engines.kinesis_local(tmp_path / "engine"), 2) as engine:
         yield engine
 
 
@@ -41,7 +38,7 @@ def open_shards(client: Any) -> list[dict[str, Any]]:
 
 
 def wait_until_active(client: Any) -> None:
-    """Wait until the stream takes another resharding: its shards change a moment before its status does."""
+    """Wait until the stream accepts another resharding: its shards change a moment before its status does."""
 
     def status() -> str:
         return str(client.describe_stream_summary(StreamName=INPUT)["StreamDescriptionSummary"]["StreamStatus"])
@@ -50,7 +47,7 @@ def wait_until_active(client: Any) -> None:
 
 
 def split(client: Any) -> None:
-    """Split the first open shard in the middle, and wait until it is done."""
+    """Split the first open shard in the middle, and wait until it is split."""
     wait_until_active(client)
     shard = open_shards(client)[0]
     low, high = (int(shard["HashKeyRange"][f"{end}HashKey"]) for end in ("Starting", "Ending"))
@@ -60,22 +57,24 @@ def split(client: Any) -> None:
 
 
 def merge(client: Any) -> None:
-    """Merge the last two open shards, and wait until it is done."""
+    """Merge the last two open shards, and wait until they are merged."""
     wait_until_active(client)
     *_, one, other = (shard["ShardId"] for shard in open_shards(client))
     client.merge_shards(StreamName=INPUT, ShardToMerge=one, AdjacentShardToMerge=other)
     until(lambda: one not in [s["ShardId"] for s in open_shards(client)], 20, "the shards are merged")
 
 
-def test_shards_split_and_merge_during_traffic(resharding: Engine, toy: Toy, traffic: Traffic, tmp_path: Path) -> None:
-    scorer = stream_scorer(tmp_path / "data", toys.cache_in(tmp_path / "data", toy), resharding.address)
+def test_shards_split_and_merge_during_traffic(
+    resharding: Engine, stream_scorer_of: Callable[[str], Scorer], traffic: Traffic, tmp_path: Path
+) -> None:
+    scorer = stream_scorer_of(resharding.address)
     client, outcome = resharding.client(), Outcome(resharding.client())
     feeder = Thread(target=traffic.put, args=(resharding.client(), COUNT), kwargs={"size": 100, "pause": 0.1})
     with running(scorer):
         feeder.start()
         for reshard in (split, merge, split, merge):
             reshard(client)
-        scorer.kill()  # what is read of parents and children must be remembered too
+        scorer.kill()  # its checkpoints of parents and children must be remembered too
         scorer.start()
         merge(client)
         feeder.join(SECONDS)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,18 +12,19 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests import engines
-from tests import toy as toys
-from tests.streams import create_streams, stream_scorer
-from tests.toy import HOST, Scorer, Toy, free_port
-from use_cases.insurance import NEW_CUSTOMER
+from tests import engines, models, processes
+from tests.processes import Scorer, until
+from tests.streams import running_with_streams, stream_scorer
+from tests.system.browser import watched_page
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-WAIT = 15_000  # milliseconds
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 VISITORS = 50
+NEW_CUSTOMER = {  # what a record holds in place of the past of a customer who has none
+    "R_Claims_history": 0.0, "av_senior_year": 0.5, "policy_stability": 1.0, "product_stability": 1.0,
+    "claims_per_policy": 0.0, "cost_per_claim": 0.0,
+}  # fmt: skip
 TYPED = {
     "Date_birth": "1985-03-20", "Date_driving_licence": "2004-07-01", "Type_risk": "3", "Year_matriculation": "2018",
     "Power": "90", "Cylinder_capacity": "1600", "Value_vehicle": "17600", "Type_fuel": "D", "Area": "0",
@@ -39,51 +38,31 @@ class House:
 
     url: str
     stream: Scorer
-    toy: Toy
+    scorer: Scorer
     shots: Path  # what the browser saw
 
     def premium(self, record: dict[str, Any]) -> float:
-        """What the model itself asks for a record."""
-        answer = self.toy.bundle().scorer(self.toy.use_case).score([record])[0]
-        assert isinstance(answer, float), answer
-        return answer
+        """What the HTTP scorer asks for a record."""
+        return float(requests.post(f"{self.scorer.url}/predict", json=record, timeout=30).json()["premium"])
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder, port = tmp_path_factory.mktemp("house"), free_port()
-    toy = toys.train(folder / "bundle", use_case="insurance", trials=1)
-    data = folder / "data"
-    with engines.ministack(folder / "engine").running() as engine:
-        create_streams(engines.kinesis_client(engine.address, engines.REGION), 2)
-        stream = stream_scorer(data, toys.cache_in(data, toy), engine.address, USE_CASE="insurance")
-        given = {**stream.environ, "WEB_SERVICE_PORT": str(port), "MONGODB_ADDRESS": "", "DATA": ""}
-        pages = Scorer("web_service", given, folder / "pages.log", url=f"http://{HOST}:{port}")
-        with toys.running(stream, pages):
-            yield House(pages.url, stream, toy, folder)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=WAIT)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    folder = tmp_path_factory.mktemp("house")
+    run_id = models.cache_in(folder / "data", models.train(folder / "bundle", use_case="insurance", trials=1))
+    with running_with_streams(engines.ministack(folder / "engine"), 2) as engine:
+        stream = stream_scorer(folder / "data", run_id, engine.address, USE_CASE="insurance")
+        scorer = processes.scorer(folder / "data", run_id, USE_CASE="insurance")
+        pages = processes.door("web_service", "WEB_SERVICE_PORT", folder / "data", {**stream.environ, "DATA": ""})
+        with processes.running(stream, scorer, pages):
+            yield House(pages.url, stream, scorer, folder)
 
 
 @pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
 def page(browser: Browser, house: House, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A visitor's browser; what it complains about fails the test, answers other than 200 aside."""
-    complaints: list[str] = []
-    context = browser.new_context(viewport=request.param, locale="en-GB")
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
-    yield page
-    context.close()
-    assert [c for c in complaints if not c.startswith("Failed to load resource")] == []
+    """A visitor's browser."""
+    with watched_page(browser, viewport=request.param, locale="en-GB") as page:
+        yield page
 
 
 def check_look(page: Page, house: House, name: str) -> None:
@@ -115,7 +94,7 @@ def fill_vehicle(page: Page) -> None:
 def made_up(page: Page, house: House) -> tuple[str, str]:
     """Return number and date of birth of the sample customer on the home page."""
     sample = re.compile(r"Try number .*>(\S+)</a>, born on <b>([0-9-]+)")
-    found = toys.until(lambda: sample.search(requests.get(house.url, timeout=10).text), 20, "the customers are there")
+    found = until(lambda: sample.search(requests.get(house.url, timeout=10).text), 20, "the customers are there")
     page.goto(house.url)
     return found[1], found[2]
 
@@ -231,7 +210,7 @@ def test_fifty_visitors_at_once_each_get_their_own_offer_and_no_other(house: Hou
         typed = {name: str(value) for name, value in of_visitor(number).items()}
         answer = visitor.post(f"{house.url}/newc", data={**typed, "token": token[1]}, timeout=30)
         assert answer.ok
-        found = toys.until(lambda: shown(visitor, answer.url), 30, "the offer is there")
+        found = until(lambda: shown(visitor, answer.url), 30, "the offer is there")
         return visitor, answer.url, found
 
     with ThreadPoolExecutor(VISITORS) as pool:

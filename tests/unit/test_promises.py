@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -166,6 +167,37 @@ def test_unit_tests_do_not_sleep_and_no_test_is_switched_off() -> None:
     assert (
         named(p for p, t in unit.items() if re.search(r"^import time$", t, re.MULTILINE) and "time.sleep(" in t) == []
     )
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at its top, in functions and for type checking."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_system_tests_import_nothing_from_the_product() -> None:
+    product = {Path(package).name for package in PACKAGES}
+    waiting = [*(ROOT / "tests" / "system").rglob("*.py"), ROOT / "tests" / "conftest.py"]
+    seen: set[Path] = set()
+    offenders: list[str] = []
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for name in imported_names(file):
+            package, *rest = name.split(".")
+            if package in product:
+                offenders.append(f"{file.relative_to(ROOT)}: {name}")
+            elif package == "tests":
+                for depth in range(len(rest) + 1):
+                    module = ROOT.joinpath(package, *rest[:depth])
+                    waiting += [m for m in (module.with_suffix(".py"), module / "__init__.py") if m.exists()]
+    assert {"processes.py", "models.py", "engines.py"} <= {file.name for file in seen}
+    assert offenders == []
 
 
 # A sentence ends after a word and before a capital letter. Initials (A. Smith) and abbreviations do not end one.
