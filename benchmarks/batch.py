@@ -1,7 +1,8 @@
-"""`make bench-batch`: ten million applications in one process, its memory, and a Dask cluster of two beside it.
+"""`make bench-batch`: time and memory of scoring ten million applications, alone and with two Dask workers.
 
-Prints seconds and memory of the whole command, `python -m model_orchestration.batch`, on claims' own sample; ends with
-status 1 when a target is missed: under 2 GB; two workers of one thread at least 1.3 times as fast, with the same file.
+Prints seconds and memory of the whole command, `python -m model_orchestration.batch`, on the sample of claims. The exit
+status is 1 when a target is missed: under 2 GB; two workers of one thread are at least 1.3 times as fast and write the
+same file.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ from rich.console import Console
 
 from scorehouse.usecase import load_use_case
 from tests import servers, toy
+from tests.processes import HOST, NOBODY, PYTHONPATH, ROOT, free_port, until
 from tests.servers import Server
 
 DAY, PIECE = "2026-11-20", 100_000
-ROUNDS = 3  # the figure is the median of their ratios: both of a pair saw the same noise
+ROUNDS = 3  # the figure is the median of their ratios, because both runs of a pair see the same noise
 console = Console(highlight=False)
 
 
 def write(file: Path, rows: int) -> None:
-    """Write a day's applications: claims' sample, over and over, each with a number of its own."""
+    """Write a day's applications: the sample of claims again and again, each row with its own number."""
     table = pa.Table.from_pandas(
         pd.DataFrame(load_use_case("claims").sample(PIECE, 7, 0.0)).drop(columns=["", "claim_status"])
     )
@@ -45,11 +47,11 @@ def write(file: Path, rows: int) -> None:
 
 
 def run(environ: dict[str, str], folder: Path, **more: str) -> tuple[float, float, str]:
-    """Return the seconds and gigabytes of one batch, and its answers' digest."""
+    """Return the seconds and gigabytes of one batch, and the digest of its answers."""
     command = [sys.executable, "-m", "model_orchestration.batch", DAY]
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=toy.ROOT, env={**os.environ, **environ, "BATCH_FOLDER": str(folder), **more},
+        command, cwd=ROOT, env={**os.environ, **environ, "BATCH_FOLDER": str(folder), **more},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     _, status, used = os.wait4(process.pid, 0)
@@ -63,25 +65,25 @@ def run(environ: dict[str, str], folder: Path, **more: str) -> tuple[float, floa
 @contextmanager
 def cluster(folder: Path, environ: dict[str, str]) -> Iterator[str]:
     """A Dask scheduler and two workers of one thread each."""
-    port = toy.free_port()
-    address, own = f"tcp://{toy.HOST}:{port}", {**environ, "PYTHONPATH": f"{toy.ROOT / 'src'}:{toy.ROOT}"}
-    own["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # as docs/batch.md starts them
-    start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", toy.HOST, "--port", str(port)]
+    port = free_port()
+    address = f"tcp://{HOST}:{port}"
+    own = {**environ, "PYTHONPATH": PYTHONPATH, "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}  # docs/batch.md
+    start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", HOST, "--port", str(port)]
     scheduler = Server([*start, "--no-dashboard"], address, folder / "scheduler.log", own)
     log = folder / "workers.log"
     work = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nworkers", "2", "--nthreads", "1"]
     workers = Server([*work, "--no-dashboard", "--local-directory", str(folder)], address, log, own)
     with scheduler.running(), workers.running():
-        toy.until(lambda: log.read_text().count("Registered to") >= 2, 60, "two workers are there")
+        until(lambda: log.read_text().count("Registered to") >= 2, 60, "two workers are registered")
         yield address
 
 
 def main() -> int:
     """Measure, print, and return 0 when the targets are met."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rows", type=int, default=10_000_000, help="of the run whose memory is measured")
+    arguments.add_argument("--rows", type=int, default=10_000_000, help="rows of the run whose memory is measured")
     arguments.add_argument(
-        "--shared", type=int, default=3_000_000, help="rows of the runs that are compared; 0 for none"
+        "--shared", type=int, default=3_000_000, help="rows of the runs that are compared, 0 for none"
     )
     wanted = arguments.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -90,9 +92,8 @@ def main() -> int:
         root = Path(temporary)
         claims = toy.train(root / "bundle", use_case="claims")
         environ = {"USE_CASE": "claims", "DATA_FOLDER": str(root), "RUN_ID": toy.cache_in(root, claims)}
-        environ["MLFLOW_ADDRESS"] = f"http://{toy.HOST}:9"
+        environ["MLFLOW_ADDRESS"] = NOBODY
         with servers.prefect(root / "prefect").running() as server:
-            toy.until(lambda: servers.answers(server, "/api/health"), servers.START_SECONDS, "Prefect is well")
             environ |= {"PREFECT_API_URL": f"{server.address}/api", "PREFECT_HOME": str(root / "prefect")}
             if wanted.shared:
                 met = compare(root / "shared", wanted.shared, environ)
@@ -107,7 +108,7 @@ def main() -> int:
 
 
 def compare(folder: Path, rows: int, environ: dict[str, str]) -> bool:
-    """Print what one process and two workers take, in turn; return whether the workers are worth it."""
+    """Measure one process and two workers in turn; return whether the workers are fast enough and write the same."""
     (folder / "in").mkdir(parents=True)
     write(folder / "in" / f"{DAY}.parquet", rows)
     alone, spread = [], []

@@ -1,4 +1,4 @@
-"""Whom `make bench` measures: the product, servers that answer a constant, and four other servers of the same model."""
+"""What `make bench` measures: the product, servers that answer a constant, and four other servers of the same model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 import mlflow.pyfunc
 
 from tests import toy
+from tests.processes import NOBODY, ROOT
 
-ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "benchmarks" / "peers"
 
 
 @dataclass
 class Contender:
-    """A server of the same model, and the request it is asked."""
+    """A server of the same model, and the request that it gets."""
 
     name: str
     command: list[str]
@@ -37,13 +37,13 @@ class Contender:
 
 @dataclass(frozen=True)
 class Peer:
-    """A model server of others, in an environment of its own."""
+    """Another project's model server, in its own environment."""
 
     name: str
     packages: tuple[str, ...]
 
     def environment(self, root: Path, uv: str) -> Path:
-        """Return the folder of its programs, made on the first use."""
+        """Return the folder of its programs; the environment is made on first use."""
         home = root / self.name
         if not (home / "bin" / "python").exists():
             subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(home)], check=True)
@@ -52,14 +52,14 @@ class Peer:
 
 
 def contenders(work: Path, peers: Path, uv: str) -> list[Contender]:
-    """Return all servers, the product's first, then its limits, around one model, trained as the demo trains it."""
+    """Train a model as the demo does; return the product, three servers of a constant, and the peers, all with it."""
     model = toy.train(work / "bundle", rows=10_000, trials=50)
     record = {f.name: f.example for f in model.use_case.features if f.required}
     row = [0.0 if math.isnan(v) else v for v in model.training.encoder.row(record)]  # JSON has no NaN
     dense = [row]
     data = work / "data"
     run_id = toy.cache_in(data, model)
-    ours = {"RUN_ID": run_id, "DATA_FOLDER": str(data), "MLFLOW_ADDRESS": "http://127.0.0.1:9", "SCORER_THREADS": "1"}
+    ours = {"RUN_ID": run_id, "DATA_FOLDER": str(data), "MLFLOW_ADDRESS": NOBODY, "SCORER_THREADS": "1"}
     onnx = {"MODEL": str(work / "bundle" / "model.onnx")}
     python, tools = sys.executable, Path(sys.executable).parent
     mlserver, bento, lit = (
@@ -94,7 +94,7 @@ def pyfunc(work: Path) -> Path:
     folder = work / "pyfunc"
     mlflow.pyfunc.save_model(
         str(folder),
-        python_model=str(ROOT / "model_orchestration" / "pyfunc_model.py"),
+        python_model=str(ROOT / "model_orchestration" / "tracking" / "pyfunc_model.py"),
         artifacts={"bundle": str(work / "bundle")},
         code_paths=[str(ROOT / "src" / "scorehouse"), str(ROOT / "use_cases")],
         pip_requirements=[],
@@ -103,7 +103,7 @@ def pyfunc(work: Path) -> Path:
 
 
 def mlserver_folder(work: Path) -> Path:
-    """Write MLServer's settings: one process, no extra ports shared with others."""
+    """Write MLServer's settings, and return their folder."""
     folder = work / "mlserver"
     folder.mkdir()
     shutil.copy(PEERS / "mlserver_model.py", folder)

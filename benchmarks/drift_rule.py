@@ -1,9 +1,9 @@
-"""Prove the drift rule on the real churn table: false alarms, missed shifts, and what evaluating a window costs.
+"""`make bench-drift`: the drift rule on the real churn table, with false alarms, missed shifts and cost of a window.
 
     python -m benchmarks.drift_rule credit_card_churn.csv.gz [--splits 3] [--quiet-windows 1000] [--shifted-windows 100]
 
-Each split keeps 30 % of the table out of the reference (5,000 rows of the other 70 %); every window is 500 rows drawn
-from there without replacement. Drawn with replacement, windows would measure that pool's own difference instead.
+The reference of each split is 5,000 rows of 70 % of the table. Every window is 500 rows of the other 30 %, drawn
+without replacement: windows drawn with replacement would measure the difference between the two parts instead.
 The prediction is XGBoost's out-of-fold score; a shifted row is scored by the model that never saw it.
 """
 
@@ -54,7 +54,7 @@ FOLDS = 5
 
 
 def read_churn(path: Path) -> tuple[Floats, Floats]:
-    """The eleven required features (n x 11, "Unknown" as NaN, categories as codes) and the outcome, 1 for leaving."""
+    """Return the eleven required features (n x 11, "Unknown" as NaN, categories as codes) and the outcome (1: left)."""
     frame = pd.read_csv(path).rename(columns=str.lower)
     for name, order in (ORDERED | CATEGORIES).items():
         codes = {value: float(code) for code, value in enumerate(order)}
@@ -64,7 +64,7 @@ def read_churn(path: Path) -> tuple[Floats, Floats]:
 
 
 class OutOfFoldModel:
-    """Scores each row of the table by a model trained without that row."""
+    """Scores each row of the table with a model that was trained without that row."""
 
     def __init__(self, features: Floats, outcome: Floats) -> None:
         self.fold = np.arange(len(features)) % FOLDS
@@ -85,7 +85,7 @@ class OutOfFoldModel:
 
 
 def shift(features: Floats, generator: np.random.Generator) -> Floats:
-    """Three shifts at once: lower limits, older accounts, and blue cards turned silver in a tenth of the rows."""
+    """Return rows with three shifts: lower limits, older accounts, and silver instead of blue cards in a tenth."""
     shifted = features.copy()
     shifted[:, FEATURES.index("credit_limit")] *= 0.7
     shifted[:, FEATURES.index("months_on_book")] += 4
@@ -98,7 +98,7 @@ def shift(features: Floats, generator: np.random.Generator) -> Floats:
 def run_split(
     features: Floats, model: OutOfFoldModel, quiet: int, shifted: int, generator: np.random.Generator
 ) -> tuple[int, int, Counter[str], Counter[str]]:
-    """Quiet alarms, shifted alarms, and the columns named in either, of one split of the table."""
+    """Return the quiet alarms, the shifted alarms, and the columns named in each, of one split of the table."""
     order = generator.permutation(len(features))
     kept_out, rest = np.split(order, [int(len(order) * 0.3)])
     rows = rest[: DEFAULT_RULE.reference_rows]
@@ -153,7 +153,7 @@ def print_cost(rows: Floats, window_rows: int, reference_rows: int) -> bool:
 
 
 def print_alarms(features: Floats, model: OutOfFoldModel, splits: int, quiet: int, shifted: int) -> bool:
-    """One line per split; true when every split holds what the rule promises."""
+    """Print one line per split; return whether the rule keeps its promises on every split."""
     header = " ".join(f"{name:>15}" for name in SHIFTED)
     print(f"{'split':>5} {'quiet alarms':>14} {'share':>7} {'shifted alarms':>15} {header}  named in quiet windows")
     held = True

@@ -1,4 +1,7 @@
-"""`make bench`: the logged, durable /predict beside servers that answer a constant, and its peers; in turn, medians."""
+"""`make bench`: the logged, durable /predict beside servers that answer a constant and beside other model servers.
+
+The servers take turns, and the figures are medians of the rounds.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.contenders import ROOT, Contender, contenders
-from tests import toy
+from benchmarks.contenders import Contender, contenders
+from tests.processes import ROOT, free_port
 
 CONNECTIONS = (1, 16, 64)
 console = Console()
@@ -33,12 +36,12 @@ console = Console()
 @contextmanager
 def running(contender: Contender, log: Path) -> Iterator[None]:
     """Run the contender's server for the length of the block."""
-    contender.port = toy.free_port()
+    contender.port = free_port()
     env = {
         **os.environ, "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1",
         "PORT": str(contender.port), "SCORER_PORT": str(contender.port),
-        "MLSERVER_HTTP_PORT": str(contender.port), "MLSERVER_GRPC_PORT": str(toy.free_port()),
-        "MLSERVER_METRICS_PORT": str(toy.free_port()), "MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_HOST": "127.0.0.1",
+        "MLSERVER_HTTP_PORT": str(contender.port), "MLSERVER_GRPC_PORT": str(free_port()),
+        "MLSERVER_METRICS_PORT": str(free_port()), "MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_HOST": "127.0.0.1",
         "PATH": f"{Path(contender.command[0]).parent}{os.pathsep}{os.environ['PATH']}", **contender.env,
     }  # fmt: skip
     command = [str(contender.port) if part == "PORT" else part for part in contender.command]
@@ -61,7 +64,7 @@ def running(contender: Contender, log: Path) -> Iterator[None]:
 def _wait_until_it_answers(contender: Contender, process: subprocess.Popen[bytes]) -> None:
     ends = time.monotonic() + 90
     while time.monotonic() < ends and process.poll() is None:
-        with suppress(requests.RequestException):  # not up yet
+        with suppress(requests.RequestException):  # it does not listen yet
             answer = requests.post(f"http://127.0.0.1:{contender.port}{contender.path}", json=contender.body, timeout=5)
             if answer.ok:
                 return
@@ -70,25 +73,25 @@ def _wait_until_it_answers(contender: Contender, process: subprocess.Popen[bytes
 
 
 def load(contender: Contender, connections: int, seconds: int, work: Path) -> None:
-    """Ask as fast as `connections` can for `seconds`; note requests a second, p99 and memory."""
+    """Ask for `seconds` as fast as `connections` can; note requests a second, p99 and memory."""
     script = work / f"{re.sub(r'[^a-z]', '', contender.name.lower())}.lua"
     body = f"wrk.body = [==[{json.dumps(contender.body)}]==]"
     script.write_text(f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n{body}\n')
     address = f"http://127.0.0.1:{contender.port}{contender.path}"
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), address]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in told:
-        raise SystemExit(f"{contender.name} answered with errors:\n{told}")
-    contender.rates.setdefault(connections, []).append(float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1]))
-    amount, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", told).groups()
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in output:
+        raise SystemExit(f"{contender.name} answered with errors:\n{output}")
+    contender.rates.setdefault(connections, []).append(float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]))
+    amount, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()
     contender.p99.setdefault(connections, []).append(float(amount) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit])
     contender.memory = max(contender.memory, _memory(contender.port))
 
 
 def _memory(port: int) -> float:
-    """Resident MiB (proportional share) of the process group that listens on `port`."""
-    found = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=False).stdout
-    pids = {int(p) for p in re.findall(r"pid=(\d+)", found)}
+    """Return the resident MiB (proportional share) of the process group that listens on `port`."""
+    listening = subprocess.run(["ss", "-Hltnp", f"sport = :{port}"], capture_output=True, text=True, check=False).stdout
+    pids = {int(p) for p in re.findall(r"pid=(\d+)", listening)}
     groups = {os.getpgid(p) for p in pids}
     total = 0
     for entry in Path("/proc").glob("[0-9]*"):
@@ -127,9 +130,7 @@ def report(all_: list[Contender]) -> int:
     ]
     for words, value, target in checks:
         console.print(f"{'✓' if value >= target else '✗'} {value:.2f} {words} (at least {target:g})", highlight=False)
-    console.print(
-        f"  {ratio(ours, own):.2f} of what its own server does at most, answering a constant", highlight=False
-    )
+    console.print(f"  {ratio(ours, own):.2f} of the rate of its own server with a constant answer", highlight=False)
     quick = p99(ours, 16) < p99(flask, 16)
     console.print(
         f"{'✓' if quick else '✗'} p99 {p99(ours, 16):.2f} ms, the Flask route's {p99(flask, 16):.2f} ms",
@@ -147,7 +148,7 @@ def p99(contender: Contender, connections: int = 16) -> float:
 
 
 def ratio(a: Contender, b: Contender) -> float:
-    """Median of the round by round ratios at 16 connections: both of a pair saw the same noise."""
+    """Return the median of the rounds' ratios at 16 connections: both of a pair saw the same noise."""
     return statistics.median(x / y for x, y in zip(a.rates[16], b.rates[16], strict=True))
 
 
@@ -156,7 +157,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--only", default="", help="a part of the names to measure, for a quick look")
+    parser.add_argument("--only", default="", help="part of the names of the servers to measure")
     parser.add_argument("--uv", default=str(ROOT / ".uv" / "bin" / "uv"))
     parser.add_argument("--peers", type=Path, default=ROOT / "var" / "bench")
     options = parser.parse_args()
@@ -168,7 +169,7 @@ def main() -> int:
             all_ = contenders(work, options.peers, options.uv)
         chosen = [c for c in all_ if options.only in c.name]
         for _ in track(range(options.rounds), "measuring", console=console):
-            for contender in chosen:  # interleaved: a slow minute hits all
+            for contender in chosen:  # in turn, so that a slow minute affects all of them
                 with running(contender, work / "log.txt"):
                     load(contender, 16, 1, work)  # warm up
                     contender.rates[16].pop(), contender.p99[16].pop()

@@ -1,7 +1,7 @@
-"""How good are the models? Trains by the product's own path on several splits and holds the test figures to targets.
+"""`make quality`: trains as the product does on several splits, and compares the test figures with targets.
 
-`make quality USE_CASE=insurance DATA=motor_insurance.csv`. Ends with status 1 when a mean over the splits misses its
-target. Without DATA the sample is measured, which has no targets.
+`make quality USE_CASE=insurance DATA=motor_insurance.csv`. The exit status is 1 when a mean over the splits misses its
+target. Without DATA it measures the sample, which has no targets.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Target:
     high: float = np.inf
 
     def met(self, value: float) -> bool:
-        """Say whether `value` is within the bounds."""
+        """Return whether `value` is within the bounds."""
         return self.low <= value <= self.high
 
     def worst(self, values: list[float]) -> float:
-        """Return the value that is nearest to missing the target, or misses it most; the least where all are met."""
+        """Return the value that misses the target most or comes nearest to it; the lowest of several such."""
         return min(values, key=lambda v: (min(v - self.low, self.high - v), v))
 
     def __str__(self) -> str:
@@ -70,13 +70,13 @@ TARGETS: dict[str, tuple[int, tuple[Target, ...]]] = {  # use case -> number of 
     "wine": (3, (Target("kappa", low=0.50),)),
 }
 Figures = dict[str, float]
-WIDTH = 110  # of the table, whatever it is written to
+WIDTH = 110  # of the table, even when it is written to a file
 
 
 def main() -> None:
     """Train, print the table, and end with status 1 when a target is missed."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--splits", type=int, help="how many split seeds, from 0; the target's own number if absent")
+    arguments.add_argument("--splits", type=int, help="number of splits, by default the target's own")
     wanted = arguments.parse_args()
     settings = read_settings(os.environ)
     use_case = load_use_case(settings.use_case)
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def measure(use_case: UseCase, table: TrainingTable, splits: int, trials: int) -> list[tuple[Figures, Figures]]:
-    """Return for each split the model's test figures, and those of always answering the same."""
+    """Return for each split the model's test figures and those of a constant answer."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         work = bar.add_task(use_case.name, total=splits * (trials + 1))
@@ -106,8 +106,9 @@ def measure(use_case: UseCase, table: TrainingTable, splits: int, trials: int) -
 def split(
     use_case: UseCase, table: TrainingTable, seed: int, trials: int, advance: Callable[[], None]
 ) -> tuple[Figures, Figures]:
-    """Search and retrain on one split, as the flow does; the test rows are seen once, by the best of validation."""
-    training, tried = Training(use_case, table, seed), []
+    """Search and retrain on one split, as the flow does; only the best trial of the validation sees the test rows."""
+    training = Training(use_case, table, seed)
+    tried = []
     for trial in training.search(trials):
         tried.append(trial)
         advance()
@@ -121,7 +122,7 @@ def split(
 
 
 def constant(task: Task, known: np.ndarray) -> float:
-    """Return the answer that needs no model: the rate, the median, or the commonest class."""
+    """Return the best constant answer: the rate, the median, or the most frequent class."""
     if task == "ordinal":
         classes, counts = np.unique(known, return_counts=True)
         return float(classes[counts.argmax()])
@@ -129,7 +130,7 @@ def constant(task: Task, known: np.ndarray) -> float:
 
 
 def with_rate_error(figures: Figures) -> Figures:
-    """Add, for chances, how far their mean is from the true rate."""
+    """Add the difference between the mean chance and the true rate, where the answers are chances."""
     kinds = [kind for kind in (ALL, REQUIRED) if f"{kind}mean_predicted" in figures]
     return figures | {f"{k}rate_error": figures[f"{k}mean_predicted"] - figures[f"{k}mean_true"] for k in kinds}
 
@@ -137,7 +138,7 @@ def with_rate_error(figures: Figures) -> Figures:
 def report(
     use_case: UseCase, table: TrainingTable, targets: tuple[Target, ...], measured: list[tuple[Figures, Figures]]
 ) -> Table:
-    """Return the figures as a table, one line a target."""
+    """Return the figures as a table with one line per target."""
     about = f"{use_case.name}: {len(table.truth):,} rows, {len(measured)} splits, {table.source}"
     shown = Table(title=about, title_justify="left", box=SIMPLE_HEAD)
     for name in ("test figure", "mean", "worst split", "target", "", "without a model"):

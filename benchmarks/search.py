@@ -1,17 +1,14 @@
-"""`make bench-search`: 50 trials beside a plain loop over the same parameters, and what logging a trial costs."""
+"""`make bench-search`: 50 trials beside a plain loop over the same parameters, and the cost of logging a trial."""
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pandas as pd
-import requests
 import xgboost as xgb
 from rich.console import Console
 
@@ -22,21 +19,21 @@ from model_orchestration.tracking.runs import Tracking
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Training
 from scorehouse.usecase import load_use_case
-from tests import toy
+from tests import servers
 
-TRIALS, PLAIN_TRIALS = 50, 10  # the plain loop is timed over a fifth of its trials: it takes minutes
+TRIALS, PLAIN_TRIALS = 50, 10  # of the plain loop, which takes minutes, only a fifth is timed
 console = Console()
 
 
 def searched(training: Training) -> tuple[float, list[Trial]]:
-    """Return the seconds of a whole search, two trials at a time, one thread each; and its trials."""
+    """Return the seconds of a whole search (two trials at a time, one thread each) and its trials."""
     began = time.perf_counter()
     trials = list(training.search(TRIALS))
     return time.perf_counter() - began, trials
 
 
 def plain(training: Training, trials: list[Trial]) -> float:
-    """Return the seconds that the same parameters take one after the other: a new matrix and all rounds each time."""
+    """Return the seconds of the same parameters one after the other, each with a new matrix and all rounds."""
     data = training.data(training.split == TRAIN)
     fixed = {"tree_method": "hist", "nthread": 1, **training.use_case.estimators[0].fixed}
     chosen = trials[:: TRIALS // PLAIN_TRIALS]
@@ -49,38 +46,18 @@ def plain(training: Training, trials: list[Trial]) -> float:
 
 def logging(training: Training, trials: list[Trial]) -> float:
     """Return the median milliseconds of logging a trial to a real MLflow on this machine."""
-    with tempfile.TemporaryDirectory() as folder:
-        port = toy.free_port()
-        write_ahead(Path(folder) / "mlflow.db")  # as the demo does
-        command = [
-            "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--serve-artifacts",
-            "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts",
-        ]  # fmt: skip
-        env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
-               "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # fmt: skip
-        server = subprocess.Popen(
-            command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            toy.until(lambda: _answers(port), 120, "MLflow is up")
-            tracking = Tracking(f"http://127.0.0.1:{port}", training.use_case, training.table)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_ahead(folder / "mlflow.db")  # as the demo does
+        with servers.mlflow(folder).running() as server:
+            tracking = Tracking(server.address, training.use_case, training.table)
             return statistics.median(_milliseconds(tracking, trial) for trial in trials)
-        finally:
-            os.killpg(server.pid, 15)
-            server.wait(30)
 
 
 def _milliseconds(tracking: Tracking, trial: Trial) -> float:
     began = time.perf_counter()
     tracking.log_trial(trial)
     return (time.perf_counter() - began) * 1000
-
-
-def _answers(port: int) -> bool:
-    try:
-        return requests.get(f"http://127.0.0.1:{port}/health", timeout=1).ok
-    except requests.RequestException:
-        return False
 
 
 def main() -> int:

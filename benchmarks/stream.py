@@ -1,4 +1,4 @@
-"""`make bench-stream`: the durable stream scorer beside a bare get-and-put loop, and beside one record at a time."""
+"""`make bench-stream`: the durable stream scorer beside a bare loop of reads and puts, and beside single records."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ from scorehouse.serving.serving import Model, Serving
 from scorehouse.streams.publisher import MOST_ENTRIES, Publisher
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints
+from server.stream.client import kinesis_client
 from server.stream.heap import keep_heap
 from server.stream.heartbeat import Heartbeat
 from server.stream.scorer import StreamScorer
 from server.stream.shards import Shards
 from server.stream.source import MOST_RECORDS, ShardBatch, Source
 from tests import engines, toy
-from tests.engines import Engine
+from tests.engines import REGION, Engine
+from tests.processes import running, until
 from tests.streams import ERRORS, INPUT, RESULTS, create_streams, stream_scorer
-from tests.toy import Toy, until
+from tests.toy import Toy
 
 SHARDS = 2
 LEAST_OF_BARE, LEAST_OF_SINGLE, MOST_GROWTH = 0.8, 30.0, 0.10
@@ -45,7 +47,7 @@ console = Console()
 
 @dataclass
 class Setting:
-    """What a run has: a fresh engine with records in it, a folder, the loaded model."""
+    """What a run gets: a fresh engine with records, a folder, the loaded model."""
 
     client: Any
     count: int
@@ -62,8 +64,8 @@ def fill(client: Any, count: int, records: list[dict[str, Any]]) -> None:
         assert not client.put_records(StreamName=INPUT, Records=entries)["FailedRecordCount"]
 
 
-def pages(client: Any, count: int) -> Iterator[list[dict[str, Any]]]:
-    """Read `count` records, a page of each shard in turn."""
+def batches(client: Any, count: int) -> Iterator[list[dict[str, Any]]]:
+    """Read `count` records, a batch of each shard in turn."""
     shards = [shard["ShardId"] for shard in client.list_shards(StreamName=INPUT)["Shards"]]
     where = {"StreamName": INPUT, "ShardIteratorType": "TRIM_HORIZON"}
     iterators = [client.get_shard_iterator(ShardId=shard, **where)["ShardIterator"] for shard in shards]
@@ -75,50 +77,53 @@ def pages(client: Any, count: int) -> Iterator[list[dict[str, Any]]]:
             yield answer["Records"]
 
 
-def bare(given: Setting) -> None:
-    """get_records and put_records of the scorer's own sizes, nothing between."""
-    for page in pages(given.client, given.count):
-        for first in range(0, len(page), MOST_ENTRIES):
-            chunk = page[first : first + MOST_ENTRIES]
+def bare(setting: Setting) -> None:
+    """Call get_records and put_records with the scorer's own sizes, and do nothing in between."""
+    for batch in batches(setting.client, setting.count):
+        for first in range(0, len(batch), MOST_ENTRIES):
+            chunk = batch[first : first + MOST_ENTRIES]
             entries = [{"Data": ANSWER, "PartitionKey": record["PartitionKey"]} for record in chunk]
-            given.client.put_records(StreamName=RESULTS, Records=entries)
+            setting.client.put_records(StreamName=RESULTS, Records=entries)
 
 
-def single(given: Setting) -> None:
+def single(setting: Setting) -> None:
     """Score, journal and put one record at a time."""
-    serving = given.serving
-    for page in pages(given.client, given.count):
-        for record in page:
+    serving = setting.serving
+    for batch in batches(setting.client, setting.count):
+        for record in batch:
             (answer,) = serving.answer([orjson.loads(record["Data"])], [record["SequenceNumber"]])
-            data = orjson.dumps(answer.to_json(given.use_case.answer))
-            given.client.put_record(StreamName=RESULTS, Data=data, PartitionKey=record["PartitionKey"])
+            data = orjson.dumps(answer.to_json(setting.use_case.answer))
+            setting.client.put_record(StreamName=RESULTS, Data=data, PartitionKey=record["PartitionKey"])
 
 
 class CountedSource(Source):
-    """Stops the pulse once so many records were read and scored."""
+    """Stops the heartbeat, and so the scorer, once a number of records was read and scored."""
 
-    def count_down(self, left: int, pulse: Heartbeat) -> CountedSource:
-        """Stop `pulse` after `left` records."""
-        self._left, self._pulse = left, pulse
+    def count_down(self, left: int, heartbeat: Heartbeat) -> CountedSource:
+        """Stop `heartbeat` after `left` records."""
+        self._left = left
+        self._heartbeat = heartbeat
         return self
 
-    def done(self, page: ShardBatch) -> None:
-        """Count the page."""
-        super().done(page)
-        self._left -= len(page.records)
+    def done(self, batch: ShardBatch) -> None:
+        """Count the batch's records."""
+        super().done(batch)
+        self._left -= len(batch.records)
         if self._left <= 0:
-            self._pulse.stop()
+            self._heartbeat.stop()
 
 
-def scorer(given: Setting) -> None:
-    """The stream scorer as it is, until its last checkpoint."""
-    client, clock, pulse = given.client, time.monotonic, Heartbeat(given.folder / "alive")
-    checkpoints = Checkpoints(given.folder / "predictions.db")
+def scorer(setting: Setting) -> None:
+    """Run the stream scorer as it is, until its last checkpoint."""
+    client = setting.client
+    clock = time.monotonic
+    heartbeat = Heartbeat(setting.folder / "alive")
+    checkpoints = Checkpoints(setting.folder / "predictions.db")
     shards = Shards(client, INPUT, checkpoints, clock, lambda: 0.0)
-    source = CountedSource(client, INPUT, shards, clock, lambda: 0.0).count_down(given.count, pulse)
-    publisher = Publisher(client, pulse.pause, lambda: 0.0)
+    source = CountedSource(client, INPUT, shards, clock, lambda: 0.0).count_down(setting.count, heartbeat)
+    publisher = Publisher(client, heartbeat.pause, lambda: 0.0)
     streams = (INPUT, RESULTS, ERRORS)
-    StreamScorer(given.use_case, given.serving, source, publisher, checkpoints, streams, pulse, clock).run()
+    StreamScorer(setting.use_case, setting.serving, source, publisher, checkpoints, streams, heartbeat, clock).run()
     checkpoints.close()
 
 
@@ -140,11 +145,11 @@ class Contender:
     def measure(self, make: Callable[[Path], Engine], count: int, model: Toy) -> None:
         """Run once on a fresh engine."""
         with fresh(make) as (engine, folder):
-            client = engine.client()
+            client = kinesis_client(engine.address, REGION)
             fill(client, count, toy.records(model.use_case, 500))
-            given = Setting(client, count, folder, served(folder, model), model.use_case)
+            setting = Setting(client, count, folder, served(folder, model), model.use_case)
             began = time.perf_counter()
-            self.run(given)
+            self.run(setting)
             self.rates.append(count / (time.perf_counter() - began))
 
 
@@ -163,23 +168,23 @@ def fresh(make: Callable[[Path], Engine]) -> Iterator[tuple[Engine, Path]]:
 
 
 def memory(count: int, model: Toy) -> dict[int, float]:
-    """Return the scorer's megabytes after so many records of `count`."""
-    found: dict[int, float] = {}
+    """Return the scorer's megabytes by the number of records that it has scored, up to `count`."""
+    used: dict[int, float] = {}
     with fresh(engines.ministack) as (engine, folder):
         process = stream_scorer(folder / "data", toy.cache_in(folder / "data", model), engine.address)
         records, client = toy.records(model.use_case, 500), engine.client()
-        with toy.running(process):
+        with running(process):
             marks = sorted({10_000, *range(50_000, count + 1, 50_000), count})
             for before, mark in track(list(zip([0, *marks], marks, strict=False)), "memory", console=console):
                 for first in range(before, mark, 10_000):
                     fill(client, min(10_000, mark - first), records)
                 until(lambda mark=mark: published(process.url) >= mark, 600, f"{mark} records")  # type: ignore[misc]
-                found[mark] = megabytes(process.process.pid)
-    return found
+                used[mark] = megabytes(process.process.pid)
+    return used
 
 
 def published(url: str) -> float:
-    """Return how many entries the results stream took."""
+    """Return how many entries were published to the results stream."""
     name = f'scorehouse_stream_records_out_total{{stream="{RESULTS}"}}'
     text = requests.get(f"{url}/metrics", timeout=10).text
     return next((float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name)), 0.0)
@@ -187,12 +192,12 @@ def published(url: str) -> float:
 
 def megabytes(pid: int) -> float:
     """Return a process's resident memory."""
-    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
-    return int(shown.stdout) / 1024
+    printed = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
+    return int(printed.stdout) / 1024
 
 
 def ratio(one: Contender, other: Contender) -> float:
-    """Median of the round by round ratios: both of a pair saw the same noise."""
+    """Return the median of the rounds' ratios, because both loops of a round see the same noise."""
     return statistics.median(a / b for a, b in zip(one.rates, other.rates, strict=True))
 
 
@@ -200,7 +205,7 @@ def race(name: str, make: Callable[[Path], Engine], loops: list[Any], count: int
     """Measure `loops` in turn, `rounds` times, in another order each time; print and return them."""
     contenders = [Contender(loop) for loop in loops]
     for n in track(range(rounds), name, console=console):
-        for i in range(len(contenders)):  # interleaved: a slow minute hits all
+        for i in range(len(contenders)):  # in turn, so that a slow minute affects all of them
             contenders[(i + n) % len(contenders)].measure(make, count, model)
     table = Table("loop", "records a second", "rounds", "x bare", title=f"{name}, {count:,} records, {SHARDS} shards")
     for one in contenders:

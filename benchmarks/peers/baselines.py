@@ -1,4 +1,4 @@
-"""What a server can do at most: a constant for an answer, from the product's own server and, by WSGI, from Granian."""
+"""Upper limits: servers that answer a constant, on the product's own connections and, through WSGI, on Granian."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ def constant():
 
 
 class OwnDoor:
-    """The product's connections, which read whole requests, in front of no product."""
+    """Answers a constant on the product's connections, which read whole requests."""
 
     max_body_bytes = 2**20
 
