@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from scorehouse.aws import aws_client
 from scorehouse.stores.sqlite_store import SqliteStore
 from tests import lambda_runtime
 from tests.engines import REGION, Engine, ministack
-from tests.streams import INPUT, RESULTS, Outcome, Traffic, create_streams
+from tests.streams import INPUT, RESULTS, Outcome, Traffic, running_with_streams, trigger_event
 from tests.toy import Toy, until
 
 SHARD = "shardId-000000000000"
@@ -22,30 +21,13 @@ SHARD = "shardId-000000000000"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with (engine := ministack(tmp_path_factory.mktemp("ministack"))).running():
-        create_streams(engine.client(), 2)
+    with running_with_streams(ministack(tmp_path_factory.mktemp("ministack")), 2) as engine:
         yield engine
-
-
-def event(bodies: list[bytes]) -> dict[str, Any]:
-    return {
-        "Records": [
-            {
-                "eventID": f"{SHARD}:{100 + n}",
-                "kinesis": {
-                    "sequenceNumber": str(100 + n),
-                    "partitionKey": f"key-{n}",
-                    "data": b64encode(body).decode(),
-                },
-            }
-            for n, body in enumerate(bodies)
-        ]
-    }
 
 
 def with_two_bad(records: list[dict[str, Any]]) -> dict[str, Any]:
     bodies = [orjson.dumps(r) for r in records[:8]]
-    return event([*bodies[:2], b"not JSON", *bodies[3:6], b'{"gender": "M"}', *bodies[7:]])
+    return trigger_event([*bodies[:2], b"not JSON", *bodies[3:6], b'{"gender": "M"}', *bodies[7:]], SHARD)
 
 
 def test_in_its_runtime_a_test_run_reports_exactly_the_two_bad_records_of_a_batch(

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
-import pytest
 
 from model_orchestration.tables.training_table import TEST, prepare
 from model_orchestration.training.training import Trained, Training
 from scorehouse.scoring.figures import auc
-from scorehouse.scoring.onnx_model import OnnxModel
-from scorehouse.scoring.schema import RecordSchema
 from scorehouse.scoring.scorer import Scorer
-from use_cases.claims import CLAIMANTS, FEATURES, FLIPPED, GENERATED, SHARES, clusters, use_case
-
-
-@pytest.fixture(scope="module")
-def training() -> Training:
-    """A sample, split and encoded; few boosting rounds, so that a test takes a second."""
-    (estimator,) = use_case.estimators
-    quick = replace(estimator, fixed={**estimator.fixed, "rounds": 60})
-    return Training(
-        replace(use_case, estimators=(quick,)), prepare(pd.DataFrame(use_case.sample(4000, 1, 0.0)), use_case)
-    )
-
-
-@pytest.fixture(scope="module")
-def trained(training: Training) -> Trained:
-    return training.retrain(training.best(list(training.search(2)), 1)[0])
-
-
-@pytest.fixture(scope="module")
-def scorer(training: Training, trained: Trained) -> Scorer:
-    predict = OnnxModel(trained.onnx, trained.output)
-    return Scorer(RecordSchema(FEATURES), use_case.derive, training.encoder, predict)
+from use_cases.claims import CLAIMANTS, FLIPPED, GENERATED, SHARES, clusters, use_case
 
 
 def table(rows: int, seed: int) -> pd.DataFrame:

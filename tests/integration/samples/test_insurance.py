@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,31 +9,8 @@ import pytest
 from model_orchestration.tables.training_table import TEST, assign_splits, prepare
 from model_orchestration.training.training import Trained, Training
 from scorehouse.scoring.figures import gamma_deviance
-from scorehouse.scoring.onnx_model import OnnxModel
-from scorehouse.scoring.schema import RecordSchema
 from scorehouse.scoring.scorer import Scorer
-from use_cases.insurance import FEATURES, SPREAD, clean, derive, fair_premium, use_case
-
-
-@pytest.fixture(scope="module")
-def training() -> Training:
-    """A sample, split and encoded; few boosting rounds, so that a test takes a second."""
-    (estimator,) = use_case.estimators
-    quick = replace(estimator, fixed={**estimator.fixed, "rounds": 60})
-    return Training(
-        replace(use_case, estimators=(quick,)), prepare(pd.DataFrame(use_case.sample(4000, 1, 0.0)), use_case)
-    )
-
-
-@pytest.fixture(scope="module")
-def trained(training: Training) -> Trained:
-    return training.retrain(training.best(list(training.search(2)), 1)[0])
-
-
-@pytest.fixture(scope="module")
-def scorer(training: Training, trained: Trained) -> Scorer:
-    predict = OnnxModel(trained.onnx, trained.output)
-    return Scorer(RecordSchema(FEATURES), use_case.derive, training.encoder, predict)
+from use_cases.insurance import SPREAD, clean, derive, fair_premium, use_case
 
 
 def test_a_model_of_the_sample_comes_near_its_truth(training: Training, trained: Trained) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +21,7 @@ from scorehouse.streams.publisher import Publisher
 from server.aws_lambda.door import LambdaDoor, NothingServes
 from server.aws_lambda.main import build
 from server.aws_lambda.stored import StoredAtOnce
+from tests.streams import trigger_event
 from tests.unit.toy import RUN_ID, Toy
 
 SHARD = "shardId-000000000003"
@@ -77,27 +78,10 @@ def house(toy: Toy, tmp_path: Path) -> House:
     return House(toy, tmp_path)
 
 
-def event(bodies: list[bytes], shard: str = SHARD) -> dict[str, Any]:
-    """A trigger's event: record n has the sequence number 100 + n and the partition key `key-n`."""
-    return {
-        "Records": [
-            {
-                "eventID": f"{shard}:{100 + n}",
-                "kinesis": {
-                    "sequenceNumber": str(100 + n),
-                    "partitionKey": f"key-{n}",
-                    "data": b64encode(body).decode(),
-                },
-            }
-            for n, body in enumerate(bodies)
-        ]
-    }
-
-
 def batch(records: list[dict[str, Any]], bad: tuple[int, ...] = (), count: int = 6) -> dict[str, Any]:
     """`count` records, of which those at `bad` cannot be scored: by turns not JSON, and without a required field."""
     wrong: Iterator[bytes] = iter([b"not JSON", b'{"gender": "M"}'] * 10)
-    return event([next(wrong) if n in bad else orjson.dumps(records[n]) for n in range(count)])
+    return trigger_event([next(wrong) if n in bad else orjson.dumps(records[n]) for n in range(count)], SHARD)
 
 
 def test_every_record_is_answered_stored_and_published_under_the_inputs_partition_key(
