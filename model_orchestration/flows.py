@@ -17,6 +17,7 @@ from model_orchestration.training.configuration import tune_run
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
 from scorehouse.environment import read_settings
+from scorehouse.scoring.figures import figure_label
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 
@@ -37,7 +38,7 @@ def search(training: Training, tracking: Tracking, count: int) -> list[Trial]:
             tracking.log_trial(trial)
             trials.append(trial)
             best = training.best(trials, 1)[0].figures[metric]
-            advance(len(trials) / count, f"{len(trials)} of {count} trials, best {metric.replace('_', ' ')} {best:.4f}")
+            advance(len(trials) / count, f"{len(trials)} of {count} trials, best {figure_label(metric)} {best:.4f}")
     return trials
 
 
