@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import orjson
@@ -23,7 +24,13 @@ from tests.servers import Server
 from tests.toy import HOST, ROOT, Toy, free_port, until
 
 PAGE = (ROOT / "docs" / "your-own-door.md").read_text()
-COPIED = ("src", "server", "use_cases")
+FORGOTTEN = {  # what names each of the five files if it is left out
+    "src/scorehouse/settings.py": "lines_metrics_port",
+    "src/scorehouse/services.py": "add it to src/scorehouse/services.py",
+    ".env": "LINES_METRICS_PORT",
+    "Procfile": "add it to the Procfile",
+    "docker-compose-serve.yml": "add it to a Compose file",
+}
 
 
 def block(start: str) -> str:
@@ -40,25 +47,77 @@ def insert(path: Path, before: str, text: str) -> None:
     path.write_text(content.replace(f"\n{before}", f"\n{text}{before}"))
 
 
-def add_door(repository: Path) -> None:
-    """Do what the page says: the door's folder, and its setting."""
+def add_door(repository: Path, forgotten: str = "") -> None:
+    """Do what the page says: add the door's folder, and change five files, except for `forgotten`."""
     folder = repository / "server" / "lines"
     folder.mkdir()
     (folder / "__init__.py").write_text('"""The lines door."""\n')
     (folder / "__main__.py").write_text(block('"""The lines door'))
-    settings = repository / "src" / "scorehouse" / "settings.py"
-    insert(settings, "class Settings(\n", block("class LinesSettings") + "\n\n")
-    settings.write_text(settings.read_text().replace("class Settings(\n", "class Settings(\n    LinesSettings,\n"))
+    for name in FORGOTTEN.keys() - {forgotten}:
+        change(repository / name)
+
+
+def change(path: Path) -> None:
+    """Change one of the five files."""
+    if path.name == "settings.py":
+        insert(path, "class Settings(\n", block("class LinesSettings") + "\n\n")
+        replace(path, "class Settings(\n", "class Settings(\n    LinesSettings,\n")
+    elif path.name == "services.py":
+        insert(path, ")  # fmt: skip\nSERVICES", indent(block("Service(").rstrip(), "    ") + ",\n")
+    elif path.name == "docker-compose-serve.yml":
+        insert(path, "  web_service:", block("  lines:") + "\n")
+        replace(path, " monitor=monitor:8085\n", " monitor=monitor:8085 lines=lines:9699\n")
+    else:
+        added = block("# The lines door's port") if path.name == ".env" else block("lines: exec")
+        path.write_text(path.read_text() + added)
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    content = path.read_text()
+    assert content.count(old) == 1, f"{path.name} has no {old!r}"
+    path.write_text(content.replace(old, new))
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """What a copy does without: environments, data, and hidden folders; the env files are hidden and needed."""
+    return {name for name in names if name in {"var", "__pycache__"} or (name[0] == "." and name[:4] != ".env")}
 
 
 @pytest.fixture
-def repository() -> Iterator[Path]:
-    """A copy of the code with the door in it, at a short path: a Unix socket's has 108 bytes at most."""
+def copy() -> Iterator[Path]:
+    """A copy of the repository at a short path, because the path of a Unix socket has at most 108 bytes."""
     with tempfile.TemporaryDirectory(prefix="door-") as folder:
-        for name in COPIED:
-            shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
-        add_door(Path(folder))
-        yield Path(folder)
+        yield Path(shutil.copytree(ROOT, Path(folder) / "copy", ignore=left_out))
+
+
+@pytest.fixture
+def repository(copy: Path) -> Path:
+    """A copy of the repository with the door in it."""
+    add_door(copy)
+    return copy
+
+
+def promises(repository: Path) -> subprocess.CompletedProcess[str]:
+    """Run the unit tests of a copy that compare the services with the files in which they are declared."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_promises.py",
+         "-k", "env_file or service or procfile or prometheus or containers"],
+        cwd=repository, env={**os.environ, "PYTHONPATH": f"{repository / 'src'}:{repository}"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_a_door_that_is_added_as_the_page_says_keeps_every_promise(repository: Path) -> None:
+    done = promises(repository)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("forgotten", FORGOTTEN)
+def test_a_file_that_was_forgotten_is_named(copy: Path, forgotten: str) -> None:
+    add_door(copy, forgotten)
+    done = promises(copy)
+    assert done.returncode == 1
+    assert FORGOTTEN[forgotten] in done.stdout
 
 
 class Lines:
