@@ -42,7 +42,7 @@ def build(settings: Settings, stop: Event) -> Flask:
     exchange = Exchange(store, client, streams, use_case.answer, keep_seconds, time.time, random.random)
     Thread(target=_load_customers, args=(store, settings, stop), name="customers", daemon=True).start()
     exchange.start(stop)
-    return create_app(store, exchange, settings, key, time.time, time.monotonic)
+    return create_app(store, exchange, settings.web_service, key, time.time, time.monotonic)
 
 
 def _load_customers(store: Store, settings: Settings, stop: Event) -> None:

@@ -23,7 +23,7 @@ from scorehouse.logs import start_logging
 from scorehouse.prefect import Prefect
 from scorehouse.registry.client import Registry
 from scorehouse.registry.history import History
-from scorehouse.settings import Settings
+from scorehouse.settings import RetrainingSettings, Settings
 from scorehouse.stores.open import open_store
 from scorehouse.usecase import load_use_case
 from scorehouse.wsgi_server import WsgiServer
@@ -61,7 +61,7 @@ def open_challenger(settings: Settings) -> Challenger:
     )  # fmt: skip
 
 
-def open_retraining(settings: Settings, follower: Follower, served: Served) -> Retraining:
+def open_retraining(use_case: str, settings: RetrainingSettings, follower: Follower, served: Served) -> Retraining:
     """Return what starts a training when the serving run drifts."""
     prefect = Prefect(settings.prefect_api_url, settings.prefect_api_auth_string)
     cooldown = timedelta(minutes=settings.retrain_cooldown_minutes)
@@ -70,7 +70,7 @@ def open_retraining(settings: Settings, follower: Follower, served: Served) -> R
         recent = (w for w in follower.watches if time.time() - w.traffic_at < RECENT_SECONDS)  # as in the alert
         return next((w.confirmed for w in recent if w.run_id == served.run_id), ())
 
-    return Retraining(settings.use_case, prefect, cooldown, drifting)
+    return Retraining(use_case, prefect, cooldown, drifting)
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def main() -> None:
     if settings.shadow_run_id:
         open_challenger(settings).follow(stop)
     if settings.retrain_on_drift:
-        open_retraining(settings, follower, served).follow(stop)
+        open_retraining(settings.use_case, settings.retraining, follower, served).follow(stop)
     log.info("watching %s on port %d", settings.use_case, settings.monitor_port)
     try:
         follower.run(stop)

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 
 class BatchHistogram(Histogram):
-    """A histogram that takes many values at once, for the locks of one."""
+    """A histogram that observes many values at once, for the price of one value's locks."""
 
     def observe_all(self, amounts: Iterable[float]) -> None:
         """Observe each of `amounts`."""
@@ -100,7 +100,7 @@ SHADOW_QUALITY = Gauge(
     "scorehouse_shadow_quality", "Quality of champion and challenger on the same outcomes", [*_SHADOW, "figure", "role"]
 )
 
-# The monitor: drift under the names that existing dashboards query, and what stands beside it. A series lives as long
+# The monitor: drift under the names that existing dashboards query, and our own beside them. A series lives as long
 # as its run has traffic; a feature that no record of the window carries has none.
 _RUN = ["dataset_name", "model_run_id"]
 _FEATURE = [*_RUN, "feature", "feature_type"]  # num or cat, as Evidently says

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scorehouse.errors import StoreUnavailable
-from scorehouse.settings import Settings
+from scorehouse.settings import WebServiceSettings
 from web_service.offers.exchange import Exchange
 from web_service.offers.store import Store
 from web_service.site.limits import RateLimit
@@ -54,7 +54,7 @@ OTHER_ERROR = (
 def create_app(
     store: Store,
     exchange: Exchange,
-    settings: Settings,
+    settings: WebServiceSettings,
     key: bytes,
     clock: Callable[[], float],
     monotonic: Callable[[], float],
