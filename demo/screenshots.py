@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 import requests
-from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Locator, Page, ViewportSize, expect, sync_playwright
 
 from demo.processes import ROOT
 
@@ -25,8 +25,8 @@ MONITOR = f"http://127.0.0.1:{os.environ.get('MONITOR_PORT', '8085')}"
 DRIFTING_TRAFFIC = ("--rate", "500", "--count", "2000", "--profile", "drift", "--drift-over", "500")
 FOLDER = ROOT / "docs" / "images"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-SIZE = ViewportSize(width=1280, height=1200)  # CSS pixels: high enough for the histograms of drifting columns
-SCALE = 1.2  # image pixels per CSS pixel
+WIDTH = 1280  # pixels
+MARGIN = 16  # pixels below what is shown: less than the gap to what follows
 WAIT = 30_000  # milliseconds
 DEMO_IS_UP = "Everything keeps running"
 
@@ -36,16 +36,15 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with demo(), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(
-            viewport=SIZE, device_scale_factor=SCALE, color_scheme="light", locale="en-GB", reduced_motion="reduce"
-        )
+        size = ViewportSize(width=WIDTH, height=800)
+        context = browser.new_context(viewport=size, color_scheme="light", locale="en-GB", reduced_motion="reduce")
         context.set_default_timeout(WAIT)
         expect.set_options(timeout=WAIT)
         page = context.new_page()
         answer_the_form(page)
-        take(page, "form.png")
+        take(page, "form.png", page.locator("form"))
         show_the_drift(page)
-        take(page, "monitor.png")
+        take(page, "monitor.png", page.locator(".column").nth(2))
         browser.close()
 
 
@@ -109,8 +108,12 @@ def drifts() -> bool:
     return any(line.startswith("evidently:data_drift:dataset_drift{") and line.endswith(" 1.0") for line in lines)
 
 
-def take(page: Page, name: str) -> None:
-    """Write what the window shows."""
+def take(page: Page, name: str, last: Locator) -> None:
+    """Write the page from its top to the end of the element `last`."""
+    box = last.bounding_box()
+    if box is None:
+        sys.exit(f"screenshots: {page.url} does not show {last}")
+    page.set_viewport_size({"width": WIDTH, "height": round(box["y"] + box["height"]) + MARGIN})
     page.screenshot(path=FOLDER / name)
     size = (FOLDER / name).stat().st_size
     sys.stdout.write(f"{(FOLDER / name).relative_to(ROOT)}: {size / 1024:.0f} KB\n")
