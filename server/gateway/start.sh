@@ -1,15 +1,15 @@
 #!/bin/sh
 # Writes the gateway's configuration from the environment, which Nginx cannot read itself, and starts Nginx: in Compose as
-# the container's entrypoint, without Docker by hand.
+# the container's entrypoint; without Docker, run it yourself.
 #
-#   GATEWAY_API_KEYS    accepted keys, separated by commas; each has 24 or more characters of A-Z a-z 0-9 _ -
-#   GATEWAY_ADDRESS, GATEWAY_PORT    where it listens: 127.0.0.1 and 8000 if not set
-#   GATEWAY_UPSTREAM    the scorer, host:port: 127.0.0.1:9696 if not set
+#   GATEWAY_API_KEYS    accepted keys, separated by commas; each has at least 24 letters, digits, _ or -
+#   GATEWAY_ADDRESS, GATEWAY_PORT    where it listens (default: 127.0.0.1 and 8000)
+#   GATEWAY_UPSTREAM    the scorer, host:port (default: 127.0.0.1:9696)
 #   GATEWAY_TLS    a folder with fullchain.pem and privkey.pem; plain HTTP if not set
-#   GATEWAY_RATE    requests a second that each key may send: 500 if not set
-#   GATEWAY_MOST    requests that the scorer works on at once, any more get status 503: 64 if not set
-#   GATEWAY_FOLDER    where the configuration is written: /tmp/gateway if not set
-#   MAX_BODY_BYTES    the largest body: 1048576 if not set
+#   GATEWAY_RATE    requests per second that each key may send (default: 500)
+#   GATEWAY_MOST    requests that the scorer handles at once; any more get status 503 (default: 64)
+#   GATEWAY_FOLDER    where the configuration is written (default: /tmp/gateway)
+#   MAX_BODY_BYTES    the largest body in bytes (default: 1048576)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${GATEWAY_FOLDER:-/tmp/gateway}
@@ -17,14 +17,14 @@ tls=${GATEWAY_TLS:-}
 die() { echo "gateway: $1" >&2; exit 2; }
 
 : "${GATEWAY_API_KEYS:=}"
-[ -n "$GATEWAY_API_KEYS" ] || die "GATEWAY_API_KEYS is empty: set a key of 24 characters or more"
+[ -n "$GATEWAY_API_KEYS" ] || die "GATEWAY_API_KEYS is empty: set a key of at least 24 characters"
 mkdir -p "$folder"
 umask 077
 {
   echo 'map $http_x_api_key:$http_authorization $client {'
   echo '  default "";'
   echo "$GATEWAY_API_KEYS" | tr ',' '\n' | while read -r key; do
-    case $key in *[!A-Za-z0-9_-]*) die "a key in GATEWAY_API_KEYS may hold only A-Z a-z 0-9 _ -" ;; esac
+    case $key in *[!A-Za-z0-9_-]*) die "a key in GATEWAY_API_KEYS may contain only letters, digits, _ and -" ;; esac
     [ ${#key} -ge 24 ] || die "a key in GATEWAY_API_KEYS is shorter than 24 characters: use a longer one"
     basic=$(printf 'scorehouse:%s' "$key" | base64 | tr -d '\n')
     # as patterns, because plain strings would ignore the case of letters
