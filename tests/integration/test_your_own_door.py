@@ -63,7 +63,7 @@ def change(path: Path) -> None:
         insert(path, "class Settings(\n", block("class LinesSettings") + "\n\n")
         replace(path, "class Settings(\n", "class Settings(\n    LinesSettings,\n")
     elif path.name == "services.py":
-        insert(path, ")  # fmt: skip\nSERVICES", indent(block("Service("), "    "))
+        insert(path, ")  # fmt: skip\nSERVICES", indent(block("Service(").rstrip(), "    ") + ",\n")
     elif path.name == "docker-compose-serve.yml":
         insert(path, "  web_service:", block("  lines:") + "\n")
         replace(path, " monitor=monitor:8085\n", " monitor=monitor:8085 lines=lines:9699\n")

@@ -271,7 +271,7 @@ def test_texts_that_repeat_the_drift_rule_agree_with_it() -> None:
         "alerts": " ".join(alert["annotations"]["description"] for alert in alerts()),
         "tests of alerts": re.sub(r"\s+", " ", (RULES.parent / "tests" / "alerts.yml").read_text()),
     }
-    said = {where: set(re.findall(r"(\w+) evaluations in a row", text)) for where, text in texts.items()}
+    said = {where: set(re.findall(r"(\w+) consecutive evaluations", text)) for where, text in texts.items()}
     assert said == {where: {NUMBERS[DEFAULT_RULE.confirmations]} for where in texts}
     drift = FILES["drift"]
     assert f"newest {DEFAULT_RULE.window} records" in drift["description"]
