@@ -218,7 +218,7 @@ def test_it_serves_tls_when_it_has_a_certificate(toy_scorer: Scorer, tmp_path: P
     [
         ({"GATEWAY_API_KEYS": ""}, "is empty"),
         ({"GATEWAY_API_KEYS": "short"}, "shorter than 24"),
-        ({"GATEWAY_API_KEYS": '";' * 20}, "may hold"),
+        ({"GATEWAY_API_KEYS": '";' * 20}, "may contain"),
         ({"GATEWAY_API_KEYS": KEY, "GATEWAY_TLS": "/nowhere"}, "cannot read fullchain.pem in GATEWAY_TLS"),
     ],
 )
