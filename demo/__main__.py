@@ -30,7 +30,7 @@ DRIFTING_TRAFFIC = ("--rate", "500", "--count", "2000", "--profile", "drift", "-
 STREAM_TRAFFIC = ("--rate", "500", "--count", "1000", "--answers")
 TRICKLE = ("--rate", "2", "--outcomes-after", "60")
 PAGES = (  # what there is to look at, the service, and the path
-    ("pages for people", "web_service", "/"),
+    ("insurance web pages", "web_service", "/"),
     ("try it", "scorer", "/"),
     ("API", "scorer", "/docs"),
     ("drift and quality", "monitor", "/"),
@@ -73,7 +73,7 @@ def main() -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a second Ctrl-C must not leave half of it
             signal.signal(number, signal.SIG_IGN)
         demo.processes.stop()
-    console.print("stopped; nothing is left running")
+    console.print("stopped; nothing is running any more")
 
 
 def interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -134,7 +134,7 @@ class Demo:
         drifting = json.loads(run("simulation_business.http", *DRIFTING_TRAFFIC, "--json"))
         self.processes.wait_for(SERVICES["monitor"], 60, lambda: self.alarm_fires(run_id))
         self.steps.done(
-            f"the drift alarm fired after {drifting['answered']:,} drifting records: {self.address('monitor')}/"
+            f"the drift alert fired after {drifting['answered']:,} drifting records: {self.address('monitor')}/"
         )
         run("reporting")
         self.steps.done(f"the report is written: {self.address('reports')}/")
@@ -144,7 +144,7 @@ class Demo:
         return {
             "HTTP": f"{answered}, p99 {over_http['p99_ms']:.1f} ms, {over_http['outcomes sent']:,} outcomes sent",
             "stream": f"{over_stream['answered']:,} of {over_stream['sent']:,} records came back",
-            "drift": f"{drifting['answered']:,} drifting records fired the alarm",
+            "drift": f"{drifting['answered']:,} drifting records fired the alert",
         }
 
     def alarm_fires(self, run_id: str) -> bool:

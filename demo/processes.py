@@ -136,7 +136,7 @@ class Processes:
         process = self._popen(command, env, subprocess.PIPE, None)
         output, _ = process.communicate()
         if process.returncode:
-            raise DemoError(f"{module} failed with status {process.returncode}: see above")
+            raise DemoError(f"{module} failed with status {process.returncode}: see the message above")
         return output.decode().strip()
 
     def wait_for(self, service: Service, seconds: float = 300, ready: Callable[[], bool] | None = None) -> None:
@@ -160,7 +160,7 @@ class Processes:
         """Raise DemoError if a process of the Procfile died."""
         for name, process in self._required.items():
             if (status := process.poll()) is not None:
-                raise DemoError(f"{name} died with status {status}; {self._log_end(name)}")
+                raise DemoError(f"{name} exited with status {status}; {self._log_end(name)}")
 
     def stop(self) -> None:
         """End every process: the watchdog does it, as if the demo had died."""
@@ -198,7 +198,7 @@ def require_free_ports(services: Iterable[Service], settings: Settings) -> None:
     for service in services:
         if _is_taken(port := service.port_in(settings)):
             raise DemoError(
-                f"port {port} is taken, but {service.name} needs it: "
+                f"{service.name} needs port {port}, but it is already in use: "
                 f"stop the process that listens there (`lsof -i :{port}` shows it)"
             )
 

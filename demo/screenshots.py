@@ -66,7 +66,7 @@ def demo() -> Iterator[None]:
                 if DEMO_IS_UP in line:
                     break
             else:
-                sys.exit("screenshots: the demo ended before it was up")
+                sys.exit("screenshots: the demo ended before it was ready")
             yield
         finally:
             process.terminate()

@@ -32,8 +32,8 @@ def apply(use_case: UseCase, minutes: int) -> list[str]:
     when = use_case.schedule
     _deploy("model_orchestration/flows.py", TRAINING, training_schedule(when, minutes))
     _deploy("model_orchestration/batch/flow.py", BATCH, cron_schedule(when.score, when.timezone))
-    training_time = f"at {when.train!r}, {when.timezone}" if when.train else f"every {minutes} minutes"
-    batch_time = f"at {when.score!r}, {when.timezone}" if when.score else "on demand"
+    training_time = f"on cron schedule {when.train!r} ({when.timezone})" if when.train else f"every {minutes} minutes"
+    batch_time = f"on cron schedule {when.score!r} ({when.timezone})" if when.score else "on demand"
     return [
         f"{BATCH}/{BATCH} runs {batch_time} in pool {POOL}",
         f"{TRAINING}/{TRAINING} runs {training_time} in pool {POOL}",

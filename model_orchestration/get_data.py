@@ -27,7 +27,7 @@ def fetch(use_case: UseCase, folder: Path = FOLDER) -> Path:
     if not use_case.download:
         raise TableError(
             f"the table for {use_case.name} cannot be downloaded by this command ({use_case.source}). "
-            "Get it by hand and set DATA to its path; without DATA, a sample is generated"
+            "Download it yourself and set DATA to its path; without DATA, a sample is generated"
         )
     content = _download(use_case.download)
     target = folder / f"{use_case.name}.csv"
@@ -57,7 +57,7 @@ def _table(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         tables = [f for f in archive.infolist() if f.filename.lower().endswith(".csv")]
         if not tables:
-            raise TableError("the publisher's archive has no CSV file in it")
+            raise TableError("the downloaded archive contains no CSV file")
         return archive.read(max(tables, key=lambda f: f.file_size))
 
 

@@ -122,7 +122,7 @@ def check(prometheus: Prometheus) -> list[tuple[Query, Verdict, str]]:
 
 
 def show(console: Console, judged: list[tuple[Query, Verdict, str]], everything: bool) -> None:
-    """Print the queries at fault and the counts; with `everything` also the queries that are rightly empty."""
+    """Print the queries at fault and the counts; with `everything` also the queries that are expected to be empty."""
     table = Table("where", "reason", "query")
     for query, verdict, reason in judged:
         if verdict == "fault" or (everything and verdict == "empty"):
@@ -130,7 +130,7 @@ def show(console: Console, judged: list[tuple[Query, Verdict, str]], everything:
     if table.row_count:
         console.print(table, highlight=False, markup=False)
     count = Counter(verdict for _, verdict, _ in judged)
-    summary = f"{count['data']} find data, {count['empty']} are rightly empty, {count['fault']} are at fault"
+    summary = f"{count['data']} find data, {count['empty']} are expected to be empty, {count['fault']} are faulty"
     console.print(f"{len(judged)} queries: {summary}", highlight=False)
 
 
@@ -139,9 +139,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m monitoring.check_dashboards", description=__doc__)
     parser.add_argument("prometheus", nargs="?", default="http://127.0.0.1:9091", help="its address")
     parser.add_argument(
-        "--wait", type=float, default=0, metavar="S", help="ask again until no fault is left, S seconds"
+        "--wait", type=float, default=0, metavar="S", help="repeat for S seconds until no fault is left"
     )
-    parser.add_argument("--all", action="store_true", help="list the queries that are rightly empty too")
+    parser.add_argument("--all", action="store_true", help="also list the queries that are expected to be empty")
     options = parser.parse_args()
     ends = time.monotonic() + options.wait
     try:
@@ -152,7 +152,7 @@ def main() -> None:
                 break
             time.sleep(1)
     except requests.RequestException as error:
-        sys.exit(f"check_dashboards: Prometheus at {options.prometheus} does not answer ({type(error).__name__})")
+        sys.exit(f"check_dashboards: Prometheus at {options.prometheus} is not responding ({type(error).__name__})")
     show(Console(), judged, options.all)
     sys.exit(1 if faulty else 0)
 

@@ -43,7 +43,7 @@ def open_reporter(settings: Settings) -> Iterator[Reporter]:
 def summary(report: Mapping[str, Any]) -> str:
     """Return a report in one line."""
     if report["state"] == "nothing":
-        return f"{span(report)}: nothing to report, no prediction was answered"
+        return f"{span(report)}: nothing to report, because no records were scored in this window"
     reason = f": {report['notices'][0]}" if report["state"] == "refused" else ""
     run = f"run {report['model_run_id'][:8]}, {report['records']:,} records"
     return f"{span(report)}: {report['use_case']}, {run}: {report['verdict'][0].lower()}{report['verdict'][1:]}{reason}"

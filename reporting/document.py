@@ -54,7 +54,7 @@ def empty_document(span: Span, made_at: datetime, use_case: str = "") -> dict[st
         "state": "nothing",
         "verdict": "Nothing to report",
         "records": 0,
-        "notices": ["No prediction was answered in this window."],
+        "notices": ["No records were scored in this window."],
     }
 
 
@@ -102,11 +102,17 @@ def notices(run: Answered, comparison: Comparison, rule: DriftRule = DEFAULT_RUL
     if run.records > rows + comparison.refused:
         texts.append(f"The newest {rows + comparison.refused:,} of {run.records:,} records are compared.")
     if comparison.refused:
-        texts.append(f"{_records(comparison.refused)} left out because the fields are not those of this run.")
+        texts.append(
+            f"{_records(comparison.refused)} {'was' if comparison.refused == 1 else 'were'} left out because "
+            f"{'its' if comparison.refused == 1 else 'their'} fields do not match this run."
+        )
     for name, count in comparison.unseen.items():
-        texts.append(f"{name}: {_records(count)} with a category that the training data lacks, scored as missing.")
+        texts.append(
+            f"{name}: {_records(count)} {'has' if count == 1 else 'have'} a category unseen in training; "
+            "it was scored as missing."
+        )
     if left_out := [name for name, share in comparison.unsent.items() if share == 1]:
-        texts.append(f"Not compared, because no record contains it: {', '.join(left_out)}.")
+        texts.append(f"Not compared, because no record contains them: {', '.join(left_out)}.")
     for name in comparable(comparison.reference, comparison.window)[1]:
         empty_side = "row of the training data" if comparison.window.columns[name].present.size else "record"
         texts.append(f"{name}: missing in every {empty_side}. The verdict includes it; Evidently's page does not.")

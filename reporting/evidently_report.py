@@ -64,7 +64,7 @@ def quality_report(
             f"Evidently's page about quality needs {FEWEST_OUTCOMES} outcomes; {len(outcomes)} are known.",
         )
     if task == "binary" and len(np.unique(outcomes)) < 2:
-        return None, "Evidently's page about quality needs outcomes of both classes, but only one occurs."
+        return None, "Evidently's page about quality needs outcomes of both classes, but only one class occurs."
     import pandas as pd
 
     evidently, presets = _evidently()

@@ -62,7 +62,7 @@ def render_report(
     for column in report["columns"]:
         name = column["column"]
         drawn = bars(comparison.reference.columns[name], comparison.window.columns[name], labels.get(name, {}))
-        help_text = features[name].help if name in features else f"What the model answers: {bundle.manifest.answer}"
+        help_text = features[name].help if name in features else f"The model's predictions: {bundle.manifest.answer}"
         cards.append(
             {
                 **column,

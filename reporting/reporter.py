@@ -94,7 +94,7 @@ class Reporter:
         except (RunNotFound, BundleError, UseCaseError) as error:
             return refused_document(run, span, self._now(), str(error))
         if comparison is None:
-            return refused_document(run, span, self._now(), "No record has the fields that this run's model reads.")
+            return refused_document(run, span, self._now(), "No record has the fields that this run's model needs.")
         return self._write(run, span, comparison, documents, bundle, use_case)
 
     def _write(

@@ -22,10 +22,10 @@ def main() -> None:
         response.raise_for_status()
         answer = response.json()
     except (requests.RequestException, ValueError) as error:
-        sys.exit(f"check: {scorer} does not answer as it should: {error}")
+        sys.exit(f"check: unexpected response from {scorer}: {error}")
     run_id = answer.pop("model_run_id")
-    shown = ", ".join(f"{key} {value}" for key, value in answer.items() if key != "prediction_id")
-    sys.stdout.write(f"run {run_id} answers: {shown}\n")
+    shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in answer.items() if key != "prediction_id")
+    sys.stdout.write(f"run {run_id} predicts {shown}\n")
 
 
 if __name__ == "__main__":

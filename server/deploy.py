@@ -1,4 +1,4 @@
-"""Deploys the run that RUN_ID names, `python -m server.deploy`: verifies it, moves the alias, waits for the doors."""
+"""Deploys the run in RUN_ID, `python -m server.deploy`: verifies it, moves the alias, waits for the doors."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Deployer:
         self.history = History(self.registry, self._use_case.name)
 
     def resolve(self) -> tuple[Version, str]:
-        """Return the version that RUN_ID names, and the alias through which doors follow it.
+        """Return the version in RUN_ID, and the alias through which doors follow it.
 
         Raises:
-            RunNotFound, RegistryUnavailable: there is no such run, or MLflow does not answer.
+            RunNotFound, RegistryUnavailable: there is no such run, or MLflow cannot be reached.
         """
         run_id = self._settings.run_id
         alias = PRODUCTION if run_id == PRODUCTION else SERVING
@@ -62,7 +62,7 @@ class Deployer:
             else:
                 self._point(alias, before[0])
             self.history.note(before[0], self._author, str(refusal), back=True)
-            raise Refused(f"run {version.run_id}: {refusal}; run {before[0].run_id} still serves") from refusal
+            raise Refused(f"run {version.run_id}: {refusal}; still serving run {before[0].run_id}") from refusal
 
     def _point(self, alias: str, version: Version) -> None:
         self.registry.set_alias(self._use_case.name, alias, version)
@@ -92,13 +92,13 @@ def main() -> None:
     """Deploy and print how long it took; status 1 and one line if nothing was changed, or a door did not follow."""
     settings = settings_or_exit()
     if not settings.run_id:
-        sys.exit("deploy: RUN_ID is empty: set it to a run's id, or to production; nothing was changed")
+        sys.exit("deploy: RUN_ID is empty, so nothing was changed: set it to a run ID or to production")
 
     def change() -> str:
         deployer = Deployer(settings)
         version, alias = deployer.resolve()
         seconds = deployer.deploy(version, alias, settings.why or f"RUN_ID={settings.run_id}")
-        return f"run {version.run_id} is served by every door after {seconds:.1f} s"
+        return f"all doors are serving run {version.run_id} (took {seconds:.1f} s)"
 
     run_or_exit("deploy", change)
 

@@ -11,7 +11,7 @@ from scorehouse.errors import RunNotFound, ScorehouseError
 from scorehouse.registry.client import Registry, Version
 from scorehouse.registry.history import Change, History
 
-HEAD = ("FROM (UTC)", "FOR", "VERSION", "RUN", "CHANGED BY", "WHY")
+HEAD = ("FROM (UTC)", "DURATION", "VERSION", "RUN", "CHANGED BY", "WHY")
 
 
 def rows(changes: Sequence[Change], served: Version | None, now: datetime) -> list[tuple[str, ...]]:
@@ -25,7 +25,7 @@ def rows(changes: Sequence[Change], served: Version | None, now: datetime) -> li
             change.version.run_id, change.who, change.why,
         ))  # fmt: skip
     if served and (not changes or changes[-1].version != served):
-        lines.append(("?", "now", served.number, served.run_id, "MLflow", "its alias was moved there"))
+        lines.append(("?", "now", served.number, served.run_id, "MLflow", "alias moved in MLflow"))
     return lines[::-1]
 
 
@@ -45,7 +45,7 @@ def table(lines: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Print the table; status 1 and one line if the registry does not answer."""
+    """Print the table; status 1 and one line if the registry cannot be reached."""
     settings = settings_or_exit()
     registry = Registry(settings.mlflow_address)
     try:

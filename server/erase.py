@@ -15,10 +15,12 @@ def main() -> None:
     settings = settings_or_exit()
     customer_id = " ".join(sys.argv[1:]).strip()
     if not customer_id:
-        sys.stderr.write("erase: no customer is named: make erase CUSTOMER_ID=…\n")
+        sys.stderr.write("erase: CUSTOMER_ID is missing: run `make erase CUSTOMER_ID=…`\n")
         raise SystemExit(2)
     if not settings.journal_folder.is_dir():  # or a wrong DATA_FOLDER would look like an unknown customer
-        sys.exit(f"erase: there is no journal in {settings.data_folder}: set DATA_FOLDER to the folder that holds it")
+        sys.exit(
+            f"erase: there is no journal in {settings.data_folder}: set DATA_FOLDER to the folder that contains it"
+        )
     try:
         erased = erase(settings.journal_folder, open_store(settings.store), customer_id)
     except (ScorehouseError, OSError) as error:

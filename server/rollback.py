@@ -1,4 +1,4 @@
-"""Returns to the run that served before: `python -m server.rollback`. Each call goes one step further back."""
+"""Returns to the previous run: `python -m server.rollback`. Each call goes one step further back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.deploy import Deployer, run_or_exit
 
 
 def main() -> None:
-    """Deploy the run that served before; status 1 and one line if there is none."""
+    """Deploy the previous run; status 1 and one line if there is none."""
     settings = settings_or_exit()
 
     def change() -> str:
@@ -17,12 +17,12 @@ def main() -> None:
         left = deployer.registry.served(settings.use_case)
         version = way_back(deployer.history.changes(), left)
         if version is None:
-            raise RunNotFound(f"no run served before run {left.run_id}: `make deployments` shows the history")
+            raise RunNotFound(f"there is no run before run {left.run_id}: `make deployments` shows the history")
         alias = deployer.registry.followed(settings.use_case)
-        seconds = deployer.deploy(version, alias, settings.why or f"back from run {left.run_id}", back=True)
+        seconds = deployer.deploy(version, alias, settings.why or f"rolled back from run {left.run_id}", back=True)
         return (
-            f"run {version.run_id} is served by every door again after {seconds:.1f} s; "
-            f"RUN_ID decides again at the next `make start-serve`"
+            f"all doors are serving run {version.run_id} again (took {seconds:.1f} s); "
+            "the next `make start-serve` deploys RUN_ID again"
         )
 
     run_or_exit("rollback", change)

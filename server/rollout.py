@@ -33,7 +33,7 @@ def addresses(settings: Settings) -> list[str]:
 
 
 def ask(door: str) -> dict[str, str | None]:
-    """Return `model_run_id` and `refused` of the door at address `door`; empty if it does not answer."""
+    """Return `model_run_id` and `refused` of the door at address `door`; empty if it does not respond."""
     try:
         ready = requests.get(f"{door}/readyz", timeout=2).json()
         about = {name: ready.get(name) for name in ("model_run_id", "refused")}
@@ -62,7 +62,7 @@ def wait_for(
 
     Raises:
         Refused: a door has refused the run for SETTLED_SECONDS.
-        NotFollowed: after PATIENCE_SECONDS a door serves another run, or does not answer.
+        NotFollowed: after PATIENCE_SECONDS a door serves another run, or does not respond.
     """
     began = clock()
     refused: dict[tuple[str, str], float] = {}  # door and reason -> since when
@@ -75,7 +75,7 @@ def wait_for(
             if (why := about.get("refused")) and why != before.get(door):
                 since = refused.setdefault((door, why), clock())
                 if clock() - since >= SETTLED_SECONDS:
-                    raise Refused(f"{door} refuses it: {why}")
+                    raise Refused(f"{door} rejected the run: {why}")
         if clock() - began > PATIENCE_SECONDS:
             raise NotFollowed("; ".join(_late(door, about) for door, about in late.items()))
         sleep(POLL_SECONDS)
@@ -83,5 +83,9 @@ def wait_for(
 
 def _late(door: str, about: Mapping[str, str | None]) -> str:
     if not about:
-        return f"{door} does not answer"
-    return f"{door} still serves run {about['model_run_id']}" if about["model_run_id"] else f"{door} serves no run yet"
+        return f"{door} is not responding"
+    return (
+        f"{door} is still serving run {about['model_run_id']}"
+        if about["model_run_id"]
+        else f"{door} is not serving a run yet"
+    )

@@ -81,7 +81,7 @@ class HttpTraffic:
             self._tally.add("rejected")
         else:
             self._tally.add("failed")
-            self._tally.add(f"failed with status {status}" if status else "failed without an answer")
+            self._tally.add(f"failed with status {status}" if status else "failed without a response")
 
 
 def _wait_for_one(sending: set[Future[None]]) -> set[Future[None]]:

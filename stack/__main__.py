@@ -54,15 +54,17 @@ class Stack:
 
     def train_flow(self) -> str:
         """Schedule the training and start one now; return its flow run's id."""
-        flow_run = apply(self._registry, run=True)
-        minutes = self._env.get("TRAINING_INTERVAL_MINUTES") or "180"
-        self._steps.done(f"training is scheduled every {minutes} minutes, and one has started: {flow_run}")
+        schedule, flow_run = apply(self._registry, run=True)
+        self._steps.done(schedule)
+        self._steps.done(f"a training has started: flow run {flow_run}")
         return flow_run
 
     def report_flow(self, run: bool = True) -> None:
         """Schedule the reports; with `run`, start one now."""
-        before = "reports are scheduled, and one has started: " if run else ""
-        self._steps.done(before + apply(self._registry, run, "reporting.apply"))
+        schedule, flow_run = apply(self._registry, run, "reporting.apply")
+        self._steps.done(schedule)
+        if run:
+            self._steps.done(f"a report has started: flow run {flow_run}")
 
     def build_serve(self) -> None:
         """Build the images of the serving half, start it and wait until it is healthy."""
@@ -71,14 +73,14 @@ class Stack:
         self._serve.wait(self._serve.services() - NEED_A_MODEL)
 
     def start_serve(self) -> None:
-        """Start the serving half and deploy the run that RUN_ID names. Other unhealthy services hold up no door."""
+        """Start the serving half and deploy the run in RUN_ID. Other unhealthy services delay no door."""
         self._serve.start()
         others = self._serve.services() - NEED_A_MODEL
         if not self._env.get("RUN_ID"):
             self._serve.wait(others)
             self._steps.done(
-                f"serving has started, and its doors wait for a model: set RUN_ID in .env.{self._name}, "
-                "then `make start-serve`"
+                f"serving has started; RUN_ID is empty, so no run was deployed: set it in .env.{self._name} "
+                "and run `make start-serve`"
             )
             return
         await_doors(self._settings, self._serve, self._console)
@@ -108,7 +110,7 @@ class Stack:
             remember_run(self._name, run_id)
             self._steps.done(f"trained run {run_id}, and wrote it to .env.{self._name}")
         else:
-            self._steps.done(apply(self._registry, run=False))
+            self._steps.done(apply(self._registry, run=False)[0])
         self.start_serve()
         self._serve.wait(self._serve.services())
         self.report_flow(run=first)
@@ -118,12 +120,15 @@ class Stack:
         """Print where every service is."""
         self._console.print()
         self._console.print(address_table(self._settings, self._whole.services()), highlight=False)
-        self._console.print(f"\n  passwords: {SECRETS.name}; `make down` stops everything, `make reset_all` removes it")
+        self._console.print(
+            f"\n  passwords: {SECRETS.name}; `make down` stops everything; "
+            "`make reset_all` deletes everything, data included"
+        )
 
     def erase(self, customer_id: str) -> None:
         """Remove a customer from journal and store. Serving may run meanwhile; the store must."""
         if not customer_id:
-            raise StackError("no customer is named: make erase CUSTOMER_ID=…")
+            raise StackError("CUSTOMER_ID is missing: run `make erase CUSTOMER_ID=…`")
         command = ("run", "--rm", "--no-deps", "-T", "shipper", "python", "-m", "server.erase", customer_id)
         self._steps.done(self._serve.output(*command).strip())
 
@@ -152,13 +157,13 @@ class Stack:
             [sys.executable, "-m", module], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
         )
         if done.returncode:
-            raise StackError(f"{module} failed with status {done.returncode}: see above")
+            raise StackError(f"{module} failed with status {done.returncode}: see the message above")
         return done.stdout
 
 
 def confirm(console: Console, yes: bool) -> bool:
     """Ask before everything is removed."""
-    question = "This removes every model, prediction and report of the stack. Type yes: "
+    question = "This deletes every model, prediction and report of the stack. Type yes to continue: "
     return yes or console.input(question).strip() == "yes"
 
 
@@ -173,7 +178,7 @@ def main() -> None:
     """Run one command; exit with status 1 and what went wrong."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     parser.add_argument("command", choices=[*COMMANDS, "erase"])
-    parser.add_argument("--env", default="local", help="which env file: local or cloud")
+    parser.add_argument("--env", default="local", help="which env file: local, cloud or the name of your own .env.NAME")
     parser.add_argument("--yes", default="", help="1: reset without asking")
     parser.add_argument("--customer", default="", help="the customer to erase")
     options = parser.parse_args()

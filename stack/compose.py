@@ -40,7 +40,7 @@ class Compose:
     """The project `scorehouse`, of one or both files."""
 
     def __init__(self, env: Mapping[str, str], console: Console, files: tuple[str, ...] = (REGISTRY, SERVE)):
-        """Start nothing yet. `env` holds every variable of the env files. Raises StackError if no engine answers."""
+        """Start nothing yet. `env` holds every variable of the env files. Raises StackError if no engine responds."""
         self._env = dict(env)
         self._console = console
         self._command = ["docker", "compose", *(word for file in files for word in ("-f", str(ROOT / file)))]
@@ -48,12 +48,14 @@ class Compose:
             done = subprocess.run(["docker", "version"], capture_output=True, text=True, timeout=20, check=False)
         except FileNotFoundError as error:
             raise StackError(
-                "docker is not installed: install it, or run everything without it: `make demo`"
+                "docker is not installed: install it, or run `make demo`, which does not need it"
             ) from error
         except subprocess.TimeoutExpired as error:
-            raise StackError("the container engine does not answer `docker version` within 20 s: restart it") from error
+            raise StackError(
+                "the container engine did not respond to `docker version` within 20 s: restart it"
+            ) from error
         if done.returncode:
-            raise StackError(f"no container engine answers: {done.stderr.strip().splitlines()[-1]}")
+            raise StackError(f"cannot reach the Docker engine: {done.stderr.strip().splitlines()[-1]}")
 
     def run(self, *words: str) -> None:
         """Run a command of Compose, which prints on this terminal. Raises StackError."""
@@ -118,9 +120,11 @@ class Compose:
                     return
                 falls.update(c.service for c in containers if c.service in late and c.state in {"restarting", "exited"})
                 if failed := sorted(name for name, times in falls.items() if times > MOST_FALLS):
-                    raise StackError(f"does not stay up: {', '.join(failed)}\n{self.logs(failed)}")
+                    raise StackError(f"these services keep exiting: {', '.join(failed)}\n{self.logs(failed)}")
                 if time.monotonic() > ends:
-                    raise StackError(f"not healthy after {seconds:.0f} s: {', '.join(late)}\n{self.logs(late)}")
+                    raise StackError(
+                        f"these services are not healthy after {seconds:.0f} s: {', '.join(late)}\n{self.logs(late)}"
+                    )
                 status.update(f"waiting for {', '.join(late)}")
                 time.sleep(POLL_SECONDS)
 

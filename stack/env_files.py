@@ -26,13 +26,13 @@ def read_file(path: Path) -> dict[str, str]:
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError as error:
-        raise StackError(f"there is no {path.name}: env is local or cloud") from error
+        raise StackError(f"there is no {path.name}: create it, or use env=local or env=cloud") from error
     except UnicodeDecodeError as error:
         raise StackError(f"{path.name} is not UTF-8: save it as UTF-8") from error
     for number, line in enumerate(text.split("\n"), 1):
         if not _LINE.fullmatch(line):
             raise StackError(
-                f"{path.name}, line {number}: write NAME=value, or NAME='value' if the value holds #, $ or quotes; "
+                f"{path.name}, line {number}: write NAME=value, or NAME='value' if the value contains #, $ or quotes; "
                 "backslashes are allowed only without quotes"
             )
     return {name: value or "" for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items()}

@@ -107,26 +107,37 @@ def find_unsafe(variables: Mapping[str, str]) -> list[str]:
             f"BIND_ADDRESS={variables['BIND_ADDRESS']} is public, but MLflow, MongoDB and the scorer have no password"
         )
     if variables.get("BUCKET_NAME", "") in {"", "scorehouse"}:
-        faults.append("BUCKET_NAME is not set: choose a name; the default belongs to somebody else")
+        faults.append(
+            "BUCKET_NAME is empty or still the default 'scorehouse', which is already taken on S3: choose your own name"
+        )
     if "emulator" in variables.get("COMPOSE_PROFILES", ""):
-        faults.append("COMPOSE_PROFILES names the emulator, which loses everything when it restarts: remove it")
+        faults.append("COMPOSE_PROFILES contains `emulator`, which loses everything when it restarts: remove it")
     if "gateway" not in variables.get("COMPOSE_PROFILES", "").split(","):
-        faults.append("COMPOSE_PROFILES lacks the gateway, without which only this machine reaches the scorer: add it")
+        faults.append("COMPOSE_PROFILES does not include `gateway`, so other machines cannot reach the scorer: add it")
     if not variables.get("GATEWAY_TLS") and public.get("GATEWAY_BIND"):
         faults.append("GATEWAY_TLS is not set: API keys would travel unencrypted; set it to the certificate's folder")
     faults += [
-        f"{name}={variables[name]} is not an address of AWS: leave it empty, or use https://…"
+        f"{name}={variables[name]} is not an AWS endpoint: leave it empty, or use https://…"
         for name in ("KINESIS_ADDRESS", "S3_ADDRESS", "AWS_INSIDE")
         if variables.get(name, "").startswith("http://")
     ]
     if variables.get("AWS_ACCESS_KEY_ID") == "test":
         faults.append("AWS_ACCESS_KEY_ID=test is the emulator's key: set your own")
+    if _is_short(variables.get("POSTGRES_PASSWORD", "")):  # the database keeps the password of its first start
+        faults.append(
+            "POSTGRES_PASSWORD is shorter than 24 characters: generate a new one, then change it in PostgreSQL "
+            "(docs/operations.md#passwords)"
+        )
     faults += [
         f"{name} is shorter than 24 characters: remove it from .secrets.env and start again"
-        for name in ("POSTGRES_PASSWORD", "PREFECT_API_AUTH_STRING", "GRAFANA_ADMIN_PASSWORD", "GATEWAY_API_KEYS")
-        if len(variables.get(name, "")) < 24
+        for name in ("PREFECT_API_AUTH_STRING", "GRAFANA_ADMIN_PASSWORD", "GATEWAY_API_KEYS")
+        if _is_short(variables.get(name, ""))
     ]
     return faults
+
+
+def _is_short(secret: str) -> bool:
+    return len(secret) < 24
 
 
 def _is_private(address: str) -> bool:

@@ -27,10 +27,10 @@ def problem(address: Address) -> str | None:
             probe.bind(address)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                return "is taken: stop the process that listens there (`ss -ltnp` shows it)"
+                return "it is already in use: stop the process that listens there (`ss -ltnp` shows it)"
             if error.errno == errno.EADDRNOTAVAIL:
-                return "is not an address of this machine: change BIND_ADDRESS"
-            return f"cannot be used: {error.strerror}"
+                return f"{address[0]} is not an address of this machine: change BIND_ADDRESS"
+            return f"it cannot be used: {error.strerror}"
     return None
 
 
@@ -39,7 +39,7 @@ def faults(
 ) -> list[str]:
     """Return a line for each address that a service which is not `running` yet cannot use."""
     return [
-        f"port {address[1]} of {address[0]}, which {service} needs, {why}"
+        f"{service} needs port {address[1]} on {address[0]}, but {why}"
         for service, addresses in sorted(wanted.items())
         if service not in running
         for address in addresses

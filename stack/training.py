@@ -19,13 +19,14 @@ POLL_SECONDS = 2.0
 MOST_MISSED = 30  # polls in a row without an answer: a minute, long enough for a restart of the server
 
 
-def apply(compose: Compose, run: bool, module: str = "model_orchestration.apply") -> str:
-    """Schedule a flow (by default the training) from the worker's image. Return the last line that this prints.
+def apply(compose: Compose, run: bool, module: str = "model_orchestration.apply") -> tuple[str, str]:
+    """Schedule a flow (by default the training) from the worker's image. With `run`, also start it now.
 
-    With `run`, also start the flow now. The last line is then the id of its flow run.
+    Return the line that says when the flow runs, and the id of the started flow run (empty without `run`).
     """
     command = ("exec", "-T", "worker", "python", "-m", module)
-    return compose.output(*command, *(["--run"] if run else [])).strip().splitlines()[-1]
+    lines = compose.output(*command, *(["--run"] if run else [])).strip().splitlines()
+    return (lines[-2], lines[-1]) if run else (lines[-1], "")
 
 
 def await_training(settings: Settings, flow_run: str, console: Console) -> str:
@@ -42,7 +43,7 @@ def await_training(settings: Settings, flow_run: str, console: Console) -> str:
         state = watch(prefect, flow_run, lambda line: status.update(f"training: {line}"))
     if not state.is_completed:
         page = settings.prefect_api_url.removesuffix("/api")
-        raise StackError(f"the training ended as {state.type}: {state.message}. Its log is at {page}")
+        raise StackError(f"the training failed (state {state.type}): {state.message}. Its log is at {page}")
     return Registry(settings.mlflow_address).newest(settings.use_case)
 
 
@@ -70,6 +71,6 @@ def watch(
         except requests.RequestException as error:
             missed += 1
             if missed > MOST_MISSED:
-                raise StackError(f"Prefect does not answer any more ({type(error).__name__})") from error
+                raise StackError(f"Prefect stopped responding ({type(error).__name__})") from error
         sleep(POLL_SECONDS)
-    raise StackError("the training did not end within a day")
+    raise StackError("the training did not finish within 24 hours")

@@ -24,7 +24,7 @@ def await_doors(settings: Settings, serve: Compose, console: Console) -> None:
             while not _answers(address):
                 if time.monotonic() > ends:
                     log = serve.logs([service.name])
-                    raise StackError(f"{service.name} does not answer at {address}; the end of its log:\n{log}")
+                    raise StackError(f"{service.name} is not responding at {address}; the end of its log:\n{log}")
                 time.sleep(0.5)
 
 

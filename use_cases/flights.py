@@ -54,8 +54,8 @@ FEATURES = (
     _whole("dep_min", 0, 59, "Departure, minute", 20, "min"),
     _whole("arrival_hours", 0, 23, "Arrival, hour", 1, "h"),
     _whole("arrival_min", 0, 59, "Arrival, minute", 10, "min"),
-    _whole("duration_hours", 0, 99, "Time on the way, full hours", 2, "h"),
-    _whole("duration_min", 0, 59, "Time on the way, minutes beyond them", 50, "min"),
+    _whole("duration_hours", 0, 99, "Travel time, full hours", 2, "h"),
+    _whole("duration_min", 0, 59, "Travel time, remaining minutes", 50, "min"),
 )
 DERIVED = (
     Feature(
@@ -65,7 +65,7 @@ DERIVED = (
     Feature(name="trip", kind="category", categories=TRIPS, unseen="missing", help="Source and destination"),
     _clock("departure_hour", "Departure, to the nearest hour"),
     _clock("arrival_hour", "Arrival, to the nearest hour"),
-    Feature(name="total_duration_minutes", kind="number", unit="min", help="Time on the way"),
+    Feature(name="total_duration_minutes", kind="number", unit="min", help="Travel time"),
 )  # fmt: skip
 INPUTS = (
     "airline", "source", "destination", "trip", "total_stops", "date", "month", "weekday", "dep_hours", "dep_min",

@@ -54,7 +54,9 @@ def _load_customers(store: Store, settings: Settings, stop: Event) -> None:
             log.warning("the customers cannot be loaded yet, trying again in %g s: %s", RETRY_SECONDS, error)
             stop.wait(RETRY_SECONDS)
         except (TableError, OSError, ValueError, KeyError) as error:
-            log.error("the customers in %s cannot be read, so every visitor counts as new: %r", settings.data, error)
+            log.error(
+                "the customers in %s cannot be read, so every visitor is treated as new: %r", settings.data, error
+            )
             return
         else:
             return

@@ -63,7 +63,7 @@ class AnswerFiles:
         accepted[rejected] = False
         answers = scored.answers[accepted]
         if not np.isfinite(answers).all():
-            raise TableError("the model answered NaN or infinity")  # the scorer rejects such rows
+            raise TableError("the model predicted NaN or infinity")  # the scorer rejects such rows
         self._write_scored(chunk.filter(pa.array(accepted)), answers)
         if len(rejected):
             reasons = [describe_errors(scored.rejected[int(i)].errors) for i in rejected]
@@ -114,4 +114,4 @@ class AnswerFiles:
 
 def describe_errors(errors: Sequence[FieldError]) -> str:
     """Return the reasons for a rejection in one line, with what is allowed. The values are in the row itself."""
-    return "; ".join(f"{e.field}: {e.problem}, {e.allowed}" if e.field else e.problem for e in errors)
+    return "; ".join(f"{e.field}: {e.problem} (expected {e.allowed})" if e.field else e.problem for e in errors)

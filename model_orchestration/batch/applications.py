@@ -93,12 +93,14 @@ class Applications:
         if missing:
             unused = KnownNames(self.unused_columns(features))
             lines = [f"  {name}{_suggest(unused, name)}" for name in missing]
-            raise TableError(f"{self._name} lacks columns that every application must have:\n" + "\n".join(lines))
+            raise TableError(
+                f"{self._name} does not have these columns, which every application must have:\n" + "\n".join(lines)
+            )
 
 
 def _suggest(unused: KnownNames, name: str) -> str:
     try:
-        return f": is it the column {unused.nearest(name)!r}?"
+        return f"; did you mean the column {unused.nearest(name)!r}?"
     except ValueError:  # there is no unused column
         return ""
 

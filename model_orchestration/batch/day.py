@@ -44,13 +44,13 @@ class Report:
                 self.rejections[error.field] = self.rejections.get(error.field, 0) + 1
                 examples = self.examples.setdefault(error.field, [])
                 if len(examples) < EXAMPLES:
-                    examples.append(f"row {rows_before + position} {error.problem}, {error.allowed}")
+                    examples.append(f"row {rows_before + position} {error.problem} (expected {error.allowed})")
 
     def __str__(self) -> str:
         """Return the report as lines of text."""
         lines = [f"{self.day}: {self.rows:,} rows of {self.source}, {self.scored:,} scored by run {self.model_run_id}"]
         if self.rejected:
-            lines.append(f"{self.rejected:,} rejected:")
+            lines.append(f"{self.rejected:,} rejected (rows are counted from 0):")
         for name, count in sorted(self.rejections.items(), key=lambda item: -item[1]):
             lines.append(f"  {name or 'the record'}: {count:,} rows, {'; '.join(self.examples[name])}")
         if self.unused_columns:
@@ -67,8 +67,8 @@ def score_day(
     scores all rows again, and the same model gives the same answers.
 
     Raises:
-        TableError: there are no applications, they lack columns or are torn, no row can be scored, or the answers
-            cannot be written.
+        TableError: there are no applications, columns are missing, the file is incomplete, no row can be scored, or
+            the answers cannot be written.
         BundleError, RegistryUnavailable: the model cannot be loaded.
         AlreadyRunning: another process is scoring this day.
     """

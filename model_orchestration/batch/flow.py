@@ -63,7 +63,7 @@ def count_threads(address: str) -> int:
         with Client(address, timeout=10) as client:  # type: ignore[no-untyped-call]
             threads = int(sum(client.nthreads().values()))
     except (OSError, ValueError) as error:
-        raise SettingError(f"DASK_SCHEDULER_ADDRESS={address!r}: no Dask scheduler answers there") from error
+        raise SettingError(f"DASK_SCHEDULER_ADDRESS={address!r}: no Dask scheduler is responding there") from error
     if not threads:
         raise SettingError(f"DASK_SCHEDULER_ADDRESS={address!r}: the scheduler has no workers: start one")
     return threads

@@ -169,7 +169,7 @@ def parse_day(text: str | None, use_case: UseCase, now: datetime) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise TableError(f"DATE={text!r} is not a day: write it as YYYY-MM-DD") from error
+        raise TableError(f"DATE={text!r} is not a valid date: write it as YYYY-MM-DD") from error
 
 
 def find_applications(place: Place, day: date, workspace: Path) -> tuple[str, Path]:
@@ -180,8 +180,8 @@ def find_applications(place: Place, day: date, workspace: Path) -> tuple[str, Pa
     """
     files = [(name, file) for name in input_names(day) if (file := place.fetch(name, workspace))]
     if not files:
-        raise TableError(f"there are no applications of {day}: {place} has none of {', '.join(input_names(day))}")
+        raise TableError(f"no input file for {day}: none of {', '.join(input_names(day))} exists in {place}")
     if len(files) > 1:
         names = " and ".join(name for name, _ in files)
-        raise TableError(f"{place} has {names}: keep only the file with the applications of {day}")
+        raise TableError(f"{place} contains {names}: keep only one file with the applications of {day}")
     return files[0]

@@ -72,7 +72,7 @@ class Promotion:
         self._cache = cache
         held_out = np.flatnonzero(assign_splits(table.keys, seed, use_case.split) == TEST)
         if not len(held_out):
-            raise TableError(f"the table for {use_case.name} has no held-out rows, so no model can be judged on it")
+            raise TableError(f"the table for {use_case.name} has no held-out rows, so models cannot be compared on it")
         self._records = [table.records[i] for i in held_out]
         self._truth = table.truth[held_out]
         self.metric = use_case.promote_by or use_case.rank_by

@@ -14,25 +14,25 @@ def summarize(verdict: Verdict) -> str:
     ours = verdict.challenger.figures[verdict.metric]
     best, holder = next(iter(verdict.holders.items()))
     if holder is None:
-        return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows, the first {best}"
+        return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows; no current holder of `{best}`"
     if holder.version == verdict.challenger.version:
-        return f"it is already {best}, {metric} {ours:.4g} on {verdict.rows:,} held-out rows"
+        return f"already holds `{best}` ({metric} {ours:.4g} on {verdict.rows:,} held-out rows)"
     if holder.problem:
-        return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows; {best} cannot be compared: {holder.problem}"
+        return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows; `{best}` cannot be compared: {holder.problem}"
     theirs = holder.figures[verdict.metric]
-    return f"{metric} {ours:.4g} against {theirs:.4g} of {best} on the same {verdict.rows:,} held-out rows"
+    return f"{metric} {ours:.4g} vs {theirs:.4g} for `{best}` on the same {verdict.rows:,} held-out rows"
 
 
 def write_report(title: str, verdict: Verdict, promoted: bool) -> str:
     """Return the comparison as Markdown: the decision (or recommendation) first, then every figure side by side."""
     run_id = verdict.challenger.version.run_id
     if verdict.alias is None:
-        decision = f"Run `{run_id}` wins no alias."
+        decision = f"Run `{run_id}` is not promoted."
     elif promoted:
         decision = f"Run `{run_id}` is promoted to **{verdict.alias}**."
     else:
         decision = f"Run `{run_id}` should be promoted to **{verdict.alias}**: `make promote run={run_id}` promotes it."
-    explanation = f"By the rule: {summarize(verdict)}."
+    explanation = f"The rule compared: {summarize(verdict)}."
     champion = next(iter(verdict.holders.values()))
     if champion and not champion.problem:
         explanation += f" It is better on {verdict.win_share:.0%} of {RESAMPLES} resampled sets of these rows."

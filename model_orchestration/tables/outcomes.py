@@ -76,7 +76,9 @@ def add_outcomes(table: TrainingTable, use_case: UseCase, documents: Sequence[Do
     is_plausible = _plausibility(use_case, table)
     checked = [(d, schema.check(d["record"])) for d in documents if is_plausible(float(d["outcome"]))]
     if left_out := len(documents) - len(checked):
-        log.warning("%d outcomes were left out, because the table for %s has none like them", left_out, use_case.name)
+        log.warning(
+            "%d outcomes were left out because no row of the table for %s has such an outcome", left_out, use_case.name
+        )
     accepted = [(d, record) for d, record in checked if not isinstance(record, Rejected)]
     if not accepted:
         return table

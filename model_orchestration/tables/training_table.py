@@ -71,11 +71,11 @@ def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: da
         truth = pd.to_numeric(clean[use_case.target], errors="coerce").to_numpy(dtype=float)
     except (KeyError, AttributeError) as error:
         raise TableError(
-            f"the table lacks a column that {use_case.name} needs: {error}; "
-            f"it has {', '.join(map(str, table.columns[:40]))}"
+            f"the table has no column {error}, which {use_case.name} needs; "
+            f"its columns are {', '.join(map(str, table.columns[:40]))}"
         ) from error
     except (TypeError, ValueError) as error:
-        raise TableError(f"the table has a value that {use_case.name} cannot read: {error}") from error
+        raise TableError(f"the table contains a value that {use_case.name} cannot read: {error}") from error
     names = [f.name for f in use_case.features if f.name in clean]
     records, faults = _check(_to_records(clean[names]), RecordSchema(use_case.features))
     faults |= _check_truth(clean, truth, use_case) | _check_days(clean, use_case)
@@ -129,7 +129,7 @@ def _check_truth(clean: pd.DataFrame, truth: NDArray[np.float64], use_case: UseC
     bad = ~np.isfinite(truth)
     if use_case.task == "binary":
         bad |= ~np.isin(truth, (0, 1))
-    faults = [f"row {i}: {column.iloc[i]!r} is not an outcome" for i in np.flatnonzero(bad)]
+    faults = [f"row {i}: {_plain(column.iloc[i])!r} is not a valid outcome" for i in np.flatnonzero(bad)]
     return {use_case.target: faults} if faults else {}
 
 
@@ -138,8 +138,13 @@ def _check_days(clean: pd.DataFrame, use_case: UseCase) -> Faults:
         return {}
     column = clean[use_case.dated]
     bad = np.flatnonzero(_parse_days(column).isna())
-    faults = [f"row {i}: {column.iloc[i]!r} is not a date (YYYY-MM-DD)" for i in bad]
+    faults = [f"row {i}: {_plain(column.iloc[i])!r} is not a date (YYYY-MM-DD)" for i in bad]
     return {use_case.dated: faults} if faults else {}
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy scalar as the Python value that people recognize: nan instead of np.float64(nan)."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _parse_days(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -148,14 +153,23 @@ def _parse_days(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _describe(error: FieldError) -> str:
-    return f"{error.value!r} {error.problem}, but {error.allowed}" if error.value is not None else f"{error.problem}"
+    if error.problem == "is missing":
+        return "the value is missing"
+    shown = "an empty value" if error.value is None else repr(error.value)
+    return f"{shown} {error.problem} (expected {error.allowed})"
 
 
 def _describe_faults(name: str, rows: int, faults: Faults) -> str:
     if not rows:
         return f"the table for {name} has no rows"
-    lines = [f"  {column}: {len(bad)} rows, first {'; '.join(bad[:3])}" for column, bad in faults.items()]
-    return f"the table for {name} has values that cannot be trained on:\n" + "\n".join(lines)
+    lines = [
+        f"  {column}: {_count(len(bad))} invalid, for example {'; '.join(bad[:3])}" for column, bad in faults.items()
+    ]
+    return f"the table for {name} contains invalid values (rows are counted from 0):\n" + "\n".join(lines)
+
+
+def _count(rows: int) -> str:
+    return "1 row is" if rows == 1 else f"{rows:,} rows are"
 
 
 def _keys(clean: pd.DataFrame, key: str) -> list[str]:
@@ -182,7 +196,7 @@ def _read_file(source: str) -> bytes:
     try:
         return Path(source).expanduser().read_bytes()
     except OSError as error:
-        raise TableError(f"there is no table at {source}: {error.strerror}") from error
+        raise TableError(f"cannot read the table at {source}: {error.strerror}") from error
 
 
 def _read_s3(source: str, endpoint: str) -> bytes:
@@ -191,5 +205,5 @@ def _read_s3(source: str, endpoint: str) -> bytes:
         client = aws_client("s3", endpoint)
         content: bytes = client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"].read()
     except (BotoCoreError, ClientError) as error:
-        raise TableError(f"there is no table at {source}: {error}") from error
+        raise TableError(f"cannot read the table at {source}: {error}") from error
     return content

@@ -15,12 +15,11 @@ SHARES = {"subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynod
 def find_fault(name: str, bounds: list[Any], known: Mapping[str, Range | Choice]) -> str | None:
     """Return what is wrong with the bounds (or options) for the dimension `name` of `known`, or None."""
     if name not in known:
-        nearest = f", the nearest is {KnownNames(known).nearest(name)!r}" if known else ""
-        return f"this dimension is not searched{nearest}"
+        return "unknown dimension" + (f"; did you mean {KnownNames(known).nearest(name)!r}?" if known else "")
     dimension = known[name]
     if isinstance(dimension, Choice):
         allowed = bounds and all(b in dimension.options for b in bounds)
-        return None if allowed else f"the options are {', '.join(map(str, dimension.options))}"
+        return None if allowed else f"the allowed options are {', '.join(map(str, dimension.options))}"
     if len(bounds) != 2 or any(isinstance(b, str) for b in bounds):
         return "give two numbers, [low, high]"
     low, high = bounds

@@ -94,9 +94,9 @@ def parse(content: bytes, name: str) -> Configuration:
         for fault in error.errors():
             path = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                faults.append(f"{path}: there is no such key, the nearest is {known.nearest(path)!r}")
+                faults.append(f"{path}: unknown key; did you mean {known.nearest(path)!r}?")
             else:
-                faults.append(f"{path}: {fault['msg'].lower()}, not {fault['input']!r}")
+                faults.append(f"{path}: {_expected(fault['msg'])}, got {fault['input']!r}")
         raise _refusal(name, faults) from error
 
 
@@ -115,7 +115,7 @@ def tune_use_case(use_case: UseCase, configuration: Configuration, name: str = F
     for family, dimensions in configuration.search_space.items():
         estimators = [e for e in use_case.estimators if e.family == family]
         if not estimators:
-            faults.append(f"search_space.{family}: {use_case.name} searches {', '.join(sorted(families))}")
+            faults.append(f"search_space.{family}: {use_case.name} only searches {', '.join(sorted(families))}")
             continue
         known = {name: d for e in estimators for name, d in e.space.items()}
         for dimension, bounds in dimensions.items():
@@ -139,8 +139,13 @@ def _tune(estimator: Estimator, bounds_by_name: Mapping[str, list[Any]], limits:
     return replace(estimator, space=space, fixed=fixed)
 
 
+def _expected(message: str) -> str:
+    """Pydantic's message in our words: `must be a valid integer`."""
+    return message.replace("Input should be", "must be", 1).replace("Input should", "must", 1)
+
+
 def _refusal(name: str, faults: list[str]) -> ConfigurationError:
-    return ConfigurationError(f"{name} was refused, and nothing was trained:\n  " + "\n  ".join(faults))
+    return ConfigurationError(f"{name} is invalid, so nothing was trained:\n  " + "\n  ".join(faults))
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

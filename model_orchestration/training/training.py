@@ -176,7 +176,8 @@ class Training:
         difference = np.abs(np.asarray(predict(rows)) - expected)
         if (difference > ROUNDING[self.use_case.task] * np.maximum(1.0, np.abs(expected))).any():
             raise BundleError(
-                f"the ONNX form differs from the model by up to {difference.max():.3g}, so nothing was registered"
+                f"the exported ONNX model's predictions differ by up to {difference.max():.3g} from the original "
+                "model's, so nothing was registered; please report this as a bug"
             )
 
 

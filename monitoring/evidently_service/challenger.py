@@ -96,7 +96,7 @@ class Challenger:
     def follow(self, stop: Event) -> Thread:
         """Poll in a thread until `stop` is set. A challenger that cannot be loaded is logged and tried again."""
         return poll_in_thread(
-            lambda: self.poll() == BATCH, "scoring by SHADOW_RUN_ID", stop, POLL_SECONDS, LONGEST_WAIT
+            lambda: self.poll() == BATCH, "scoring with the run in SHADOW_RUN_ID", stop, POLL_SECONDS, LONGEST_WAIT
         )
 
     def _load(self) -> Scorer:

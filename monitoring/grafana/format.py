@@ -31,7 +31,7 @@ def problems(dashboard: Json) -> list[str]:
     try:
         typed = _decode(dashboard)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return [f"Grafana's types cannot hold it ({type(error).__name__}: {error})"]
+        return [f"Grafana's types do not accept it ({type(error).__name__}: {error})"]
     types = {panel["type"] for panel in dashboard["panels"]} - {"row"}
     unknown_types = [f"no panel has the type {name!r}" for name in sorted(types) if panelcfg_config(name) is None]
     encoded = json.loads(json.dumps(typed, cls=JSONEncoder))
@@ -114,7 +114,7 @@ def _without_choice(variable: Json, host: str | None) -> Json:
 def main() -> None:
     """Check every dashboard; format all if all are valid, else exit with 1."""
     parser = argparse.ArgumentParser(prog="python -m monitoring.grafana.format", description=__doc__)
-    parser.add_argument("--host", help="let links lead to this machine, as browsers reach it (SERVE_ADDRESS)")
+    parser.add_argument("--host", help="point links to this address, as browsers reach it (SERVE_ADDRESS)")
     options = parser.parse_args()
     dashboards = {path: json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))}
     wrong = [f"{path.name}: {problem}" for path, dashboard in dashboards.items() for problem in problems(dashboard)]

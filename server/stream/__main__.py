@@ -39,7 +39,7 @@ def main() -> None:
     except GaveUp as error:
         log.warning("%s", error)
     except Exception:
-        log.exception("the stream scorer ends with an error; its supervisor should start it again")
+        log.exception("the stream scorer is exiting because of an error; its supervisor should restart it")
         sys.exit(1)
     finally:
         server.stop()

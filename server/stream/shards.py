@@ -68,7 +68,7 @@ class Shards:
         pages = self._client.get_paginator("list_shards").paginate(StreamName=self._name)
         listed = {shard["ShardId"]: shard for page in pages for shard in page["Shards"]}
         for id_ in self._read.keys() - listed.keys():
-            log.error("shard %s of %s is gone before its end", id_, self._name)
+            log.error("shard %s of %s disappeared before it was read to its end", id_, self._name)
             self._drop(self._read[id_])
         unread = {id_ for id_ in listed if not self._positions.get(id_, START).ended}
         for id_ in sorted(unread - self._read.keys()):

@@ -46,7 +46,7 @@ class Source:
         self.shards = shards
         self._list_at = clock()
         self._list_backoff = Backoff(random)
-        self.problem: str | None = f"the stream {name} was not asked for yet"
+        self.problem: str | None = f"the stream {name} has not been contacted yet"
 
     def wait(self) -> float:
         """Return the seconds until something is due, 0 to 1."""
@@ -115,7 +115,7 @@ class Source:
             except ClientError as error:
                 if code_of(error) not in _GONE or not self._still_read(shard):
                     raise
-                log.error("%s no longer has its record %s: reading it again from its oldest record", shard.id, last)
+                log.error("%s no longer contains record %s: reading it again from its oldest record", shard.id, last)
         return str(self._client.get_shard_iterator(**where, ShardIteratorType="TRIM_HORIZON")["ShardIterator"])
 
     def _still_read(self, shard: Shard) -> bool:

@@ -25,7 +25,7 @@ def check_run(settings: Settings) -> None:
             cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
             cache.load(cache.resolve(use_case.name, settings.run_id)).scorer(use_case)
     except (RegistryUnavailable, CacheUnavailable) as error:
-        sys.stderr.write(f"{error}; starting all the same, and trying again\n")
+        sys.stderr.write(f"{error}; starting anyway and trying again\n")
     except (BundleError, RunNotFound, UseCaseError) as error:
         sys.exit(f"cannot serve: {error}")
 

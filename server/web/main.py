@@ -35,5 +35,5 @@ def build() -> Dispatcher:
 def create_app(use_case: UseCase, serving: Serving, deployment: Deployment, settings: Settings) -> Flask:
     """Return the Flask application of one door: the API, and the pages for people."""
     app = create_api(serving, deployment, settings.http)
-    add_pages(app, use_case, serving, deployment, settings.http, settings.run_id, np.random.default_rng())
+    add_pages(app, use_case, serving, deployment, settings.http, np.random.default_rng())
     return app

@@ -29,7 +29,9 @@ def environment(model: Path, given: Mapping[str, str]) -> dict[str, str]:
     """
     manifests = sorted(model.glob(f"**/{MANIFEST}"))
     if len(manifests) != 1:
-        raise BundleError(f"{model} holds {len(manifests) or 'no'} {MANIFEST}: pack one run's bundle into model.tar.gz")
+        raise BundleError(
+            f"{model} contains {len(manifests) or 'no'} {MANIFEST}: pack one run's bundle into model.tar.gz"
+        )
     packed = bundle.load(manifests[0].parent)
     run_id, use_case = packed.manifest.run_id, packed.manifest.use_case
     variables = {"DATA_FOLDER": "/tmp/scorehouse", "BIND_ADDRESS": "0.0.0.0", **{k: v for k, v in given.items() if v}}  # noqa: S104, S108

@@ -6,11 +6,11 @@ class ScorehouseError(Exception):
 
 
 class SettingError(ScorehouseError):
-    """A setting is missing or wrong; the process should end with status 2."""
+    """A setting is missing or invalid; the process should end with status 2."""
 
 
 class UseCaseError(ScorehouseError):
-    """A use case cannot be found, or its page contradicts itself."""
+    """A use case cannot be found, or its module contradicts itself."""
 
 
 class TableError(ScorehouseError):
@@ -30,11 +30,11 @@ class CacheUnavailable(ScorehouseError):
 
 
 class RegistryUnavailable(ScorehouseError):
-    """The model registry did not answer: try again later."""
+    """The model registry cannot be reached: try again later."""
 
 
 class RunNotFound(ScorehouseError):
-    """The registry answered that it has no such run, alias or model."""
+    """The registry has no such run, alias or model."""
 
 
 class JournalError(ScorehouseError):
@@ -42,8 +42,8 @@ class JournalError(ScorehouseError):
 
 
 class StoreUnavailable(ScorehouseError):
-    """The prediction store did not answer. The journal keeps what it should have taken."""
+    """The prediction store cannot be reached. The journal keeps the unsent lines until the store is back."""
 
 
 class AlreadyRunning(ScorehouseError):
-    """Another process holds what only one process may hold."""
+    """Another process already uses what only one process may use."""

@@ -34,16 +34,16 @@ HTTP_SECONDS = BatchHistogram(
 JOURNAL_FAILURES = Counter("scorehouse_journal_failures", "Answers withheld because the journal could not be written")
 MACHINE_USED = Gauge(
     "scorehouse_machine_used_share",
-    "Share of the machine in use: cpu since the look before, memory, disk",
+    "Share of the machine in use: cpu since the previous measurement, memory, disk",
     ["use_case", "part"],
     multiprocess_mode="mostrecent",
 )
 
 # The stream: what was read and published, how long a batch took, how far behind it is
 STREAM_IN = Counter("scorehouse_stream_records_in", "Records read from a stream", ["stream"])
-STREAM_OUT = Counter("scorehouse_stream_records_out", "Entries that a stream took", ["stream"])
+STREAM_OUT = Counter("scorehouse_stream_records_out", "Entries that a stream accepted", ["stream"])
 STREAM_UNPLACED = Counter(
-    "scorehouse_stream_records_unplaced", "Records that neither the results nor the errors stream takes", ["stream"]
+    "scorehouse_stream_records_unplaced", "Records that neither the results nor the errors stream accepts", ["stream"]
 )
 STREAM_SECONDS = Histogram(
     "scorehouse_stream_batch_seconds",
@@ -55,13 +55,13 @@ STREAM_BEHIND = Gauge(
     "scorehouse_stream_milliseconds_behind", "Age of the oldest record not yet read", ["stream", "shard"]
 )
 STREAM_SHARDS = Gauge("scorehouse_stream_shards", "Shards that are read", ["stream"])
-STREAM_RETRIES = Counter("scorehouse_stream_retries", "Calls that are made again", ["operation", "reason"])
-STREAM_UP = Gauge("scorehouse_stream_up", "1 while the stream answers", ["stream"])
+STREAM_RETRIES = Counter("scorehouse_stream_retries", "Calls that are retried", ["operation", "reason"])
+STREAM_UP = Gauge("scorehouse_stream_up", "1 while the stream is responding", ["stream"])
 
 # Deployment: what serves, and what was refused
 MODEL_INFO = Gauge(
     "scorehouse_model_info",
-    "1 for the run that serves",
+    "1 for the serving run",
     ["use_case", "door", "model_run_id"],
     multiprocess_mode="livemax",
 )
@@ -79,22 +79,22 @@ MODEL_REFUSED = Gauge(
     multiprocess_mode="livemax",
 )
 REGISTRY_UP = Gauge(
-    "scorehouse_registry_up", "1 while the model registry answers", ["door"], multiprocess_mode="livemin"
+    "scorehouse_registry_up", "1 while the model registry is responding", ["door"], multiprocess_mode="livemin"
 )
 
 # The prediction log: from the journal to the store
 SHIPPED = Counter("scorehouse_shipped_lines", "Journal lines moved into the store", ["kind"])
-CONFLICTS = Counter("scorehouse_prediction_conflicts", "Prediction ids that came again with another record")
+CONFLICTS = Counter("scorehouse_prediction_conflicts", "Prediction ids that were sent again with a different record")
 UNREADABLE = Counter("scorehouse_unreadable_lines", "Journal lines that are not JSON, left out")
 BACKLOG = Gauge("scorehouse_journal_backlog_bytes", "Bytes of the journal that are not stored yet")
-STORE_UP = Gauge("scorehouse_store_up", "1 while the prediction store takes what it is given")
+STORE_UP = Gauge("scorehouse_store_up", "1 while the prediction store accepts records")
 
 # A challenger in shadow: what it would have answered beside what was answered, on the newest records that it scored
 _SHADOW = ["use_case", "model_run_id"]
 SHADOW_RECORDS = Counter("scorehouse_shadow_records", "Records that a challenger scored in shadow", _SHADOW)
 SHADOW_REJECTED = Counter("scorehouse_shadow_rejected_records", "Records that a challenger cannot score", _SHADOW)
 SHADOW_DIFFERENCE = Gauge(
-    "scorehouse_shadow_difference", "Challenger's answers less the champion's", [*_SHADOW, "figure"]
+    "scorehouse_shadow_difference", "Challenger's predictions minus the champion's", [*_SHADOW, "figure"]
 )
 SHADOW_QUALITY = Gauge(
     "scorehouse_shadow_quality", "Quality of champion and challenger on the same outcomes", [*_SHADOW, "figure", "role"]
@@ -104,7 +104,7 @@ SHADOW_QUALITY = Gauge(
 # as its run has traffic; a feature that no record of the window carries has none.
 _RUN = ["dataset_name", "model_run_id"]
 _FEATURE = [*_RUN, "feature", "feature_type"]  # num or cat, as Evidently says
-DATASET_DRIFT = Gauge("evidently:data_drift:dataset_drift", "1 while the window raises the drift alarm", _RUN)
+DATASET_DRIFT = Gauge("evidently:data_drift:dataset_drift", "1 while the window fires the drift alert", _RUN)
 SHARE_DRIFTED = Gauge("evidently:data_drift:share_drifted_features", "Share of the columns that drift", _RUN)
 N_DRIFTED = Gauge("evidently:data_drift:n_drifted_features", "Columns that drift", _RUN)
 P_VALUE = Gauge("evidently:data_drift:p_value", "P value of each column, before any correction", _FEATURE)
@@ -125,13 +125,17 @@ WINDOW_NEWEST = Gauge("scorehouse_window_newest_seconds", "When its newest recor
 REJECTED_SHARE = Gauge("scorehouse_rejected_share", "Share of the last 15 minutes' records that were rejected", _RUN)
 RECENT_RECORDS = Gauge("scorehouse_recent_records", "Records of the last 15 minutes, rejected ones too", _RUN)
 QUALITY = Gauge(
-    "scorehouse_quality", "Quality by outcomes, as estimated without them, and at training", [*_RUN, "figure", "source"]
+    "scorehouse_quality",
+    "Quality measured on outcomes, estimated without them, and at training",
+    [*_RUN, "figure", "source"],
 )
-QUALITY_RECORDS = Gauge("scorehouse_quality_records", "Records that the quality is of", [*_RUN, "source"])
+QUALITY_RECORDS = Gauge(
+    "scorehouse_quality_records", "Records on which the quality was measured or estimated", [*_RUN, "source"]
+)
 WAITING_OUTCOMES = Gauge("scorehouse_waiting_outcomes", "Outcomes whose prediction is not known", ["dataset_name"])
 MONITOR_UP = Gauge("scorehouse_monitor_up", "1 while the monitor can read the log", ["dataset_name"])
 RETRAININGS = Counter("scorehouse_retrainings_started", "Trainings that drift started", ["use_case"])
-UNWATCHED = Gauge("scorehouse_unwatched_run", "1 for a run whose bundle cannot be compared with", _RUN)
+UNWATCHED = Gauge("scorehouse_unwatched_run", "1 for a serving run that cannot be monitored", _RUN)
 FOLLOWED = Counter("scorehouse_followed_records", "Predictions that the monitor has read", ["dataset_name"])
 EVALUATION_SECONDS = Histogram(
     "scorehouse_evaluation_seconds",

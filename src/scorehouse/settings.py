@@ -23,7 +23,7 @@ def _mongodb(value: str) -> str:
 
 def _run(value: str) -> str:
     if value and value != "production" and not re.fullmatch("[0-9a-f]{32}", value):
-        raise ValueError("it should be a run id of 32 hex digits, or 'production' to follow the promotion rule")
+        raise ValueError("it should be a run ID of 32 hex digits, or 'production' to follow the promotion rule")
     return value
 
 
@@ -67,8 +67,8 @@ class ServingSettings(DataSettings):
     """What is served, and from where it is fetched."""
 
     run_id: Annotated[str, AfterValidator(_run)] = Field("", description="The run to serve: a run id, or production")
-    use_case: Annotated[str, _like("[a-z][a-z0-9_]*", "the name of a page of use_cases/, such as churn")] = Field(
-        "churn", description="The page of use_cases/ that is run"
+    use_case: Annotated[str, _like("[a-z][a-z0-9_]*", "the name of a module in use_cases/, such as churn")] = Field(
+        "churn", description="The use case: a module in use_cases/"
     )
     mlflow_address: Address = Field(
         "", validate_default=False, description="MLflow; port 5051 of CLOUD_ADDRESS if empty"
@@ -86,7 +86,7 @@ class DeploySettings(Part):
     doors: str = Field(
         "", description="Doors that a deployment waits for: http://host:port, …; those of SERVE_ADDRESS if empty"
     )
-    changed_by: str = Field("", description="Who deploys, for the history; the user of this machine if empty")
+    changed_by: str = Field("", description="Who deploys, for the history; the current user if empty")
     why: str = Field("", description="Why a run is deployed, for the history")
 
 
@@ -121,7 +121,7 @@ class ShipperSettings(DataSettings):
     """How the shipper is watched, and how long predictions are kept."""
 
     shipper_metrics_port: Port = Field(9698, description="The shipper's port for metrics")
-    keep_predictions_days: int = Field(0, ge=0, description="Days that predictions are kept; for ever if 0")
+    keep_predictions_days: int = Field(0, ge=0, description="Days that predictions are kept; forever if 0")
 
 
 class AwsSettings(Part):
@@ -174,7 +174,7 @@ class StreamSettings(DataSettings):
 class LambdaSettings(Part):
     """The Lambda door."""
 
-    packed_bundle: str = Field("", description="A bundle's folder inside the image; asked of MLflow if empty")
+    packed_bundle: str = Field("", description="A bundle's folder inside the image; fetched from MLflow if empty")
     test_run: bool = Field(False, description="True: compute and return the answers, store and publish nothing")
     report_unscorable: bool = Field(False, description="True: report what is in <results>-errors as failed as well")
 
@@ -182,7 +182,7 @@ class LambdaSettings(Part):
 class MonitorSettings(DataSettings):
     """The drift monitor, and the run that scores in shadow."""
 
-    shadow_run_id: Annotated[str, _like("([0-9a-f]{32})?", "a run id of 32 hex digits")] = Field(
+    shadow_run_id: Annotated[str, _like("([0-9a-f]{32})?", "a run ID of 32 hex digits")] = Field(
         "", description="A run that scores in shadow; none if empty"
     )
     shadow_share: float = Field(0.1, ge=0, le=1, description="The share of the records that it scores")
@@ -197,8 +197,8 @@ class MonitorSettings(DataSettings):
 class RetrainingSettings(Part):
     """When drift starts a training, and how Prefect is asked for it."""
 
-    retrain_on_drift: bool = Field(False, description="True: drift of the run that serves starts a training")
-    retrain_cooldown_minutes: int = Field(1440, ge=1, description="Minutes in which drift starts one training at most")
+    retrain_on_drift: bool = Field(False, description="True: drift of the serving run starts a training")
+    retrain_cooldown_minutes: int = Field(1440, ge=1, description="Minutes in which drift starts at most one training")
     prefect_api_url: str = Field("", description="Prefect's API; port 4200 of CLOUD_ADDRESS if empty")
     prefect_api_auth_string: str = Field("", description="user:password of Prefect's API, where it asks for one")
 
@@ -211,9 +211,13 @@ class TrainingSettings(Part):
     split_seed: int = Field(0, ge=0, description="Seed of the split into training, validation and test")
     train_on_outcomes: bool = Field(False, description="True: predictions whose outcome is known join the table")
     auto_promote: bool = Field(False, description="True: a training promotes its model where the rule says so")
-    training_config: str = Field("", description="A config.json: path or s3://bucket/key; the one beside DATA if empty")
+    training_config: str = Field(
+        "", description="A config.json: path or s3://bucket/key; the one next to DATA if empty"
+    )
     training_interval_minutes: int = Field(180, ge=1, description="Minutes between two trainings")
-    keep_runs_days: int = Field(0, ge=0, description="Days that trainings are kept that never served; for ever if 0")
+    keep_runs_days: int = Field(
+        0, ge=0, description="Days that trainings whose model never served are kept; forever if 0"
+    )
 
 
 class BatchSettings(Part):
@@ -229,8 +233,10 @@ class ReportSettings(DataSettings):
     """Reports, and the pages that show them."""
 
     report_time_window_minutes: int = Field(180, ge=1, description="Minutes that a report covers, and between two")
-    report_retention_days: int = Field(30, ge=0, description="Days that reports are kept; for ever if 0")
-    report_most_records: int = Field(5000, ge=200, le=50_000, description="Records of a run, its newest, in a report")
+    report_retention_days: int = Field(30, ge=0, description="Days that reports are kept; forever if 0")
+    report_most_records: int = Field(
+        5000, ge=200, le=50_000, description="Maximum number of records per run in a report (newest first)"
+    )
     report_folder: str = Field("", description="The folder of report pages; reports/ in DATA_FOLDER if empty")
     report_port: Port = Field(8888, description="The port of the report pages, where no Nginx serves them")
 
@@ -246,7 +252,7 @@ class WebServiceSettings(DataSettings):
     web_service_port: Port = Field(8080, description="The port of insurance's web pages")
     web_service_rate: int = Field(120, ge=1, description="Forms a minute that one client address may send")
     web_service_proxies: int = Field(0, ge=0, le=9, description="Proxies before the pages whose headers are believed")
-    keep_offers_days: int = Field(7, ge=1, le=365, description="Days that an offer can be looked at, then it is gone")
+    keep_offers_days: int = Field(7, ge=1, le=365, description="Days that an offer can be viewed before it is deleted")
 
     @property
     def web_service_folder(self) -> Path:

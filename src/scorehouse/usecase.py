@@ -128,7 +128,7 @@ def _as_it_is(record: Record) -> Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCase:
-    """One use case, on one page. `version` changes only when a record or a derived feature changes its meaning."""
+    """One use case, in one file. `version` changes only when the meaning of a field or derived feature changes."""
 
     name: str
     version: int
@@ -140,7 +140,7 @@ class UseCase:
     task: Task
     answer: str  # the key of the prediction in an answer
     answer_unit: str = ""  # of an amount, as people read it
-    key: str  # the column whose hash puts a row into training, validation or test, for ever
+    key: str  # the column whose hash puts a row into training, validation or test, forever
     clean: Callable[[pd.DataFrame], pd.DataFrame]  # raw table -> features, target and key
     sample: Callable[[int, int, float], Mapping[str, np.ndarray]]  # (rows, seed, drift 0..1) -> raw table
     estimators: tuple[Estimator, ...]
@@ -161,7 +161,7 @@ class UseCase:
     split: tuple[float, float] = (0.70, 0.15)  # shares of training and validation; the rest is the test split
 
     def __post_init__(self) -> None:
-        """Raise UseCaseError at import if the page contradicts itself."""
+        """Raise UseCaseError at import if the module contradicts itself."""
         names = [f.name for f in (*self.features, *self.derived)]
         twice = sorted({n for n in names if names.count(n) > 1})
         unknown = sorted(set(self.inputs) - set(names))
@@ -187,15 +187,15 @@ def load_use_case(name: str) -> UseCase:
     """Return `use_cases/<name>.py`'s `use_case`.
 
     Raises:
-        UseCaseError: there is no such page, or it declares no `use_case`.
+        UseCaseError: there is no such module, or it declares no `use_case`.
     """
     try:
-        page = importlib.import_module(f"use_cases.{name}")
+        module = importlib.import_module(f"use_cases.{name}")
     except ModuleNotFoundError as error:
         if error.name not in {"use_cases", f"use_cases.{name}"}:
             raise
         raise UseCaseError(f"USE_CASE is {name!r}, but there is no use_cases/{name}.py") from error
-    use_case = getattr(page, "use_case", None)
+    use_case = getattr(module, "use_case", None)
     if not isinstance(use_case, UseCase):
         raise UseCaseError(f"use_cases/{name}.py declares no `use_case = UseCase(...)`")
     return use_case

@@ -113,7 +113,7 @@ def test_a_scheduler_that_is_not_there_is_named(folder: Path, environ: dict[str,
     process = batch(environ, str(folder), DASK_SCHEDULER_ADDRESS=address)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert f"DASK_SCHEDULER_ADDRESS='{address}': no Dask scheduler answers there" in errors
+    assert f"DASK_SCHEDULER_ADDRESS='{address}': no Dask scheduler is responding there" in errors
 
 
 def test_a_day_comes_from_a_bucket_and_its_answers_go_there(

@@ -133,7 +133,7 @@ def test_a_missing_column_refuses_the_table_and_names_what_it_may_be_called(
     toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
 ) -> None:
     frame.rename(columns={"credit_limit": "Credit Limit"}).to_csv(folder / f"in/{DAY}.csv", index=False)
-    with pytest.raises(TableError, match="credit_limit: is it the column 'Credit Limit'"):
+    with pytest.raises(TableError, match="credit_limit; did you mean the column 'Credit Limit'"):
         run(toy, folder, model)
     assert list((folder / "out").iterdir()) == []
 
@@ -197,7 +197,7 @@ def test_no_applications_and_two_files_of_them_are_named(toy: Toy, folder: Path,
         run(toy, folder, model)
     for ending in ("csv", "parquet"):
         (folder / f"in/{DAY}.{ending}").touch()
-    with pytest.raises(TableError, match="keep only the file with the applications"):
+    with pytest.raises(TableError, match="keep only one file with the applications"):
         run(toy, folder, model)
 
 
@@ -326,5 +326,5 @@ def test_without_a_day_it_is_yesterday_by_the_use_cases_own_clock(toy: Toy) -> N
     new_york = replace(toy.use_case, schedule=Schedule(timezone="America/New_York"))
     now = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # still the evening of the 20th there
     assert [parse_day(None, case, now) for case in (toy.use_case, new_york)] == [date(2026, 11, 20), date(2026, 11, 19)]
-    with pytest.raises(TableError, match="DATE='tomorrow' is not a day: write it as YYYY-MM-DD"):
+    with pytest.raises(TableError, match="DATE='tomorrow' is not a valid date: write it as YYYY-MM-DD"):
         parse_day("tomorrow", toy.use_case, now)

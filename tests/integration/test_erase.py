@@ -68,7 +68,7 @@ def test_a_wrong_folder_is_no_unknown_customer(tmp_path: Path) -> None:
 def test_a_store_that_is_down_is_told(tmp_path: Path) -> None:
     Journal(tmp_path / "journal", "http").append(line("one", customer_id=7))
     done = erase({"DATA_FOLDER": str(tmp_path), "MONGODB_ADDRESS": "mongodb://127.0.0.1:9"}, "7")
-    assert done.returncode == 1 and "does not answer" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "is not responding" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_whom_must_be_said(tmp_path: Path) -> None:

@@ -115,9 +115,7 @@ def test_a_family_without_trees_is_a_404_that_says_so(door: Any, toy_model: Mode
     door.serving.model = without_trees(toy_model)
     answer = door.post("/explain", toy_records[0])
     assert answer.status_code == 404
-    assert answer.json["detail"] == (
-        "the answers of this svc cannot be explained: only XGBoost's trees can say what moved an answer"
-    )
+    assert answer.json["detail"] == ("predictions of svc models cannot be explained; only XGBoost models are supported")
 
 
 def test_trees_that_add_up_each_class_on_its_own_are_not_explained(

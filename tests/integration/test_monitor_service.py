@@ -123,4 +123,4 @@ def test_traffic_without_optional_fields_is_not_drift(
     assert house.metric("evidently:data_drift:p_value", feature="prediction") is not None
     assert house.metric("evidently:data_drift:p_value", feature="total_trans_ct") is None
     assert house.metric("scorehouse_unsent_share", feature="total_trans_ct") == 1
-    assert "Not compared, because no record contains it" in house.text("")
+    assert "Not compared, because no record contains them" in house.text("")

@@ -45,7 +45,7 @@ def test_the_first_is_promoted_an_equal_one_is_not_and_both_have_their_report(
     assert f"Run `{first}` is promoted to **production**." in done.stdout
     assert registry.version_by_alias(USE_CASE, "production").run_id == first
     done = promote(environ, "")  # the newest one
-    assert f"Run `{equal}` wins no alias." in done.stdout
+    assert f"Run `{equal}` is not promoted." in done.stdout
     assert registry.version_by_alias(USE_CASE, "production").run_id == first
     assert registry.artifact(equal, "promotion/report.md").decode() == done.stdout
 
@@ -59,4 +59,6 @@ def test_a_run_that_does_not_exist_is_named_in_one_line(environ: dict[str, str])
 
 def test_a_training_recommends_and_moves_no_alias_by_itself(mlflow_server: Server, trained_run: str) -> None:
     report = Registry(mlflow_server.address).artifact(trained_run, "promotion/report.md").decode()
-    assert f"`make promote run={trained_run}` promotes it" in report or f"Run `{trained_run}` wins no alias." in report
+    assert (
+        f"`make promote run={trained_run}` promotes it" in report or f"Run `{trained_run}` is not promoted." in report
+    )

@@ -70,5 +70,5 @@ def test_the_deployment_runs_every_window_and_daily_and_its_worker_writes_the_in
     asked = {"logs": {"flow_run_id": {"any_": [flow_run]}}}
     logs = requests.post(f"{prefect.address}/api/logs/filter", json=asked, timeout=30).json()
     assert state["type"] == "COMPLETED", "\n".join(line["message"] for line in logs)
-    assert "nothing to report, no prediction was answered" in (tmp_path / "reports" / "index.html").read_text()
+    assert "nothing to report, because no records were scored" in (tmp_path / "reports" / "index.html").read_text()
     assert any("nothing to report" in line["message"] for line in logs)

@@ -183,7 +183,7 @@ def usual(count: int) -> list[Document]:
 def test_a_window_without_traffic_has_nothing_to_report(store: Any, tmp_path: Path) -> None:
     [made] = made_by(store, tmp_path)
     assert (made["state"], made["verdict"]) == ("nothing", "Nothing to report")
-    assert "nothing to report, no prediction was answered" in index(tmp_path)
+    assert "nothing to report, because no records were scored" in index(tmp_path)
     add(store, usual(1))
     made_by(store, tmp_path)
     assert "nothing to report" not in index(tmp_path)  # the shipper was late
@@ -215,7 +215,7 @@ def test_a_field_that_nobody_sends_gives_a_notice_but_no_drift(sqlite: Any, tmp_
     add(sqlite, documents([{k: v for k, v in r.items() if k != "spent"} for r in records(400, seed=4)]))
     [made] = made_by(sqlite, tmp_path)
     assert made["verdict"] == "Nothing drifts"
-    assert "Not compared, because no record contains it: spent." in made["notices"]
+    assert "Not compared, because no record contains them: spent." in made["notices"]
 
 
 def test_an_unseen_category_is_counted_but_not_shown(sqlite: Any, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_an_unseen_category_is_counted_but_not_shown(sqlite: Any, tmp_path: Path
     add(sqlite, documents(records(400, seed=4) + strange))
     one = Reporter(sqlite, cache, ReportFolder(tmp_path), {}, 5000, clock=lambda: NOON + 3660, load=lambda _: USE_CASE)
     [made] = one.report(one.span(120, UNTIL))
-    assert "card: 40 records with a category that the training data lacks, scored as missing." in made["notices"]
+    assert "card: 40 records have a category unseen in training; it was scored as missing." in made["notices"]
     card = next(c for c in made["columns"] if c["column"] == "card")
     assert card["drifts"] and card["missing_in_window"] == pytest.approx(40 / 440)
     assert "platinum" not in page(tmp_path, made["id"]) + page(tmp_path, f"{made['id']}-drift")
@@ -265,7 +265,9 @@ def test_outcomes_that_come_late_are_counted_when_the_window_is_reported_again(s
     store.add_outcomes([{"prediction_id": f"p{n}", "outcome": 1.0, "outcome_at": LATER} for n in range(1, 51)])
     [after] = made_by(store, tmp_path)
     assert after["quality"]["records"] == 50 and after["quality"]["figures"]["mean_true"] == 1.0
-    assert "Evidently's page about quality needs outcomes of both classes, but only one occurs." in after["notices"]
+    assert (
+        "Evidently's page about quality needs outcomes of both classes, but only one class occurs." in after["notices"]
+    )
     assert len(store.reports(10)) == 1  # in place of the first
 
 

@@ -112,7 +112,7 @@ def test_a_table_that_cannot_be_trained_on_ends_the_command_with_one_clear_repor
     ended = train({**training_environ, "DATA": str(tmp_path / "table.csv")})
     assert ended.returncode == 1
     said = [line for line in ended.stderr.splitlines() if line.startswith("training: ")]
-    assert len(said) == 1 and "the table lacks a column that churn needs" in said[0]
+    assert len(said) == 1 and "the table has no column" in said[0]
 
 
 def test_config_json_beside_the_table_tunes_the_next_training(
@@ -141,7 +141,7 @@ def test_config_json_beside_the_table_tunes_the_next_training(
     (tmp_path / "config.json").write_text('{"training_round": 2, "search_space": {"xgboost": {"max_depth": [9, 3]}}}')
     ended = train(environ)
     assert ended.returncode == 1
-    assert "training_round: there is no such key, the nearest is 'training_rounds'" in ended.stderr
+    assert "training_round: unknown key; did you mean 'training_rounds'?" in ended.stderr
 
 
 def test_the_best_of_several_families_are_each_retrained_logged_and_registered(

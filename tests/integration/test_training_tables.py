@@ -71,7 +71,7 @@ def test_what_is_no_table_is_refused_by_name(churn: UseCase, tmp_path: Path, nam
 def test_a_table_that_is_not_there_is_named(churn: UseCase, tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"nowhere\.csv"):
         read_table(str(tmp_path / "nowhere.csv"), churn)
-    with pytest.raises(TableError, match="there is no table"):
+    with pytest.raises(TableError, match="cannot read the table"):
         read_table(str(tmp_path), churn)
 
 
@@ -90,9 +90,9 @@ def test_bad_values_are_reported_by_column_and_row(churn: UseCase, raw: pd.DataF
     with pytest.raises(TableError) as refused:
         prepare(raw, churn)
     said = str(refused.value)
-    assert "customer_age: 1 rows, first row 7: 17" in said and "a whole number from 18 to 120" in said
-    assert "gender: 2 rows, first row 3: 'X'" in said and "row 9" in said
-    assert "left: 1 rows, first row 11" in said
+    assert "customer_age: 1 row is invalid, for example row 7: 17" in said and "a whole number from 18 to 120" in said
+    assert "gender: 2 rows are invalid, for example row 3: 'X'" in said and "row 9" in said
+    assert "left: 1 row is invalid, for example row 11" in said
 
 
 def test_records_come_out_as_the_schema_checked_them(churn: UseCase, raw: pd.DataFrame) -> None:

@@ -146,7 +146,7 @@ def deploy(repository: Path, environ: dict[str, str], run_id: str) -> None:
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"run {run_id} is served by every door")
+    assert done.stdout.startswith(f"all doors are serving run {run_id} ")
 
 
 def test_the_documented_door_answers_records_and_follows_a_deployment(

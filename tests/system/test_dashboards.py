@@ -63,4 +63,4 @@ def test_every_query_of_dashboards_and_rules_finds_data_after_traffic(
 def test_a_prometheus_that_does_not_answer_is_reported_in_one_line() -> None:
     done = run_check(f"http://{HOST}:9")
     assert done.returncode == 1
-    assert done.stderr.strip() == f"check_dashboards: Prometheus at http://{HOST}:9 does not answer (ConnectionError)"
+    assert done.stderr.strip() == f"check_dashboards: Prometheus at http://{HOST}:9 is not responding (ConnectionError)"

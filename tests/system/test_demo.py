@@ -85,7 +85,7 @@ def answers_from_start_to_drift_alarm(data_folder: Path, log: Path, ports: dict[
         until(is_settled, 420, "the demo is up")
         printed = log.read_text()
         assert process.poll() is None, printed
-        assert "the drift alarm fired" in printed
+        assert "the drift alert fired" in printed
         assert "answered 3,000 of 3,000 records over HTTP" in printed, printed
         assert "answered 1,000 of 1,000 records over the stream" in printed, printed
         assert all(f"http://127.0.0.1:{ports.get(name, usual)}/" in printed for name, usual in SHOWN.items()), printed
@@ -98,7 +98,7 @@ def answers_from_start_to_drift_alarm(data_folder: Path, log: Path, ports: dict[
         assert "columns drift" in requests.get(f"http://{HOST}:{reports}/", timeout=5).text
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
-        assert "nothing is left running" in log.read_text()
+        assert "nothing is running any more" in log.read_text()
         assert processes_of(data_folder) == {}
 
 

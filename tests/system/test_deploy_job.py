@@ -125,7 +125,7 @@ def test_a_valid_run_is_deployed_and_a_damaged_one_changes_nothing(
         commit = project.push(run_id)
         done = project.deploy(commit)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"run {run_id} is served by every door" in done.stdout
+        assert f"all doors are serving run {run_id} " in done.stdout
         assert f"run {run_id} answers: churn chance" in done.stdout
         assert (project.at(), stack.served()) == (commit, {run_id})
     assert f"commit {commit[:12]}" in stack.command("server.deployments").stdout.splitlines()[1]

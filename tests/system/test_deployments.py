@@ -56,7 +56,7 @@ def expected(model: Model, records: list[dict[str, Any]], folder: Path) -> list[
 def seconds_of_change(done: CompletedProcess[str], run_id: str) -> float:
     """Check that every door serves `run_id`, and return how long the change took."""
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"run {run_id} is served by every door")
+    assert done.stdout.startswith(f"all doors are serving run {run_id} ")
     seconds = re.search(r"after ([\d.]+) s", done.stdout)
     assert seconds, done.stdout
     return float(seconds[1])
@@ -125,13 +125,13 @@ def test_a_run_that_cannot_be_served_is_refused_with_one_line_and_the_old_one_se
         (NOWHERE, NOWHERE),
         (bare, "has no complete bundle"),
         (with_bundle(toy, damage={ONNX: onnx[:-1]}), f"{ONNX} is damaged"),
-        (with_bundle(toy, use_case="wine"), "holds a model for wine, not for churn"),
+        (with_bundle(toy, use_case="wine"), "is a model for wine, not for churn"),
         (with_bundle(toy, use_case_version=99), "version 99 of churn, this code is version"),
-        (with_bundle(toy, files={REFERENCE: other_smoke}), "does not give the recorded predictions"),
+        (with_bundle(toy, files={REFERENCE: other_smoke}), "predictions differ from the recorded ones"),
     ):
         check_refused(stack, stack.deploy(run_id), reason, good)
     away = f"http://{HOST}:{free_port()}"
-    check_refused(stack, stack.deploy(list(runs)[1], MLFLOW_ADDRESS=away), "does not answer", good)
+    check_refused(stack, stack.deploy(list(runs)[1], MLFLOW_ADDRESS=away), "is not responding", good)
     last = stack.command("server.deployments").stdout.splitlines()[1]
     assert good in last and "now" in last
 
@@ -142,7 +142,7 @@ def test_a_door_that_does_not_follow_is_named_and_the_status_says_so(
     run_id, nobody = next(iter(runs)), f"http://{HOST}:{free_port()}"
     done = stack.deploy(run_id, DOORS=f"{stack.scorer.url},{nobody}")
     assert done.returncode == 1
-    assert done.stderr == f"deploy: {nobody} does not answer\n"
+    assert done.stderr == f"deploy: {nobody} is not responding\n"
 
 
 def test_the_history_lists_what_served_when_who_changed_it_and_why(stack: RunningStack, runs: dict[str, Model]) -> None:

@@ -106,7 +106,7 @@ class ScorerAndShipper:
     def store_is_up(self) -> bool:
         """Return whether /readyz says that the store accepts what it is given."""
         about = requests.get(f"{self.scorer.url}/readyz", timeout=10).json()
-        return bool(about.get("store") == "takes what it is given")
+        return bool(about.get("store") == "ok")
 
     def stored(self) -> list[str]:
         """Return the ids in the SQLite store."""

@@ -116,7 +116,7 @@ def test_a_scorer_that_does_not_answer_is_reported_and_nothing_that_was_typed_is
     page.get_by_label("Age of the customer").fill("44")
     page.route("**/predict", lambda route: route.fulfill(status=502, body="<html>bad gateway</html>"))
     page.get_by_role("button", name="Predict").click()
-    expect(page.locator("#trouble")).to_contain_text("does not answer")
+    expect(page.locator("#trouble")).to_contain_text("is not responding")
     expect(page.get_by_label("Age of the customer")).to_have_value("44")
     page.unroute("**/predict")
     page.get_by_role("button", name="Predict").click()

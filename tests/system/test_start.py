@@ -29,7 +29,7 @@ def test_a_second_shipper_of_the_same_journal_is_refused_and_the_first_keeps_run
         until((tmp_path / "journal" / "shipper.json").exists, 60, "the first shipper works")
         ended = run("server.shipper", **{**first.environ, "SHIPPER_METRICS_PORT": str(processes.free_port())})
         assert ended.returncode == 1
-        assert ended.stderr.splitlines()[-1].startswith("shipper: another shipper follows")
+        assert ended.stderr.splitlines()[-1].startswith("shipper: another shipper is already running on")
         assert first.process.poll() is None
     (tmp_path / "journal" / "shipper.json").unlink()
     with processes.running(first):

@@ -85,7 +85,7 @@ def test_without_a_model_it_waits_and_reads_nothing(
         time.sleep(2)
         answer = requests.get(f"{scorer.url}/readyz", timeout=5)
         assert answer.status_code == 503
-        assert answer.json()["problem"].startswith("no model is loaded yet: MLflow at 127.0.0.1:9 does not answer")
+        assert answer.json()["problem"].startswith("no model is loaded yet: MLflow at 127.0.0.1:9 is not responding")
         assert requests.get(f"{scorer.url}/healthz", timeout=5).ok
         assert outcome.results.more() == 0
         models.cache_in(tmp_path / "data", toy, alias="serving")

@@ -142,5 +142,7 @@ class Exchange:
 
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:
-            log.log(logging.WARNING if problem else logging.INFO, problem or "the stream and the store answer again")
+            log.log(
+                logging.WARNING if problem else logging.INFO, problem or "the stream and the store are responding again"
+            )
         self.problem = problem

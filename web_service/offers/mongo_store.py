@@ -119,7 +119,7 @@ class MongoStore:
                 yield
         except PyMongoError as error:
             reason = str(error).partition(", Timeout:")[0]  # without the driver's description of every server
-            raise StoreUnavailable(f"the customer store does not answer: {reason}") from error
+            raise StoreUnavailable(f"the customer store is not responding: {reason}") from error
 
 
 def _offer(found: Document) -> Offer:

@@ -114,7 +114,7 @@ class SqliteStore:
                 with self._opened:
                     yield self._opened
             except (sqlite3.DatabaseError, OSError) as error:
-                raise StoreUnavailable(f"the customer store does not answer: {error}") from error
+                raise StoreUnavailable(f"the customer store is not responding: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)

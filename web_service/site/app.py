@@ -35,10 +35,10 @@ MESSAGES = {
         "We cannot find this page",
         "The address may be incomplete, or the offer may belong to someone else.",
     ),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("This page does not work that way", "Please start again from the home page."),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("This action is not available", "Please start again from the home page."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
-        "That was too much text",
-        "Each field takes only a few words, and this form was far longer.",
+        "Your form is too long",
+        "Please shorten your answers.",
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: (
         "We cannot look this up right now",

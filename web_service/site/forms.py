@@ -100,7 +100,7 @@ def _control(name: str, typed: Typed, errors: Mapping[str, str]) -> Control:
 def _choices(feature: Feature) -> list[tuple[str, str]]:
     labels: dict[Any, str] = {**feature.labels, **CHOICES.get(feature.name, {})}
     choices = [(str(c), labels[c][:1].upper() + labels[c][1:]) for c in feature.categories]
-    return [*choices, (NOT_KNOWN, "I do not know")] if feature.nullable and feature.categories else choices
+    return [*choices, (NOT_KNOWN, "I don't know")] if feature.nullable and feature.categories else choices
 
 
 def _value(feature: Feature, text: str) -> Value:

@@ -15,7 +15,7 @@ class Words(NamedTuple):
 
 CUSTOMER_ID = "customer_id"
 BIRTH = "Date_birth"
-A_DATE = "Enter a date that exists, as year-month-day, such as 1985-03-20."
+A_DATE = "Enter a valid date, as year-month-day, such as 1985-03-20."
 WORDS = {
     CUSTOMER_ID: Words("Your customer number", "It is on your policy and on every letter from us.",
                        "Enter your customer number: up to 64 letters and digits."),

@@ -81,7 +81,7 @@ def notices(watch: Watch, evaluation: Evaluation) -> list[str]:
     if len(watch.window) < rule.minimum_window:
         texts.append(f"{len(watch.window)} records so far; a verdict needs {rule.minimum_window}.")
     if evaluation.left_out:
-        texts.append(f"Not compared, because no record contains it: {', '.join(evaluation.left_out)}.")
+        texts.append(f"Not compared, because no record contains them: {', '.join(evaluation.left_out)}.")
     if evaluation.predictions_compared < rows:
         texts.append(
             f"Predictions are compared for {evaluation.predictions_compared} of {rows} records: the others contain "
@@ -126,7 +126,7 @@ def _card(
     score = "no figure" if figure.score is None else f"{METHODS[figure.method or '']} {figure.score:.3g}"
     return Column(
         name=name,
-        help="What the model answers" if feature is None else feature.help,
+        help="The model's predictions" if feature is None else feature.help,
         drifts=drifting is not None,
         since=clock(drifting.since) if drifting else "",
         evaluations=drifting.evaluations if drifting else 0,

@@ -110,7 +110,7 @@ class Follower:
         cursor = self._folder.cursor()
         if cursor.seq and not self._store.predictions_after(self._use_case.name, cursor.seq - 1, 1):
             log.warning(
-                "the store was replaced, because it lacks the record that was read last; reading it from its beginning"
+                "the store was replaced: it no longer contains the last record that was read; reading it from the start"
             )
             self._folder.clear()
             cursor = Cursor()
@@ -147,14 +147,14 @@ class Follower:
             version = self._cache.resolve(self._use_case.name, run_id)
             watch = Watch(self._cache.load(version), self._use_case, self._rule)
         except (RunNotFound, BundleError) as error:
-            log.warning("run %s is not watched: %s", run_id, error)
+            log.warning("run %s is serving but not monitored: %s", run_id, error)
             self.unwatched[run_id] = (str(error), at)
             return None
         stored = self._folder.run(run_id)
         if stored:
             watch.restore(stored)
         self._watches[run_id] = watch
-        log.info("watching run %s", run_id)
+        log.info("monitoring run %s", run_id)
         return watch
 
     def _evaluate(self) -> None:

@@ -42,7 +42,7 @@ class Served:
             log.debug("%s", error)  # the doors report it
         except (BundleError, CacheUnavailable, RunNotFound) as error:
             if self.refused != str(error):
-                log.warning("the run that is to serve is not watched: %s", error)
+                log.warning("the run to serve cannot be monitored: %s", error)
             self.refused = str(error)
 
     def _try(self, version: Version) -> None:
@@ -57,7 +57,7 @@ class Served:
 
     def follow(self, stop: Event) -> Thread:
         """Poll now and every two seconds in a thread until `stop` is set."""
-        return poll_in_thread(self.poll, "the run that is to serve", stop)
+        return poll_in_thread(self.poll, "following the registry", stop)
 
     def _record_change(self, version: Version) -> None:
         """Add a change that was made in MLflow itself to the history, once it is clear that nobody else does."""
@@ -69,6 +69,6 @@ class Served:
             return
         changes = self._history.changes()
         if not changes or changes[-1].version != version:
-            self._history.note(version, "MLflow", "its alias was moved there")
+            self._history.note(version, "MLflow", "alias moved in MLflow")
         self._recorded = version
         self._unrecorded = None

@@ -102,7 +102,7 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
 
 
 def _too_many(settings: HttpSettings, what: str) -> Problem:
-    detail = f"{what} must not hold more than {settings.max_records:,} records"
+    detail = f"{what} must not contain more than {settings.max_records:,} records"
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 

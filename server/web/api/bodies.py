@@ -11,11 +11,12 @@ import orjson
 from server.web.api.problems import Problem
 
 
-def read_body(environ: dict[str, Any], most: int, beside: str = "") -> bytes:
-    """Return the body, if it is JSON or of the media type `beside`. Raises Problem: 413 over `most` bytes, or 415."""
+def read_body(environ: dict[str, Any], most: int, alternative: str = "") -> bytes:
+    """Return the body if it is JSON, or of the media type `alternative`. Raises Problem: 413 above `most` bytes, 415."""
     media = environ.get("CONTENT_TYPE", "")
-    if media != "application/json" and not _is_json(media) and not (beside and is_media(media, beside)):
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as Content-Type: application/json")
+    if media != "application/json" and not _is_json(media) and not (alternative and is_media(media, alternative)):
+        kinds = " or ".join(filter(None, ("application/json", alternative)))
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the body as Content-Type: {kinds}")
     declared = environ.get("CONTENT_LENGTH") or "0"
     if declared.isdigit() and int(declared) > most:
         raise _too_large(most)
@@ -36,7 +37,7 @@ def _is_json(media: str) -> bool:
 
 
 def parse(body: bytes | bytearray) -> Any:
-    """Return the body's JSON value. Raises Problem (400) for what is not JSON, or names a field twice."""
+    """Return the body's JSON value. Raises Problem (400) for what is not JSON, or contains a field twice."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -33,13 +33,13 @@ def csv_records(body: bytes, features: Iterable[Feature]) -> list[dict[str, Any]
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "the body is empty") from error
     if not by_name.keys() & set(names):
-        raise _refused("the first line must hold the names of the columns")
+        raise _refused("the first line must contain the column names")
     if len(set(names)) != len(names):
         raise _refused("a column appears twice")
     kinds = [by_name.get(name) for name in names]
     for number, line in enumerate(lines):
         if len(line) != len(names):
-            raise _refused(f"row {number} has {len(line)} values, but there are {len(names)} columns")
+            raise _refused(f"row {number} (counted from 0) has {len(line)} values, but there are {len(names)} columns")
     return [dict(zip(names, map(_value, line, kinds), strict=True)) for line in lines]
 
 

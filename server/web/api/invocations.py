@@ -66,4 +66,4 @@ def _columns(columns: dict[str, Any]) -> list[Any]:
 
 
 def _unknown() -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body must hold {', '.join(_FORMATS)}, or plain columns")
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body must contain {', '.join(_FORMATS)}, or plain columns")

@@ -16,7 +16,7 @@ def to_outcomes(value: Any, task: Task, most: int) -> list[dict[str, Any]]:
     """Return outcomes (prediction_id, outcome as a float). Raises Problem: 413, or 422 with everything wrong."""
     outcomes = value if isinstance(value, list) else [value]
     if len(outcomes) > most:
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list must not hold more than {most:,} outcomes")
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list must not contain more than {most:,} outcomes")
     faults = [{"index": i, "problem": fault} for i, one in enumerate(outcomes) if (fault := _fault(one, task))]
     if faults:
         raise Problem(
@@ -32,7 +32,7 @@ def _fault(one: Any, task: Task) -> str | None:
         return 'an outcome must be {"prediction_id": "…", "outcome": …}, with no other field'
     id_ = one["prediction_id"]
     if not isinstance(id_, str) or not 1 <= len(id_) <= 128 or not all("!" <= c <= "~" for c in id_):
-        return "prediction_id must be the text that was in the answer"
+        return "prediction_id must be the text that /predict returned"
     return None if _is_outcome(one["outcome"], task) else f"outcome must be {_WORDS[task]}"
 
 

@@ -52,13 +52,13 @@ def build_card(manifest: Manifest, optional: int) -> Card:
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     training, validation, test = (manifest.rows.get(side, 0) for side in ("training", "validation", "test"))
-    rows = f"{training:,} to train on, {validation:,} to choose the best model, {test:,} held out to judge it"
+    rows = f"{training:,} to train on, {validation:,} to choose the best model, {test:,} held out to test it"
     return [
-        ("What it answers", manifest.about),
+        ("What it predicts", manifest.about),
         ("Data", f"{manifest.data} (hash {manifest.data_hash[:12]})"),
-        ("Where such data comes from", manifest.source),
+        ("Data source", manifest.source),
         ("Rows", rows),
-        ("Kind of model", _FAMILIES.get(manifest.family, manifest.family)),
+        ("Model type", _FAMILIES.get(manifest.family, manifest.family)),
         ("Trained", f"{manifest.created_at:%-d %B %Y, %H:%M} UTC"),
         ("Code version", manifest.commit[:12] if manifest.commit != "unknown" else "unknown"),
         ("Run", manifest.run_id),
@@ -89,12 +89,11 @@ def _value(figure: Figure, value: float, unit: str) -> str:
 def _limits(manifest: Manifest, optional: int) -> list[str]:
     limits = []
     if manifest.data.startswith("sample of"):
-        limits.append("It was trained on generated rows: its figures say nothing about real ones.")
+        limits.append("The model was trained on generated rows: its figures say nothing about real ones.")
     limits.append(
-        "It knows what went together in its data, not what causes what: changing a field changes its answer, "
-        "not the world."
+        "The model finds correlations, not causes: changing a field changes the prediction, not the real outcome."
     )
-    limits.append("It has not seen every value that a field allows: far from the usual values, its answer is a guess.")
+    limits.append("Predictions far outside the usual range are unreliable.")
     if optional:
-        limits.append("An empty field is scored as missing: the fewer are filled in, the closer the answer to average.")
+        limits.append("The fewer fields you fill in, the closer the prediction is to the average.")
     return limits

@@ -23,13 +23,13 @@ AS_ANSWERED = "as answered"  # the scale of objectives that predict the answer i
 def load_trees(bundle: Bundle) -> Trees:
     """Return the bundle's trees. Raises Problem: 404 if they cannot explain one answer, 503 if they are damaged."""
     if NATIVE not in bundle.manifest.files:
-        raise _unexplained(bundle, "only XGBoost's trees can say what moved an answer")
+        raise _unexplained(bundle, "only XGBoost models are supported")
     try:
         trees = Trees(bundle.folder / NATIVE)
     except BundleError as error:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
     if trees.objective.startswith("multi:"):
-        raise _unexplained(bundle, "its trees add up each class separately")
+        raise _unexplained(bundle, "multi-class models are not supported")
     return trees
 
 
@@ -80,4 +80,4 @@ class Explainer:
 
 
 def _unexplained(bundle: Bundle, why: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"the answers of this {bundle.manifest.family} cannot be explained: {why}")
+    return Problem(HTTPStatus.NOT_FOUND, f"predictions of {bundle.manifest.family} models cannot be explained; {why}")

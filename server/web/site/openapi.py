@@ -12,12 +12,12 @@ from server.web.site.schemas import ref, schemas
 
 Json = dict[str, Any]
 _WHY = {
-    "400": "The body is not JSON, or names a field twice",
-    "404": "This model's answers cannot be explained",
-    "405": "The route has other methods: see Allow",
+    "400": "The body is not JSON, or contains a field twice",
+    "404": "This model's predictions cannot be explained",
+    "405": "The route has other methods: see the Allow header",
     "413": "The body has too many bytes, or the list too many records",
-    "415": "The body is not sent as application/json",
-    "422": "Nothing in the body can be accepted: every bad field is named, with what is allowed",
+    "415": "The body is not sent as application/json (or, to /invocations, as text/csv)",
+    "422": "Nothing in the body can be accepted: every invalid field is listed with the allowed values",
     "503": "No model is loaded yet, or the journal cannot be written: try again after Retry-After",
 }
 _BODY = ("400", "405", "413", "415", "422", "503")
@@ -35,7 +35,7 @@ def openapi(model: Model, settings: HttpSettings) -> Json:
         "info": {
             "title": manifest.title,
             "version": f"{manifest.use_case}.{manifest.use_case_version}",
-            "description": f"{manifest.about} Answered by run {manifest.run_id}; /docs is the readable form of this.",
+            "description": f"{manifest.about} Served by run {manifest.run_id}; /docs is a readable version.",
         },
         "paths": {**_scoring(model), **_pages(), **_operations()},
         "components": {"schemas": schemas(model, settings)},
@@ -50,26 +50,26 @@ def _scoring(model: Model) -> Json:
     return {
         "/predict": _post(
             "predict",
-            "One record gets one answer; a list gets a list, in order, with each bad record's errors in its place.",
+            "One record gets one answer; a list gets a list, in order, with errors in place of each invalid record.",
             {"one": {"summary": "One record", "value": example}, "many": many},
             "Records", ("200", "Answers"), _BODY,
         ),
         "/explain": _post(
             "explain",
-            "One record's answer and what pushed it up or down. It is not written to the prediction log.",
+            "One record's prediction and what moved it up or down. It is not written to the prediction log.",
             {"one": {"value": example}},
             "Record", ("200", "Explanation"), ("400", "404", *_BODY[1:]),
         ),
         "/invocations": _post(
             "invocations",
-            "MLflow's scoring protocol, and plain columns; one bad record refuses all. A table in text/csv, with the "
-            "names of its columns in the first line, is accepted as well.",
+            "MLflow's scoring protocol, and plain columns; one invalid record rejects all. A table in text/csv, with "
+            "its column names in the first line, is accepted as well.",
             {"records": {"value": {"dataframe_records": [example]}}, "columns": {"value": columns}},
             "Invocation", ("200", "Predictions"), _BODY,
         ),
         "/outcomes": _post(
             "outcomes",
-            "What really happened. A later outcome corrects an earlier one; one bad outcome refuses all.",
+            "What really happened. A later outcome corrects an earlier one; one invalid outcome rejects all.",
             {"one": {"value": outcome}, "many": {"value": [outcome]}},
             "Outcomes", ("202", "Accepted"), _BODY,
         ),
@@ -83,7 +83,7 @@ def _pages() -> Json:
         "/docs": ("The readable documentation", html, True),
         "/openapi.json": ("This document", _json({"type": "object"}), False),
         "/example": (
-            "A random record, each field drawn from another reference row",
+            "A random record that takes each field from a different row",
             _json(ref("Record")),
             False,
         ),
@@ -97,7 +97,7 @@ def _operations() -> Json:
     alive = _json({"type": "object", "properties": {"status": {"const": "alive"}}, "required": ["status"]})
     paths: Json = {
         "/healthz": _get("/healthz", "The process is alive", alive),
-        "/metrics": _get("/metrics", "Figures for Prometheus", metrics),
+        "/metrics": _get("/metrics", "Metrics for Prometheus", metrics),
     }
     for path in ("/readyz", "/ping"):
         paths[path] = _get(path, "A model is loaded and the journal can be written", ready)

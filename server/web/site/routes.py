@@ -38,13 +38,9 @@ def add_pages(
     serving: Serving,
     deployment: Deployment,
     settings: HttpSettings,
-    run_id: str,
     rng: np.random.Generator,
 ) -> None:
-    """Add `/`, `/docs`, `/openapi.json`, `/example` and `/explain`; `rng` draws the examples.
-
-    `run_id` is RUN_ID as it is set now: the page that waits for a model shows it.
-    """
+    """Add `/`, `/docs`, `/openapi.json`, `/example` and `/explain`; `rng` draws the examples."""
     # Its static files are served under /static.
     site = Blueprint("site", __name__, template_folder="templates", static_folder="static")
     explainer = Explainer()
@@ -52,11 +48,11 @@ def add_pages(
 
     @site.get("/")
     def form() -> Response:
-        return _form(serving.model, derived) if serving.model else _waiting(deployment, run_id)
+        return _form(serving.model, derived) if serving.model else _waiting(deployment)
 
     @site.get("/docs")
     def docs() -> Response:
-        return _docs(serving.model, settings) if serving.model else _waiting(deployment, run_id)
+        return _docs(serving.model, settings) if serving.model else _waiting(deployment)
 
     @site.get("/openapi.json")
     def schema() -> Response:
@@ -122,8 +118,8 @@ def _curl(example: dict[str, Any]) -> str:
     return f"curl -s {address} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
 
 
-def _waiting(deployment: Deployment, run_id: str) -> Response:
-    page = _page("waiting.html", status=deployment.status, run_id=run_id)
+def _waiting(deployment: Deployment) -> Response:
+    page = _page("waiting.html", status=deployment.status)
     page.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     page.headers["Retry-After"] = "2"
     return page

@@ -16,7 +16,7 @@ ID: Json = {
     "type": "string",
     "minLength": 1,
     "maxLength": 128,
-    "description": "The id of the kept prediction",
+    "description": "The id of the stored prediction",
 }
 _TEXT, _ANY_TEXT = {"type": "string"}, {"type": ["string", "null"]}
 _ANSWERS: dict[Task, Json] = {
@@ -79,7 +79,7 @@ def _answers(key: str, task: Task) -> Json:
                 key: _ANSWERS[task],
                 "model_run_id": RUN_ID,
                 "scale": scale,
-                "base": {"type": "number", "description": "Where every answer starts"},
+                "base": {"type": "number", "description": "The average answer, from which the contributions start"},
                 "contributions": {**_list(pushed), "description": "Largest first"},
             }
         ),
@@ -100,7 +100,7 @@ def _invocation() -> Json:
 
 
 def _outcomes(task: Task, most: int) -> Json:
-    id_ = {**ID, "pattern": "^[!-~]+$", "description": "The prediction_id that came with the answer"}
+    id_ = {**ID, "pattern": "^[!-~]+$", "description": "The prediction_id that /predict returned"}
     return {
         "Outcome": _closed({"prediction_id": id_, "outcome": _OUTCOMES[task]}),
         "Outcomes": {"anyOf": [ref("Outcome"), {**_list(ref("Outcome")), "maxItems": most}]},

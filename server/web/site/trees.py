@@ -62,13 +62,13 @@ class Trees:
 def _library() -> ctypes.CDLL:
     spec = find_spec("xgboost")  # found, not imported
     if spec is None or spec.origin is None:
-        raise BundleError("xgboost is not installed here, so answers cannot be explained")
+        raise BundleError("xgboost is not installed here, so predictions cannot be explained")
     suffix = {"darwin": "dylib", "win32": "dll"}.get(sys.platform, "so")
     name = f"{'' if sys.platform == 'win32' else 'lib'}xgboost.{suffix}"
     try:
         library = ctypes.CDLL(str(Path(spec.origin).parent / "lib" / name))
     except OSError as error:
-        raise BundleError(f"xgboost cannot be loaded, so answers cannot be explained: {error}") from error
+        raise BundleError(f"xgboost cannot be loaded, so predictions cannot be explained: {error}") from error
     library.XGBGetLastError.restype = ctypes.c_char_p
     return library
 
@@ -77,4 +77,4 @@ def _call(name: str, *arguments: object) -> None:
     library = _library()
     if getattr(library, name)(*arguments) != 0:
         said = library.XGBGetLastError() or b"no reason given"
-        raise BundleError(f"XGBoost cannot explain this answer: {said.decode(errors='replace').splitlines()[0]}")
+        raise BundleError(f"XGBoost cannot explain this prediction: {said.decode(errors='replace').splitlines()[0]}")

@@ -96,8 +96,8 @@ class Bundle:
             raise BundleError(f"run {self.manifest.run_id}: its model cannot be run: {error}") from error
         if not (differs <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():  # not >, so that NaN fails
             raise BundleError(
-                f"run {self.manifest.run_id}: its model does not give the recorded predictions "
-                f"(they differ by up to {differs.max():.3g}): train it again with this machine's libraries"
+                f"run {self.manifest.run_id}: the model's predictions differ from the recorded ones "
+                f"by up to {differs.max():.3g}: retrain with the library versions installed here"
             )
         return scorer
 
@@ -111,11 +111,11 @@ class Bundle:
         """Raise BundleError if the run was trained for another use case or version than `use_case`."""
         manifest = self.manifest
         if manifest.use_case != use_case.name:
-            raise BundleError(f"run {manifest.run_id} holds a model for {manifest.use_case}, not for {use_case.name}")
+            raise BundleError(f"run {manifest.run_id} is a model for {manifest.use_case}, not for {use_case.name}")
         if manifest.use_case_version != use_case.version:
             raise BundleError(
-                f"run {manifest.run_id} is for version {manifest.use_case_version} of {manifest.use_case}, this code "
-                f"is version {use_case.version}: train a new run, or go back to commit {manifest.commit}"
+                f"run {manifest.run_id} is for version {manifest.use_case_version} of {manifest.use_case}, but this "
+                f"code is version {use_case.version}: retrain, or check out commit {manifest.commit}"
             )
 
 
@@ -142,19 +142,24 @@ def load(folder: Path, digest: str | None = None) -> Bundle:
         manifest = read_manifest(description)
         contents = {name: (folder / name).read_bytes() for name in {*manifest.files, ONNX, REFERENCE}}
     except FileNotFoundError as error:
-        raise BundleError(f"the bundle in {folder.name} lacks {Path(error.filename).name}") from error
+        raise BundleError(f"the bundle in {folder.name} has no {Path(error.filename).name}") from error
     except OSError as error:
         raise CacheUnavailable(f"the bundle in {folder.name} cannot be read: {error.strerror}") from error
     actual = hashlib.sha256(description).hexdigest()
     if digest is not None and actual != digest:
-        raise BundleError(f"run {manifest.run_id}: its {MANIFEST} is not the one that was registered")
+        raise BundleError(
+            f"run {manifest.run_id}: {MANIFEST} does not match the registered digest: deploy another run or retrain"
+        )
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
-            raise BundleError(f"run {manifest.run_id}: {name} is damaged (its sha256 is not the recorded one)")
+            raise BundleError(f"run {manifest.run_id}: {name} is damaged (sha256 mismatch)")
     try:
         return Bundle(folder, manifest, actual)
     except (TypeError, KeyError) as error:
-        raise BundleError(f"run {manifest.run_id} is from other code, commit {manifest.commit}: {error}") from error
+        raise BundleError(
+            f"run {manifest.run_id} was built by an incompatible version of the code (commit {manifest.commit}): "
+            f"check out that commit or retrain ({error})"
+        ) from error
 
 
 def read_manifest(description: bytes) -> Manifest:
@@ -163,7 +168,9 @@ def read_manifest(description: bytes) -> Manifest:
         return Manifest.model_validate_json(description)
     except ValidationError as error:
         fault = "{loc}: {msg}".format(**error.errors()[0])
-        raise BundleError(f"the {MANIFEST} is damaged, or was written by other code: {fault}") from error
+        raise BundleError(
+            f"{MANIFEST} is damaged or was written by an incompatible version of the code: {fault}"
+        ) from error
 
 
 def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:

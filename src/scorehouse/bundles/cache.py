@@ -129,7 +129,10 @@ class BundleCache:
 def _load(folder: Path, version: Version) -> Bundle:
     loaded = bundle.load(folder, version.digest)
     if loaded.manifest.run_id != version.run_id:
-        raise BundleError(f"run {version.run_id} carries the bundle of run {loaded.manifest.run_id}")
+        raise BundleError(
+            f"the bundle stored under run {version.run_id} belongs to run {loaded.manifest.run_id}: "
+            "deploy another run or retrain"
+        )
     return loaded
 
 

@@ -51,7 +51,9 @@ class Shipper:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.close()
-            raise AlreadyRunning(f"another shipper follows {folder}: only one may run per machine") from error
+            raise AlreadyRunning(
+                f"another shipper is already running on {folder}: only one may run per machine"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -104,14 +106,14 @@ class Shipper:
             self._retention.apply(self._store)
         except StoreUnavailable as error:
             self._report(str(error))
-            raise StoreUnavailable(f"{error}; the journal keeps what it should take") from error
+            raise StoreUnavailable(f"{error}; the journal keeps the unsent lines until the store is back") from error
         self._report(None)
 
     def _report(self, problem: str | None) -> None:
         backlog = sum(_size(path) - s.offset for path, s in self._known.items())
         metrics.STORE_UP.set(problem is None)
         metrics.BACKLOG.set(backlog)
-        write_state(self._folder, {"store": problem or "takes what it is given", "backlog_bytes": backlog})
+        write_state(self._folder, {"store": problem or "ok", "backlog_bytes": backlog})
 
 
 def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document], bool] = bool) -> None:
@@ -123,7 +125,7 @@ def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document
         for id_ in store.add(predictions).conflicts:
             metrics.CONFLICTS.inc()
             log.warning(
-                "a prediction id came again with another record; the first record is kept",
+                "a prediction id was sent again with a different record; the first record is kept",
                 extra={"about": {"prediction_id": id_}},
             )
     if outcomes:

@@ -37,15 +37,17 @@ class Registry:
 
     def version_by_alias(self, use_case: str, alias: str) -> Version:
         """Return the version that `alias` of the model `use_case` names. Raises RunNotFound, RegistryUnavailable."""
-        found = self._call("GET", "/registered-models/alias", params={"name": use_case, "alias": alias})
+        asked = {"name": use_case, "alias": alias}
+        found = self._call("GET", "/registered-models/alias", f"alias {alias!r} of model {use_case}", params=asked)
         return _version(found["model_version"])
 
     def version_of_run(self, use_case: str, run_id: str) -> Version:
         """Return the version that run `run_id` registered. Raises RunNotFound, RegistryUnavailable."""
         wanted = f"name = '{use_case}' and run_id = '{run_id}'"
-        found = self._call("GET", "/model-versions/search", params={"filter": wanted}).get("model_versions", [])
+        page = self._call("GET", "/model-versions/search", f"versions of model {use_case}", params={"filter": wanted})
+        found = page.get("model_versions", [])
         if not found:
-            self._call("GET", "/runs/get", params={"run_id": run_id})  # raises if there is no such run at all
+            self._run(run_id)  # raises if there is no such run at all
             raise RunNotFound(f"run {run_id} registered no model for {use_case}")
         return max((_version(v) for v in found), key=lambda v: int(v.number))
 
@@ -53,7 +55,7 @@ class Registry:
         """Return the run id of the version that was registered last. Raises RunNotFound, RegistryUnavailable."""
         versions = [version for version, _ in self.tagged_versions(use_case)]
         if not versions:
-            raise RunNotFound(f"MLflow at {self._where} has no version of {use_case}: train a model first")
+            raise RunNotFound(f"MLflow at {self._where} has no version of model {use_case}: train a model first")
         return max(versions, key=lambda version: int(version.number)).run_id
 
     def served(self, use_case: str) -> Version:
@@ -61,31 +63,35 @@ class Registry:
 
         Raises:
             RunNotFound: no run was deployed yet.
-            RegistryUnavailable: MLflow does not answer.
+            RegistryUnavailable: MLflow cannot be reached.
         """
-        model = self._call("GET", "/registered-models/get", params={"name": use_case})["registered_model"]
+        model = self._model(use_case)
         alias = _tags(model).get(FOLLOWS_TAG) or SERVING
         numbers = {a["alias"]: a["version"] for a in model.get("aliases", [])}
         if alias not in numbers:
-            raise RunNotFound(f"MLflow at {self._where} has no version of {use_case} under the alias {alias}")
+            raise RunNotFound(
+                f"MLflow at {self._where} has no alias {alias!r} of model {use_case}: set RUN_ID and run "
+                "`make start-serve`"
+            )
+        what = f"version {numbers[alias]} of model {use_case}"
         asked = {"name": use_case, "version": numbers[alias]}
-        return _version(self._call("GET", "/model-versions/get", params=asked)["model_version"])
+        return _version(self._call("GET", "/model-versions/get", what, params=asked)["model_version"])
 
     def followed(self, use_case: str) -> str:
         """Return the alias that doors serve: `serving`, or the one it follows. Raises as `served`."""
-        model = self._call("GET", "/registered-models/get", params={"name": use_case})["registered_model"]
+        model = self._model(use_case)
         return _tags(model).get(FOLLOWS_TAG) or SERVING
 
     def follow(self, use_case: str, alias: str) -> None:
         """Let doors serve what `alias` names from now on. Raises RunNotFound, RegistryUnavailable."""
         body = {"name": use_case, "key": FOLLOWS_TAG, "value": alias}
-        self._call("POST", "/registered-models/set-tag", json=body)
+        self._call("POST", "/registered-models/set-tag", f"model named {use_case}", json=body)
 
     def tagged_versions(self, use_case: str) -> Iterator[tuple[Version, dict[str, str]]]:
         """Yield every version with its tags, in no order. Raises RegistryUnavailable."""
         asked = {"filter": f"name = '{use_case}'", "max_results": "1000"}
         while True:
-            page = self._call("GET", "/model-versions/search", params=asked)
+            page = self._call("GET", "/model-versions/search", f"versions of model {use_case}", params=asked)
             yield from ((_version(v), _tags(v)) for v in page.get("model_versions", []))
             if not page.get("next_page_token"):
                 return
@@ -94,44 +100,57 @@ class Registry:
     def tag_version(self, use_case: str, version: Version, key: str, value: str) -> None:
         """Set a tag of `version`. Raises RunNotFound, RegistryUnavailable."""
         body = {"name": use_case, "version": version.number, "key": key, "value": value}
-        self._call("POST", "/model-versions/set-tag", json=body)
+        self._call("POST", "/model-versions/set-tag", f"version {version.number} of model {use_case}", json=body)
 
     def set_alias(self, use_case: str, alias: str, version: Version) -> None:
         """Move `alias` to `version`. Raises RegistryUnavailable."""
         body = {"name": use_case, "alias": alias, "version": version.number}
-        self._call("POST", "/registered-models/alias", json=body)
+        self._call("POST", "/registered-models/alias", f"version {version.number} of model {use_case}", json=body)
 
     def artifact(self, run_id: str, path: str) -> bytes:
         """Return the content of one file among the artifacts of `run_id`. Raises RunNotFound, RegistryUnavailable."""
-        return self._ask("GET", self._artifact(run_id, path), f"{path} of run {run_id}").content
+        return self._ask("GET", self._artifact(run_id, path), f"file {path} in run {run_id}").content
 
     def put_artifact(self, run_id: str, path: str, content: bytes) -> None:
         """Write one file among the artifacts of `run_id`. Raises RunNotFound, RegistryUnavailable."""
-        self._ask("PUT", self._artifact(run_id, path), f"{path} of run {run_id}", data=content)
+        self._ask("PUT", self._artifact(run_id, path), f"file {path} in run {run_id}", data=content)
+
+    def _model(self, use_case: str) -> dict[str, Any]:
+        try:
+            answer = self._call("GET", "/registered-models/get", f"model named {use_case}", params={"name": use_case})
+        except RunNotFound as error:
+            raise RunNotFound(f"no model named {use_case} is registered in MLflow yet") from error
+        model: dict[str, Any] = answer["registered_model"]
+        return model
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        run: dict[str, Any] = self._call("GET", "/runs/get", f"run {run_id}", params={"run_id": run_id})["run"]
+        return run
 
     def _artifact(self, run_id: str, path: str) -> str:
-        run = self._call("GET", "/runs/get", params={"run_id": run_id})["run"]["info"]
+        run = self._run(run_id)["info"]
         root = urlsplit(run["artifact_uri"]).path.strip("/")  # mlflow-artifacts:/<experiment>/<run>/artifacts
         return f"{self.address}/api/2.0/mlflow-artifacts/artifacts/{quote(root)}/{quote(path)}"
 
-    def _call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        asked = more.get("params") or more.get("json") or {}
-        what = " ".join(f"{k} {v}" for k, v in asked.items())
+    def _call(self, method: str, path: str, what: str, **more: Any) -> dict[str, Any]:
+        """Call MLflow's API; errors say that it has no `what`, or that it failed when asked for `what`."""
         try:
             answer: dict[str, Any] = self._ask(method, f"{self.address}{_API}{path}", what, **more).json()
         except requests.JSONDecodeError as error:
-            raise RegistryUnavailable(f"the server at {self._where} is not MLflow: its answer is not JSON") from error
+            raise RegistryUnavailable(f"the server at {self._where} is not MLflow: its response is not JSON") from error
         return answer
 
     def _ask(self, method: str, address: str, what: str, **more: Any) -> requests.Response:
         try:
             answer = self._session.request(method, address, timeout=self._timeout, **more)
         except requests.RequestException as error:
-            raise RegistryUnavailable(f"MLflow at {self._where} does not answer ({type(error).__name__})") from error
+            raise RegistryUnavailable(f"MLflow at {self._where} is not responding ({type(error).__name__})") from error
         if answer.status_code == 404 or (answer.status_code == 400 and "INVALID_PARAMETER_VALUE" in answer.text):
-            raise RunNotFound(f"MLflow at {self._where} does not have {what}")
+            raise RunNotFound(f"MLflow at {self._where} has no {what}")
         if not answer.ok:
-            raise RegistryUnavailable(f"MLflow at {self._where} answers {answer.status_code} for {what}")
+            raise RegistryUnavailable(
+                f"MLflow at {self._where} returned HTTP {answer.status_code} when asked for {what}"
+            )
         return answer
 
     @property

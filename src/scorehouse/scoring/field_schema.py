@@ -14,10 +14,10 @@ from scorehouse.usecase import Feature
 _ID = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
 _PREDICTION_ID = {
     **_ID,
-    "description": "Your own id for this prediction. If it is sent twice, the prediction is kept once.",
+    "description": "Your own id for this prediction. If it is sent twice, the prediction is stored once.",
 }
 _INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
-_CUSTOMER_ID = {"anyOf": [_ID, _INTEGER, {"type": "null"}], "description": "The customer whom the prediction is about."}
+_CUSTOMER_ID = {"anyOf": [_ID, _INTEGER, {"type": "null"}], "description": "The customer that the prediction is about."}
 _Text = Annotated[str, Field(strict=True, min_length=1, max_length=128, pattern=r"^[!-~]+$")]
 _Name = Annotated[str, Field(strict=True, max_length=128)]  # a category that training may never have seen
 _Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]

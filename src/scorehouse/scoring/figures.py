@@ -119,7 +119,7 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             function=auc,
             better="higher",
             label="AUC",
-            meaning="How often a case where it happened gets a higher chance than one where it did not: "
+            meaning="How often a positive case gets a higher probability than a negative one: "
             "0.5 is guessing, 1 is perfect.",
             on_card=True,
             details=lambda values: f"This model ranks {values['auc'] * 100:.0f} of 100 pairs correctly.",
@@ -129,19 +129,19 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             function=log_loss,
             better="lower",
             label="log loss",
-            meaning="The average penalty for a chance, which is high where the model is sure and wrong: 0 is perfect.",
+            meaning="The average penalty, which is high when the model is confident and wrong: 0 is perfect.",
         ),
         Figure(
             name="calibration_error",
             function=calibration_error,
             better="lower",
             label="calibration error",
-            meaning="How far chances are from how often it happens: cases are sorted into ten groups by chance, and "
-            "the differences of the groups averaged.",
+            meaning="How far predicted probabilities are from observed rates: cases are sorted into ten groups by "
+            "probability, and the differences of the groups are averaged.",
             on_card=True,
             write=lambda value: f"± {value * 100:.1f} points",
             details=lambda values: (
-                f"On average the model says {percent(values['mean_predicted'])}, "
+                f"On average the model predicts {percent(values['mean_predicted'])}, "
                 f"and it happened in {percent(values['mean_true'])} of cases."
             ),
         ),
@@ -150,7 +150,7 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             function=mean_squared_error,
             better="lower",
             label="Brier score",
-            meaning="The mean squared error of a chance: 0 is perfect.",
+            meaning="The mean squared error of the probability: 0 is perfect.",
             on_card=True,
             details=lambda values: (
                 f"Always answering the average would give {values['mean_true'] * (1 - values['mean_true']):.3f}."
@@ -161,28 +161,29 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             function=root_mean_squared_error,
             better="lower",
             label="RMSE",
-            meaning="The root of the mean squared error of a chance: 0 is perfect.",
+            meaning="The root of the mean squared error of the probability: 0 is perfect.",
         ),
         Figure(
             name="accuracy",
             function=at_half(accuracy),
             better="higher",
             label="accuracy",
-            meaning="The share of correct answers, if a chance of one half or more counts as a yes.",
+            meaning="The share of correct predictions, if a probability of one half or more counts as a yes.",
         ),
         Figure(
             name="kappa",
             function=at_half(quadratic_kappa),
             better="higher",
             label="kappa",
-            meaning="Agreement beyond chance, if one half or more counts as a yes: 0 is guessing, 1 is perfect.",
+            meaning="Agreement beyond chance, if a probability of one half or more counts as a yes: "
+            "0 is guessing, 1 is perfect.",
         ),
         Figure(
             name="mean_predicted",
             function=lambda _, chance: float(chance.mean()),
             better=None,
             label="mean prediction",
-            meaning="The average chance: close to the mean outcome if the model is right on the whole.",
+            meaning="The average probability: close to the mean outcome if the model is right overall.",
         ),
         Figure(
             name="mean_true",
@@ -209,7 +210,7 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             better=None,
             label="predicted over true",
             meaning="The sum of all predictions over the sum of all outcomes: "
-            "1, or 100\N{NO-BREAK SPACE}%, is neither too high nor too low on the whole.",
+            "1, or 100\N{NO-BREAK SPACE}%, is neither too high nor too low overall.",
             on_card=True,
             write=percent,
         ),
@@ -252,7 +253,7 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             function=accuracy,
             better="higher",
             label="accuracy",
-            meaning="The share of predictions that name the true class.",
+            meaning="The share of predictions that are the true class.",
             on_card=True,
             write=percent,
         ),

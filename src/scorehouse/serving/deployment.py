@@ -23,6 +23,7 @@ class Status:
 
     registry: str = "not asked yet"
     refused: str | None = None
+    missing: str | None = None  # what the registry does not contain yet, while no run is served
     registry_up: bool = True  # until a call fails
 
 
@@ -46,7 +47,13 @@ class Deployment:
             self._report("answers", None)
         except RegistryUnavailable as error:
             self._report(str(error), self._serve_last() or self.status.refused, up=False)
-        except (BundleError, CacheUnavailable, RunNotFound) as error:
+        except RunNotFound as error:
+            self._serve_last()
+            if self._serving.model is None:  # nothing was refused: there is no run to serve yet
+                self._report("answers", None, missing=str(error))
+            else:
+                self._report("answers", str(error))
+        except (BundleError, CacheUnavailable) as error:
             self._serve_last()
             self._report("answers", str(error))
 
@@ -95,10 +102,12 @@ class Deployment:
             "serving run %s", new.run_id, extra={"about": {"model_run_id": new.run_id, "use_case": self._use_case.name}}
         )
 
-    def _report(self, registry: str, refused: str | None, up: bool = True) -> None:
+    def _report(self, registry: str, refused: str | None, missing: str | None = None, up: bool = True) -> None:
         metrics.REGISTRY_UP.labels(self._serving.door).set(up)
         metrics.MODEL_REFUSED.labels(*self._labels).set(refused is not None and self._serving.model is not None)
-        for before, now in ((self.status.registry, registry), (self.status.refused, refused)):
+        status = Status(registry, refused, missing, up)
+        for name in ("registry", "refused", "missing"):
+            before, now = getattr(self.status, name), getattr(status, name)
             if now is not None and now != before:
                 log.log(logging.INFO if now == "answers" else logging.WARNING, "registry: %s", now)
-        self.status = Status(registry, refused, up)
+        self.status = status

@@ -11,8 +11,8 @@ from scorehouse.serving.serving import NO_MODEL, Serving
 
 def no_model(status: Status) -> str:
     """Return why a door has no model."""
-    if status.refused:
-        return status.refused
+    if why := status.refused or status.missing:
+        return why
     return NO_MODEL if status.registry_up else f"no model is loaded yet: {status.registry}"
 
 

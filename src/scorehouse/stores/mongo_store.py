@@ -185,7 +185,7 @@ class MongoStore:
                 yield
         except PyMongoError as error:
             reason = str(error).partition(", Timeout:")[0]  # without the driver's description of the whole deployment
-            raise StoreUnavailable(f"the prediction store does not answer: {reason}") from error
+            raise StoreUnavailable(f"the prediction store is not responding: {reason}") from error
 
     def _index(self) -> None:
         if not self._indexed:

@@ -160,7 +160,7 @@ class SqliteStore:
             self.close()
             if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                 raise
-            raise StoreUnavailable(f"the prediction store does not answer: {error}") from error
+            raise StoreUnavailable(f"the prediction store is not responding: {error}") from error
 
     def close(self) -> None:
         """Close the file; the next use opens it again, or another one at the same path."""

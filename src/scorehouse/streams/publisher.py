@@ -114,7 +114,7 @@ class Publisher:
         earlier call. Within one call Kinesis itself may take an entry and refuse the previous one.
 
         Raises:
-            GaveUp: the process should stop, and the stream still takes nothing.
+            GaveUp: the process should stop, and the stream still accepts no records.
             ClientError: the call itself is refused for good: no permission, no credentials.
         """
         refused: list[Refusal] = []
@@ -164,7 +164,7 @@ class Publisher:
         if self._sleep(backoff.next()):
             self._tries_after_stop -= 1
             if self._tries_after_stop < 0:
-                raise GaveUp(f"stopping while {stream} takes nothing ({code}); the next start sends it again")
+                raise GaveUp(f"stopping although {stream} accepts no records ({code}); the next start sends them again")
 
     def _set_problem(self, stream: str, problem: str | None) -> None:
         if (problem is None) != (self.problem is None):

@@ -64,8 +64,8 @@ def test_a_renamed_category_is_refused_by_column_and_row_with_what_is_allowed(na
     with pytest.raises(TableError) as refused:
         prepare(table, case)
     said = str(refused.value)
-    assert f"{feature}: {len(rows)} rows, first row {rows[0]}: '{new}' is not allowed" in said or (
-        f"{feature}: {len(rows)} rows, first row {rows[0]}: '{new.lower()}' is not allowed" in said
+    assert f"{feature}: {len(rows)} rows are invalid, for example row {rows[0]}: '{new}' is not allowed" in said or (
+        f"{feature}: {len(rows)} rows are invalid, for example row {rows[0]}: '{new.lower()}' is not allowed" in said
     )
     assert "one of" in said
 
@@ -81,5 +81,5 @@ def test_a_mark_that_is_a_word_is_named_by_row() -> None:
     case = load_use_case("wine")
     table = raw(case).astype({"quality": object})
     table.loc[7, "quality"] = "good"
-    with pytest.raises(TableError, match="quality: 1 rows, first row 7: 'good' is not an outcome"):
+    with pytest.raises(TableError, match="quality: 1 row is invalid, for example row 7: 'good' is not a valid outcome"):
         prepare(table, case)

@@ -54,7 +54,7 @@ def change_run_id(run_id: str) -> float:
     """Do as an engineer does: write the run into the env file, `make start-serve`. Return the seconds it told."""
     ENV_FILE.write_text(re.sub(r"(?m)^RUN_ID=.*$", f"RUN_ID={run_id}", ENV_FILE.read_text()))
     said = make("start-serve", seconds=180)
-    told = re.search(rf"run {run_id} is served by every door .*?after ([\d.]+) s", said, re.DOTALL)
+    told = re.search(rf"all doors are serving run {run_id} .*?took ([\d.]+) s", said, re.DOTALL)
     assert told, said
     return float(told[1])
 

@@ -179,4 +179,4 @@ def test_a_challenger_that_can_be_loaded_later_is_tried_again(
     one = challenger(store, cache, tmp_path)
     one.follow(Stop()).join(10)
     assert len(one.pairs) == 10
-    assert "scoring by SHADOW_RUN_ID failed: it is damaged" in caplog.text
+    assert "scoring with the run in SHADOW_RUN_ID failed: it is damaged" in caplog.text

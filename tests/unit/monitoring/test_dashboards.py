@@ -134,7 +134,7 @@ def test_every_dashboard_is_valid_for_grafanas_types_and_formatted(name: str) ->
         ),
         (
             lambda d: first(d, "stat")["fieldConfig"]["defaults"].update(mappings=[{"type": "values"}]),
-            "Grafana's types cannot hold it (KeyError: 'values')",
+            "Grafana's types do not accept it (KeyError: 'values')",
         ),
         (lambda d: d["templating"]["list"][0].update(regexp="x"), "templating.list[0].regexp: Grafana's types have"),
         (lambda d: d["annotations"]["list"][0].update(color="x"), "annotations.list[0].color: Grafana's types have"),

@@ -72,7 +72,7 @@ def test_records_with_other_fields_are_left_out_with_a_notice() -> None:
     strange: list[dict[str, Any]] = [{**d, "record": {"limit": "much"}} for d in traffic((2, 0))]
     found = compared(strange + traffic((300, 0)))
     said = notices(Answered("house", RUN, 302), found)
-    assert said == ["2 records left out because the fields are not those of this run."]
+    assert said == ["2 records were left out because their fields do not match this run."]
     assert compare(strange, BUNDLE, USE_CASE) is None
 
 

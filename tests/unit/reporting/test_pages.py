@@ -42,13 +42,13 @@ def test_the_index_shows_what_drifts_by_how_much_since_when_and_the_quality() ->
     assert "1 of 5 columns drifts" in text and "house" in text
     assert "09:00 to 12:00 UTC, 1,500 records by run aaaaaaaa" in text
     assert re.search(r"limit moved by 0\.\d\d, since 21 Nov 12:\d\d", text)
-    assert "AUC 0.71 by 40 outcomes" in text
+    assert "AUC 0.71 (40 outcomes)" in text
     assert "Evidently: drift" in text
 
 
 def test_nothing_to_report_is_one_line_unless_records_arrived_late() -> None:
     nothing = empty_document(MORNING, NOON)
-    assert "09:00 to 12:00 UTC: nothing to report, no prediction was answered." in shown([nothing])
+    assert "09:00 to 12:00 UTC: nothing to report, because no records were scored in this window." in shown([nothing])
     assert "nothing to report" not in shown([drifting(), nothing])
     assert "There are no reports yet." in shown([])
 
@@ -61,7 +61,10 @@ def test_a_report_that_cannot_be_compared_says_why_without_markup() -> None:
 
 def test_a_summary_is_one_line() -> None:
     assert summary(drifting()) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 1,500 records: 1 of 5 columns drifts"
-    assert summary(empty_document(MORNING, NOON)) == "09:00 to 12:00 UTC: nothing to report, no prediction was answered"
+    assert (
+        summary(empty_document(MORNING, NOON))
+        == "09:00 to 12:00 UTC: nothing to report, because no records were scored in this window"
+    )
     gone = refused_document(Answered("house", RUN, 3), MORNING, NOON, "no run a")
     assert summary(gone) == "09:00 to 12:00 UTC: house, run aaaaaaaa, 3 records: cannot be compared: no run a"
 

@@ -73,7 +73,7 @@ def test_the_seconds_are_those_of_the_last_door(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_refusal_that_stays_ends_the_waiting_and_an_older_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     refusing = {"model_run_id": OLD, "refused": "it is damaged"}
-    with pytest.raises(Refused, match="http refuses it: it is damaged"):
+    with pytest.raises(Refused, match="http rejected the run: it is damaged"):
         Doors(monkeypatch, http=[refusing]).wait()
     passing = [refusing] * 10 + [{"model_run_id": NEW}]  # of what was wanted before: it was asked just then
     assert Doors(monkeypatch, http=passing).wait() == pytest.approx(2.0)
@@ -81,5 +81,5 @@ def test_a_refusal_that_stays_ends_the_waiting_and_an_older_one_does_not(monkeyp
 
 
 def test_who_did_not_follow_is_named_and_who_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotFollowed, match=f"^http still serves run {OLD}; stream does not answer$"):
+    with pytest.raises(NotFollowed, match=f"^http is still serving run {OLD}; stream is not responding$"):
         Doors(monkeypatch, http=[{"model_run_id": OLD}], stream=[{}], monitor=[{"model_run_id": NEW}]).wait()

@@ -25,7 +25,7 @@ def test_a_line_has_one_meaning_or_is_refused_by_its_number(line: str, value: st
 
 
 def test_a_file_that_is_missing_or_not_utf_8_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"there is no \.env\.x: env is local or cloud"):
+    with pytest.raises(StackError, match=r"there is no \.env\.x: create it, or use env=local or env=cloud"):
         read_file(tmp_path / ".env.x")
     (tmp_path / ".env.x").write_bytes(b"X=\xff\n")
     with pytest.raises(StackError, match=r"\.env\.x is not UTF-8"):

@@ -8,7 +8,7 @@ from stack.ports import Address, faults, problem, published
 
 
 def taken(address: Address) -> str | None:
-    return "is taken" if address[1] == 9696 else None
+    return "it is taken" if address[1] == 9696 else None
 
 
 def test_what_compose_publishes_is_read_by_service() -> None:
@@ -18,7 +18,7 @@ def test_what_compose_publishes_is_read_by_service() -> None:
 
 def test_a_taken_port_is_named_with_the_service_that_needs_it() -> None:
     wanted = {"scorer": [("127.0.0.1", 9696)], "monitor": [("127.0.0.1", 8085)]}
-    assert faults(wanted, set(), taken) == ["port 9696 of 127.0.0.1, which scorer needs, is taken"]
+    assert faults(wanted, set(), taken) == ["scorer needs port 9696 on 127.0.0.1, but it is taken"]
 
 
 def test_a_service_that_runs_holds_its_own_port() -> None:
@@ -28,7 +28,7 @@ def test_a_service_that_runs_holds_its_own_port() -> None:
 def test_a_port_on_which_a_process_listens_is_taken_and_free_again_afterwards() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address: Address = listener.getsockname()
-        assert "is taken" in (problem(address) or "")
+        assert "it is already in use" in (problem(address) or "")
     assert problem(address) is None
 
 

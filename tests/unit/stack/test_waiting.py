@@ -56,7 +56,7 @@ def test_a_service_that_falls_once_is_waited_for() -> None:
 
 def test_a_service_that_does_not_stay_up_is_given_up_with_its_log() -> None:
     project = Scripted([FALLEN])
-    with pytest.raises(StackError, match=r"does not stay up: scorer\nthe log of scorer"):
+    with pytest.raises(StackError, match=r"these services keep exiting: scorer\nthe log of scorer"):
         project.wait({"scorer"}, seconds=60)
     assert project.count == MOST_FALLS + 1
 

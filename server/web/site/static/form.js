@@ -1,4 +1,4 @@
-// The form: reads the fields into a record, asks this door, and shows the answer, or beside each field what is wrong.
+// The form: reads the fields into a record, asks this door, and shows the answer, or next to each field what is wrong.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -62,7 +62,7 @@ async function attempt(doing, button) {
   try {
     await doing();
   } catch {
-    trouble("The scorer does not answer. Your input is still here: try again.");
+    trouble("The scorer is not responding. Your input is still here: try again.");
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -97,7 +97,7 @@ function refuse({ status, body }) {
   }
   panel.classList.add("stale");
   const count = bad.length === 1 ? "One field is" : `${bad.length} fields are`;
-  trouble(bad.length ? `${count} wrong: see the ${bad.length === 1 ? "note below it" : "notes below them"}.` : body.detail);
+  trouble(bad.length ? `${count} invalid: see the ${bad.length === 1 ? "note below it" : "notes below them"}.` : body.detail);
   if (bad.some((f) => f.closest("details"))) $("fold").open = true;
   if (bad.length) bad[0].focus();
 }
@@ -119,13 +119,13 @@ function explain({ ok, status, body }) {
   $("why").hidden = !ok;
   $("unexplained").hidden = ok;
   if (!ok) {
-    $("unexplained").textContent = status === 404 ? "This kind of model cannot explain its answers." : body.detail;
+    $("unexplained").textContent = status === 404 ? "Predictions of this type of model cannot be explained." : body.detail;
     return;
   }
   const back = { "log-odds": (b) => 1 / (1 + Math.exp(-b)), logarithm: Math.exp }[body.scale] ?? ((b) => b);
-  $("base").textContent = `Every answer starts at ${inWords(back(body.base))}; each field moves it from there.`;
+  $("base").textContent = `The average answer is ${inWords(back(body.base))}; each field moves it up or down.`;
   $("scale").textContent =
-    body.scale === "as answered" ? "" : `The bars add up on the scale of the model: ${{ logarithm: "the logarithm of the amount" }[body.scale] ?? body.scale}.`;
+    body.scale === "as answered" ? "" : `Bars are in ${{ logarithm: "the logarithm of the amount" }[body.scale] ?? body.scale}.`;
   const moved = body.contributions.filter((c) => c.contribution !== 0);
   const bars = moved.slice(0, SHOWN).map((c) => [nameOf(c.feature), saidOf(c), c.contribution]);
   const rest = moved.slice(SHOWN);

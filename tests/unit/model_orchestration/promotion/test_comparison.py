@@ -156,18 +156,21 @@ def test_the_report_says_first_what_to_do_and_then_every_figure_side_by_side() -
     assert (
         lines[2] == f"Run `{C.run_id}` should be promoted to **production**: `make promote run={C.run_id}` promotes it."
     )
-    assert lines[4].startswith("By the rule: kappa 0.8 against 0.7 of production on the same 100 held-out rows.")
+    assert lines[4].startswith("The rule compared: kappa 0.8 vs 0.7 for `production` on the same 100 held-out rows.")
     assert "90%" in lines[4]
     assert lines[-1] == "| **kappa** | 0.8 | 0.7 |"
     done = write_report("", verdict(judged(C, 0.8), production=judged(A, 0.7)), promoted=True)
     assert f"Run `{C.run_id}` is promoted to **production**." in done
-    assert "wins no alias" in write_report("", verdict(judged(C, 0.6), production=judged(A, 0.7)), promoted=True)
+    assert "is not promoted" in write_report("", verdict(judged(C, 0.6), production=judged(A, 0.7)), promoted=True)
 
 
 def test_the_reason_is_one_line_whoever_holds_the_alias() -> None:
-    assert summarize(verdict(judged(C, 0.8), production=None)) == "kappa 0.8 on 100 held-out rows, the first production"
+    assert (
+        summarize(verdict(judged(C, 0.8), production=None))
+        == "kappa 0.8 on 100 held-out rows; no current holder of `production`"
+    )
     broken = Candidate(A, problem="it is damaged")
     assert summarize(verdict(judged(C, 0.8), production=broken)).endswith(
-        "production cannot be compared: it is damaged"
+        "`production` cannot be compared: it is damaged"
     )
-    assert summarize(verdict(judged(A, 0.8), production=judged(A, 0.8))).startswith("it is already production")
+    assert summarize(verdict(judged(A, 0.8), production=judged(A, 0.8))).startswith("already holds `production`")

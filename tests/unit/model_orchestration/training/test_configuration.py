@@ -93,12 +93,12 @@ def test_a_file_that_was_named_must_be_there(insurance: UseCase, tmp_path: Path)
         (b"[1]", "is not a JSON object"),
         (b"\xff", "is not JSON"),
         (b'{"training_rounds": 1, "training_rounds": 2}', "the key 'training_rounds' appears twice"),
-        (b'{"trainingrounds": 5}', "trainingrounds: there is no such key, the nearest is 'training_rounds'"),
-        (b'{"training_rounds": "5"}', "training_rounds: input should be a valid integer, not '5'"),
-        (b'{"training_rounds": 0}', "training_rounds: input should be greater than or equal to 1, not 0"),
-        (b'{"training_rounds": true}', "training_rounds: input should be a valid integer"),
-        (b'{"retraining_cycle": 5}', "retraining_cycle: input should be greater than or equal to 60"),
-        (b'{"search_space": [1]}', "search_space: input should be a valid dictionary"),
+        (b'{"trainingrounds": 5}', "trainingrounds: unknown key; did you mean 'training_rounds'?"),
+        (b'{"training_rounds": "5"}', "training_rounds: must be a valid integer, got '5'"),
+        (b'{"training_rounds": 0}', "training_rounds: must be greater than or equal to 1, got 0"),
+        (b'{"training_rounds": true}', "training_rounds: must be a valid integer"),
+        (b'{"retraining_cycle": 5}', "retraining_cycle: must be greater than or equal to 60"),
+        (b'{"search_space": [1]}', "search_space: must be a valid dictionary"),
     ],
 )
 def test_what_is_malformed_or_unknown_is_named(content: bytes, said: str) -> None:
@@ -118,10 +118,10 @@ def test_every_fault_is_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("space", "said"),
     [
-        ({"catboost": {}}, "search_space.catboost: flights searches lasso, random_forest, ridge, xgboost"),
+        ({"catboost": {}}, "search_space.catboost: flights only searches lasso, random_forest, ridge, xgboost"),
         (
             {"xgboost": {"max_deph": [3, 5]}},
-            "search_space.xgboost.max_deph: this dimension is not searched, the nearest is 'max_depth'",
+            "search_space.xgboost.max_deph: unknown dimension; did you mean 'max_depth'?",
         ),
         ({"xgboost": {"max_depth": [5, 3]}}, "the low bound 5 is not below the high bound 3"),
         ({"xgboost": {"max_depth": [3.5, 5]}}, "search_space.xgboost.max_depth: both bounds must be whole numbers"),
@@ -159,7 +159,7 @@ def test_of_named_options_only_those_of_the_page_may_be_asked_for(flights: UseCa
     case = replace(flights, estimators=(trees,))
     made = tune_use_case(case, Configuration(search_space={"xgboost": {"grow_policy": ["lossguide"]}}))
     assert made.estimators[0].space == {"grow_policy": Choice(("lossguide",))}
-    with pytest.raises(ConfigurationError, match="the options are depthwise, lossguide"):
+    with pytest.raises(ConfigurationError, match="the allowed options are depthwise, lossguide"):
         tune_use_case(case, Configuration(search_space={"xgboost": {"grow_policy": ["best"]}}))
 
 

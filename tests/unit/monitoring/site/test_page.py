@@ -79,5 +79,5 @@ def test_notices_say_what_was_not_compared() -> None:
     said = notices(watch, watch.evaluation)
     assert said == [
         "150 records so far; a verdict needs 200.",
-        "Not compared, because no record contains it: spent.",
+        "Not compared, because no record contains them: spent.",
     ]

@@ -79,7 +79,7 @@ def test_while_mlflow_is_down_a_new_runs_records_wait_and_are_read_later(
     store: FakeStore, tmp_path: Path, clock: Clock
 ) -> None:
     cache = FakeCache()
-    cache.fails = RegistryUnavailable("MLflow does not answer")
+    cache.fails = RegistryUnavailable("MLflow is not responding")
     store.add(documents(records(130)))
     one = follower(store, tmp_path, clock, cache)
     with pytest.raises(RegistryUnavailable):

@@ -157,12 +157,12 @@ def test_a_run_without_a_whole_bundle_is_refused(cache: BundleCache, registry: F
 def test_a_bundle_with_another_digest_than_was_registered_is_refused(
     cache: BundleCache, registry: FakeRegistry
 ) -> None:
-    with pytest.raises(BundleError, match="not the one that was registered"):
+    with pytest.raises(BundleError, match="does not match the registered digest"):
         cache.load(Version("1", RUN_ID, "0" * 64))
 
 
 def test_a_bundle_of_another_run_is_refused(cache: BundleCache, registry: FakeRegistry) -> None:
-    with pytest.raises(BundleError, match=f"run {'c' * 32} carries the bundle of run {RUN_ID}"):
+    with pytest.raises(BundleError, match=f"the bundle stored under run {'c' * 32} belongs to run {RUN_ID}"):
         cache.load(Version("1", "c" * 32, registry.version.digest))
 
 

@@ -95,7 +95,7 @@ def test_a_store_that_is_away_loses_nothing_and_the_backlog_is_told(tmp_path: Pa
         assert len(list(segments(tmp_path / "j"))) == 1
         store.away = False
         shipper.run(stop)
-        assert read_state(tmp_path / "j") == {"store": "takes what it is given", "backlog_bytes": 0}
+        assert read_state(tmp_path / "j") == {"store": "ok", "backlog_bytes": 0}
     assert ids(store) == ["one"]
     assert list(segments(tmp_path / "j")) == []
 

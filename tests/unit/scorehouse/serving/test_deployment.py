@@ -153,12 +153,23 @@ def test_a_registry_that_was_never_there_leaves_the_door_waiting(cache: FakeCach
     assert metrics.REGISTRY_UP.labels("http")._value.get() == 1
 
 
-def test_an_alias_that_is_not_set_yet_is_told(cache: FakeCache, tmp_path: Path) -> None:
+def test_a_registry_without_a_model_is_reported_as_missing_not_as_refused(cache: FakeCache, tmp_path: Path) -> None:
     deployment, serving = door(cache, tmp_path)
     cache.fault = RunNotFound("no alias serving")
     deployment.poll()
-    assert serving.model is None and deployment.status.refused == "no alias serving"
-    assert metrics.MODEL_REFUSED.labels("churn", "http")._value.get() == 0  # a stack that is new calls nobody at night
+    assert serving.model is None
+    assert (deployment.status.refused, deployment.status.missing) == (None, "no alias serving")
+    assert metrics.MODEL_REFUSED.labels("churn", "http")._value.get() == 0  # a new stack alerts nobody
+
+
+def test_an_alias_that_disappears_while_a_run_is_served_is_refused(cache: FakeCache, tmp_path: Path) -> None:
+    deployment, serving = door(cache, tmp_path)
+    deployment.poll()
+    cache.fault = RunNotFound("no alias serving")
+    deployment.poll()
+    assert served(serving) == RUN_ID
+    assert (deployment.status.refused, deployment.status.missing) == ("no alias serving", None)
+    assert metrics.MODEL_REFUSED.labels("churn", "http")._value.get() == 1
 
 
 def test_a_disk_that_is_full_for_a_while_refuses_nothing_for_good(cache: FakeCache, tmp_path: Path) -> None:
@@ -178,7 +189,7 @@ def test_another_version_of_the_code_refuses_the_bundle(cache: FakeCache, tmp_pa
     deployment = Deployment(replace(cache.toy.use_case, version=2), serving, cache)
     deployment.poll()
     assert serving.model is None
-    assert deployment.status.refused and "version 1 of churn, this code is version 2" in deployment.status.refused
+    assert deployment.status.refused and "version 1 of churn, but this code is version 2" in deployment.status.refused
 
 
 def test_following_polls_at_once_and_an_unforeseen_error_does_not_end_it(cache: FakeCache, tmp_path: Path) -> None:

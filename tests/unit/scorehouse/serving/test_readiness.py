@@ -50,8 +50,10 @@ def test_what_is_missing_is_named_the_most_important_first(serving: Serving, mon
 def test_a_door_without_a_model_says_why_where_that_is_known(serving: Serving) -> None:
     serving.model = None
     assert problem(serving, Status("answers", refused="run a is damaged")) == "run a is damaged"
-    down = Status("MLflow at here:1 does not answer", registry_up=False)
-    assert problem(serving, down) == "no model is loaded yet: MLflow at here:1 does not answer"
+    assert problem(serving, Status("answers", missing="no model named churn")) == "no model named churn"
+    assert readiness(serving, Status("answers", missing="no model named churn"))["refused"] is None
+    down = Status("MLflow at here:1 is not responding", registry_up=False)
+    assert problem(serving, down) == "no model is loaded yet: MLflow at here:1 is not responding"
 
 
 def test_a_run_that_is_refused_leaves_a_door_ready_that_serves_another(serving: Serving) -> None:

@@ -20,7 +20,7 @@ def test_a_stream_that_was_not_read_yet_keeps_the_door_from_being_ready(tmp_path
     process.scorer._serving.model = model()
     ready = Client(process.health).get("/readyz")
     assert ready.json is not None
-    assert ready.json["problem"] == "the stream predictions was not asked for yet"
+    assert ready.json["problem"] == "the stream predictions has not been contacted yet"
     assert ready.json["shards"] == 0
     process.scorer._source.problem = None
     process.scorer._publisher.problem = "results: gone"

@@ -40,7 +40,7 @@ def test_sagemakers_own_port_is_taken_and_its_settings_stay(toy: Toy, given: dic
 
 
 def test_no_bundle_and_a_damaged_one_are_refused(toy: Toy, tmp_path: Path, given: dict[str, str]) -> None:
-    with pytest.raises(BundleError, match=r"holds no bundle\.json: pack one"):
+    with pytest.raises(BundleError, match=r"contains no bundle\.json: pack one"):
         environment(tmp_path, given)
     shutil.copytree(toy.folder, tmp_path / "model")
     (tmp_path / "model" / "model.onnx").write_bytes(b"damaged")

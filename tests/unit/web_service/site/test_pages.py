@@ -104,7 +104,7 @@ def test_a_form_with_another_error_does_not_reveal_the_customer_and_counts_as_no
         ("Year_matriculation", "08", "four digits"),
         ("Type_risk", "", "Please choose one."),
         ("Type_risk", "9", "Please choose one."),
-        ("Date_birth", "1985-02-30", "a date that exists"),
+        ("Date_birth", "1985-02-30", "a valid date"),
         ("Date_birth", "2027-01-01", "in the future"),
         ("Date_driving_licence", "1986-01-01", "before you turned 14"),
         ("Date_renewal", "2003-01-01", "before your driving licence"),

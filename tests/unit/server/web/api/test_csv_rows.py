@@ -38,9 +38,9 @@ def test_what_is_no_number_stays_for_the_schema_to_refuse() -> None:
         (b"", 400, "empty"),
         (b"\xff\xfe", 400, "not CSV"),
         (b'age,limit\n"50,1', 400, "not CSV"),
-        (b"50,1.5\n51,2\n", 422, "first line must hold the names"),
+        (b"50,1.5\n51,2\n", 422, "first line must contain the column names"),
         (b"age,age\n1,2\n", 422, "twice"),
-        (b"age,limit\n1,2\n3\n", 422, "row 1 has 1 values, but there are 2 columns"),
+        (b"age,limit\n1,2\n3\n", 422, "has 1 values, but there are 2 columns"),
     ],
 )
 def test_what_is_no_table_is_refused_with_the_reason(body: bytes, status: int, said: str) -> None:

@@ -62,7 +62,7 @@ def test_a_list_of_nothing_but_bad_records_is_refused_with_every_reason(door: An
 def test_a_list_may_be_as_long_as_the_setting_says_and_no_longer(door: Any, toy_records: Records) -> None:
     assert len(door.post("/predict", toy_records[:100]).json) == 100
     answer = door.post("/predict", toy_records[:101])
-    assert (answer.status_code, answer.json["detail"]) == (413, "a list must not hold more than 100 records")
+    assert (answer.status_code, answer.json["detail"]) == (413, "a list must not contain more than 100 records")
 
 
 @pytest.mark.parametrize("body", [b"7", b"null", b'"text"', b"true", b"1.5"])

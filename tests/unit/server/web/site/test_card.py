@@ -64,7 +64,7 @@ def test_the_facts_say_which_run_and_code_trained_it_when_and_on_what(toy_model:
     assert facts["Run"] == manifest.run_id
     assert facts["Trained"] == "1 January 2026, 00:00 UTC"
     assert facts["Code version"] == "0123456789ab"
-    assert facts["Kind of model"] == "Boosted trees (XGBoost)"
+    assert facts["Model type"] == "Boosted trees (XGBoost)"
     assert f"{manifest.rows['test']:,} held out" in facts["Rows"]
 
 
@@ -75,4 +75,4 @@ def test_generated_rows_are_named_among_the_limits_and_real_ones_are_not(toy_mod
 
 def test_a_figure_whose_details_were_not_measured_keeps_its_meaning(toy_model: Model) -> None:
     [figure] = of(toy_model, quality={"test_brier": 0.0544}).figures
-    assert figure.meaning == "The mean squared error of a chance: 0 is perfect."
+    assert figure.meaning == "The mean squared error of the probability: 0 is perfect."

@@ -165,6 +165,13 @@ def test_a_run_that_is_refused_is_told_with_the_reason(empty_door: Any) -> None:
     assert "run abc is &lt;damaged&gt;" in empty_door.client.get("/").text
 
 
+def test_a_registry_without_a_model_is_no_refusal(empty_door: Any) -> None:
+    empty_door.deployment.status = Status("answers", missing="no model named churn is registered in MLflow yet")
+    html = empty_door.client.get("/").text
+    assert "No model named churn is registered in MLflow yet." in html
+    assert "refused" not in html
+
+
 def test_what_a_use_case_derives_is_called_by_its_help_beside_a_bar(door: Any) -> None:
     settings = Settings(data_folder=door.settings.data_folder)
     app = create_app(load_use_case("insurance"), door.serving, door.deployment, settings)
