@@ -1,4 +1,4 @@
-"""Starts and stops the demo's processes, each with a log of its own, and waits until they answer."""
+"""Starts and stops the demo's processes, each with its own log, and waits until they are ready."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def write_ahead(database: Path) -> None:
 
 
 def started_services(use_case: str) -> set[str]:
-    """Return the names of the services that the demo starts: the Procfile's, and what it starts beside them."""
+    """Return the names of the services that the demo starts: the Procfile's, and what it starts in addition."""
     pages = {"web_service"} if use_case == "insurance" else set()
     prometheus = {"prometheus"} if shutil.which("prometheus") else set()
     return {*procfile(), *pages, *prometheus}

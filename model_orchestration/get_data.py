@@ -22,7 +22,7 @@ def fetch(use_case: UseCase, folder: Path = FOLDER) -> Path:
     """Download the publisher's file, take the table out of its archive, and return the path of the table.
 
     Raises:
-        TableError: the use case has no public address, or the publisher does not answer or does not send a table.
+        TableError: the use case has no public address, or the publisher cannot be reached or sends no table.
     """
     if not use_case.download:
         raise TableError(

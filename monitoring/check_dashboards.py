@@ -36,7 +36,7 @@ MAY_BE_EMPTY = {
     'source="outcomes"': "set from the first outcome on",
     "scorehouse_outcomes_total": "set from the first outcome on",
     'use_case="flights"': "set only for flights",
-    "scorehouse_shadow_": "set only while SHADOW_RUN_ID names a challenger",
+    "scorehouse_shadow_": "set only while SHADOW_RUN_ID is set",
 }
 
 
@@ -104,7 +104,7 @@ def judge(query: Query, prometheus: Prometheus) -> tuple[Verdict, str]:
         return "empty", "; ".join(dict.fromkeys(reasons.values()))
     if query.may_be_empty:
         return "empty", "its metrics have data"
-    return "fault", "no data, though every metric in it has some"
+    return "fault", "no data, although every metric in it has data"
 
 
 def check(prometheus: Prometheus) -> list[tuple[Query, Verdict, str]]:

@@ -32,7 +32,7 @@ class Episode:
 class Comparison:
     """A window of at least one record. `episodes` has the columns that drift in some slice.
 
-    `unsent` has the share of records (0..1) that leave an optional field out, `unseen` how many records carry a
+    `unsent` has the share of records (0..1) that leave an optional field out, `unseen` how many records have a
     category that the model never saw, `refused` how many stored records do not fit this run's schema.
     """
 
@@ -123,7 +123,7 @@ def _between(observed: Observed, start: int, end: int) -> Observed:
 
 
 def _unseen(documents: Sequence[Document], bundle: Bundle) -> dict[str, int]:
-    """How many records carry a category without a code: it is counted but not shown, because it may be any text."""
+    """How many records have a category without a code: it is counted but not shown, because it may be any text."""
     known = {c.name: c.codes for c in bundle.encoder.columns if c.codes is not None}
     sent = ((name, d["record"].get(name)) for d in documents for name in known)
     return dict(Counter(name for name, value in sent if isinstance(value, str | int) and value not in known[name]))

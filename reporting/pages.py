@@ -117,7 +117,7 @@ def span(report: Report) -> str:
 
 
 def headline_figure(report: Report) -> tuple[str, float, int] | None:
-    """Return the first figure by outcomes, as (label, value, records); None where no outcome is known."""
+    """Return the first figure measured on outcomes, as (label, value, records); None where no outcome is known."""
     quality = report.get("quality") or {"figures": {}, "records": 0}
     first = next(iter(quality["figures"].items()), None)  # they are kept in the order in which they are declared
     return None if first is None else (figure_label(first[0]), first[1], quality["records"])

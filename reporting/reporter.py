@@ -48,7 +48,7 @@ class Reporter:
     ):
         """Read nothing yet.
 
-        At most the newest `most_records` of a run are read. Reports are kept for `keep_days`, or for ever if it is 0.
+        At most the newest `most_records` of a run are read. Reports are kept for `keep_days`, or forever if it is 0.
         `links` are the other pages by name; `challengers` are the runs (SHADOW_RUN_ID), by use case, that are compared.
         """
         self._store = store

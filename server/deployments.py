@@ -15,7 +15,7 @@ HEAD = ("FROM (UTC)", "DURATION", "VERSION", "RUN", "CHANGED BY", "WHY")
 
 
 def rows(changes: Sequence[Change], served: Version | None, now: datetime) -> list[tuple[str, ...]]:
-    """Return the lines of the table, newest first. A run that serves without a noted change comes first of all."""
+    """Return the lines of the table, newest first. A serving run without a noted change comes first of all."""
     lines: list[tuple[str, ...]] = []
     ends = [*(c.at for c in changes[1:]), now]
     for change, until in zip(changes, ends, strict=True):

@@ -178,7 +178,7 @@ def main() -> None:
     """Run one command; exit with status 1 and what went wrong."""
     parser = argparse.ArgumentParser(prog="python -m stack", description=__doc__)
     parser.add_argument("command", choices=[*COMMANDS, "erase"])
-    parser.add_argument("--env", default="local", help="which env file: local, cloud or the name of your own .env.NAME")
+    parser.add_argument("--env", default="local", help="env file to use: local, cloud or another .env.NAME")
     parser.add_argument("--yes", default="", help="1: reset without asking")
     parser.add_argument("--customer", default="", help="the customer to erase")
     options = parser.parse_args()

@@ -75,7 +75,9 @@ class Compose:
         """Build the images that changed, with Compose's progress on this terminal. Raises StackError."""
         services = json.loads(self.output("config", "--format", "json"))["services"]
         images = sorted(service["image"] for service in services.values() if "build" in service)
-        self._console.print(f"building {', '.join(images)} (minutes the first time)", soft_wrap=True, highlight=False)
+        self._console.print(
+            f"building {', '.join(images)} (takes minutes the first time)", soft_wrap=True, highlight=False
+        )
         self.run("build")
 
     def start(self) -> None:

@@ -58,7 +58,7 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     file = read_files(name, root)
     variables = _override({**file, **read_file(root / SECRETS.name)}, shell)
     if name == "cloud" and (faults := find_unsafe(variables)):
-        raise StackError("env=cloud refuses to start:\n  " + "\n  ".join(faults))
+        raise StackError("env=cloud cannot start with these settings:\n  " + "\n  ".join(faults))
     table = variables.get("DATA", "")
     if table and not table.startswith("s3://"):  # a path of this machine: containers read the copy init_aws uploaded
         table = f"s3://{variables['BUCKET_NAME']}/{variables['USE_CASE']}/training.csv"

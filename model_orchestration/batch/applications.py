@@ -24,7 +24,7 @@ class Applications:
     """One table: its `schema` and its rows in `chunks`. `text` says that every cell is still text (CSV)."""
 
     def __init__(self, file: Path, name: str, features: Sequence[Feature]):
-        """Open `file`, called `name` in messages. Raises TableError if it is not a table or lacks columns."""
+        """Open `file`, called `name` in messages. Raises TableError if it is not a table or columns are missing."""
         self._name = name
         self.text = not name.endswith(".parquet")
         try:

@@ -54,7 +54,7 @@ class Report:
         for name, count in sorted(self.rejections.items(), key=lambda item: -item[1]):
             lines.append(f"  {name or 'the record'}: {count:,} rows, {'; '.join(self.examples[name])}")
         if self.unused_columns:
-            lines.append(f"copied to the answers but not scored: {', '.join(self.unused_columns[: EXAMPLES * 3])}")
+            lines.append(f"copied to the output but not scored: {', '.join(self.unused_columns[: EXAMPLES * 3])}")
         return "\n".join([*lines, *(f"-> {file}" for file in self.written_to)])
 
 

@@ -75,7 +75,7 @@ class Folder:
 
     @contextmanager
     def workspace(self, day: date) -> Iterator[Path]:
-        """Yield a hidden folder beside the answers, for one run of a day at a time. Old files in it are replaced."""
+        """Yield a hidden folder next to the answers, for one run of a day at a time. Old files in it are replaced."""
         folder = self._root / "out" / f".{day}"
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)

@@ -41,7 +41,7 @@ class Scored:
 
 
 def resolve_model(settings: Settings, use_case: UseCase) -> Model:
-    """Return the version of RUN_ID, or the one that serves. Raises RunNotFound, RegistryUnavailable."""
+    """Return the version of RUN_ID, or the serving one. Raises RunNotFound, RegistryUnavailable."""
     cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
     version = cache.resolve(use_case.name, settings.run_id or SERVING)
     return Model(use_case.name, version, settings.mlflow_address, str(settings.bundle_folder.absolute()))

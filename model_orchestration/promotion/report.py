@@ -45,7 +45,7 @@ def write_report(title: str, verdict: Verdict, promoted: bool) -> str:
     ]  # fmt: skip
     for name in verdict.challenger.figures:
         label = figure_label(name)
-        cells = [f"{c.figures[name]:.4g}" if name in c.figures else "no figure" for c in candidates.values()]
+        cells = [f"{c.figures[name]:.4g}" if name in c.figures else "n/a" for c in candidates.values()]
         lines.append(_row([f"**{label}**" if name == verdict.metric else label, *cells]))
     return "\n".join(lines) + "\n"
 

@@ -71,7 +71,7 @@ def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: da
         truth = pd.to_numeric(clean[use_case.target], errors="coerce").to_numpy(dtype=float)
     except (KeyError, AttributeError) as error:
         raise TableError(
-            f"the table has no column {error}, which {use_case.name} needs; "
+            f"the table has no column that {use_case.name} needs: {error}; "
             f"its columns are {', '.join(map(str, table.columns[:40]))}"
         ) from error
     except (TypeError, ValueError) as error:

@@ -57,7 +57,7 @@ class TunedRun:
 def tune_run(use_case: UseCase, settings: Settings) -> TunedRun:
     """Return `use_case` and `settings` as config.json tunes them.
 
-    The file is TRAINING_CONFIG or, if that is empty, config.json beside DATA. If both are empty, it is
+    The file is TRAINING_CONFIG or, if that is empty, config.json next to DATA. If both are empty, it is
     <use case>/config.json in the bucket. Without a file everything stays as it is.
 
     Raises:

@@ -80,7 +80,7 @@ class Plots:
             rates = np.array([trained.test_truth[g].mean() for g in groups])
             error = np.sqrt(rates * (1 - rates) / np.array([len(g) for g in groups]))
             ax.errorbar(means, rates, error, color=colour, fmt="o-", ms=5, lw=1.5, capsize=2, label=name)
-        ax.set(xlabel="mean predicted chance", ylabel="observed rate")
+        ax.set(xlabel="mean predicted probability", ylabel="observed rate")
         ax.xaxis.set_major_formatter(PercentFormatter(1))
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.legend(frameon=False, loc="upper left")

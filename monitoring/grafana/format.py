@@ -33,7 +33,7 @@ def problems(dashboard: Json) -> list[str]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return [f"Grafana's types do not accept it ({type(error).__name__}: {error})"]
     types = {panel["type"] for panel in dashboard["panels"]} - {"row"}
-    unknown_types = [f"no panel has the type {name!r}" for name in sorted(types) if panelcfg_config(name) is None]
+    unknown_types = [f"there is no panel type {name!r}" for name in sorted(types) if panelcfg_config(name) is None]
     encoded = json.loads(json.dumps(typed, cls=JSONEncoder))
     return [*unknown_types, *_unknown_fields(dashboard, encoded), *_wrong_values(typed)]
 

@@ -85,7 +85,7 @@ class LambdaDoor:
         left, refused = _put(publisher, self._results, scored.results)
         origins = [scored.origins[r.place] for r in refused]
         late = [
-            error_entry(shard, origin, f"results refused: {r.reason}")
+            error_entry(shard, origin, f"the results stream refused the answer: {r.reason}")
             for origin, r in zip(origins, refused, strict=True)
         ]
         unreported, unplaced = _put(publisher, self._errors, scored.errors + late)

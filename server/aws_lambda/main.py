@@ -65,7 +65,7 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> La
 
 
 def _serve_packed(folder: Path, use_case: UseCase, serving: Serving) -> Callable[[], Status]:
-    """Serve the bundle that was packed beside the code; nothing is left to poll. Raises BundleError."""
+    """Serve the bundle that was packed with the code; nothing is left to poll. Raises BundleError."""
     packed = bundle.load(folder)
     serving.model = Model(packed, packed.scorer(use_case))
     return Status

@@ -85,7 +85,7 @@ def _hold(lock: Path, what: Path) -> int:
         holder = os.read(file, 200).decode() or "another process"
         os.close(file)
         raise CheckpointsHeld(
-            f"{what} is held by {holder}: only one scorer may read a stream (see docs/streams.md for scaling)"
+            f"{what} is in use by {holder}: only one scorer may read a stream (see docs/streams.md for scaling)"
         ) from error
     os.ftruncate(file, 0)
     os.write(file, f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%FT%TZ}".encode())

@@ -96,7 +96,10 @@ class StreamScorer:
         shard = batch.read.shard
         scored = batch.scored
         refused = self._publisher.put(self._results, scored.results)
-        late = [error_entry(shard.id, scored.origins[r.place], f"results refused: {r.reason}") for r in refused]
+        late = [
+            error_entry(shard.id, scored.origins[r.place], f"the results stream refused the answer: {r.reason}")
+            for r in refused
+        ]
         for refusal in self._publisher.put(self._errors, scored.errors + late):
             metrics.STREAM_UNPLACED.labels(self._errors).inc()
             log.error("a record of %s cannot be reported in %s: %s", shard.id, self._errors, refusal.reason)

@@ -23,7 +23,7 @@ DOOR = "http"
 
 
 def build() -> Dispatcher:
-    """Return the door of one worker; a thread of its own loads the model and follows the registry."""
+    """Return the door of one worker; a thread loads the model and follows the registry."""
     settings = settings_or_exit()
     start_logging(settings.log_level)
     use_case, serving, deployment = open_serving(settings.serving, DOOR)

@@ -25,6 +25,6 @@ class AnswerReader:
         """Yield each id that came since the last read, and whether its record was answered or else rejected."""
         for stream, data in self._tail.read():
             answered = stream != self._errors
-            record = data if answered else b64decode(orjson.loads(data)["data"])  # an error carries its record
+            record = data if answered else b64decode(orjson.loads(data)["data"])  # an error contains its record
             for prediction_id in self._id.findall(record)[:1]:
                 yield prediction_id.decode(), answered

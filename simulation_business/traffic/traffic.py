@@ -57,7 +57,7 @@ NO_DRIFT = Drift(2**62, 1)
 
 
 def generate_rows(use_case: UseCase, seed: int, drift: Drift = NO_DRIFT) -> Iterator[Row]:
-    """Yield rows of the use case's own sample for ever. The same arguments give the same rows; none was trained on."""
+    """Yield rows of the use case's own sample forever. The same arguments give the same rows; none was trained on."""
     number = 0
     for chunk in count():
         state = int(np.random.SeedSequence([seed, chunk]).generate_state(1)[0])
@@ -67,10 +67,10 @@ def generate_rows(use_case: UseCase, seed: int, drift: Drift = NO_DRIFT) -> Iter
 
 
 def read_rows(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
-    """Yield the rows of the raw table at `path` (CSV or Parquet) for ever, each round in another order.
+    """Yield the rows of the raw table at `path` (CSV or Parquet) forever, each round in another order.
 
     Raises:
-        TableError: the table does not exist, lacks a column that the use case needs, or has no rows.
+        TableError: the table does not exist, has no column that the use case needs, or has no rows.
     """
     try:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, sep=None, engine="python")

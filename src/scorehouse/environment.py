@@ -27,7 +27,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def settings_or_exit(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings, or end the process with status 2 and one line that names every bad setting."""
+    """Return the settings, or end the process with status 2 and one line that lists every invalid setting."""
     try:
         return read_settings(environ)
     except SettingError as error:

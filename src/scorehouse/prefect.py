@@ -37,7 +37,7 @@ class State:
 class Prefect:
     """Prefect's server at `address`, which ends in /api. `auth` is user:password, or empty.
 
-    Every call raises requests.RequestException when Prefect does not answer or refuses the call. A deployment is
+    Every call raises requests.RequestException when Prefect cannot be reached or refuses the call. A deployment is
     named as `<flow>/<deployment>`, a flow run by its id.
     """
 

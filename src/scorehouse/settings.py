@@ -133,7 +133,7 @@ class AwsSettings(Part):
         "us-east-1", description="The AWS region of the streams"
     )
     bucket_name: Annotated[str, _like("[a-z0-9][a-z0-9.-]{2,62}", "an S3 bucket's name")] = Field(
-        "scorehouse", description="The bucket of tables"
+        "scorehouse", description="The bucket for tables"
     )
 
 
@@ -232,7 +232,7 @@ class BatchSettings(Part):
 class ReportSettings(DataSettings):
     """Reports, and the pages that show them."""
 
-    report_time_window_minutes: int = Field(180, ge=1, description="Minutes that a report covers, and between two")
+    report_time_window_minutes: int = Field(180, ge=1, description="Minutes that a report covers, and between reports")
     report_retention_days: int = Field(30, ge=0, description="Days that reports are kept; forever if 0")
     report_most_records: int = Field(
         5000, ge=200, le=50_000, description="Maximum number of records per run in a report (newest first)"
@@ -251,7 +251,9 @@ class WebServiceSettings(DataSettings):
 
     web_service_port: Port = Field(8080, description="The port of insurance's web pages")
     web_service_rate: int = Field(120, ge=1, description="Forms a minute that one client address may send")
-    web_service_proxies: int = Field(0, ge=0, le=9, description="Proxies before the pages whose headers are believed")
+    web_service_proxies: int = Field(
+        0, ge=0, le=9, description="Proxies in front of the pages whose headers are trusted"
+    )
     keep_offers_days: int = Field(7, ge=1, le=365, description="Days that an offer can be viewed before it is deleted")
 
     @property

@@ -22,8 +22,8 @@ Task = Literal["binary", "amount", "ordinal"]
 class Feature:
     """One field of a record, or one derived from it.
 
-    `required` means that a record must carry it (null is allowed where `nullable`). Bounds are physical limits, not the
-    range seen in training: a record outside them is refused, one inside them is scored and checked for drift.
+    `required` means that a record must contain it (null is allowed where `nullable`). Bounds are physical limits, not
+    the range seen in training: a record outside them is refused, one inside them is scored and checked for drift.
     A date is text, YYYY-MM-DD, and bounded by whole centuries (1900 to 2099); `derive` reads it, the model never does.
     """
 
@@ -168,9 +168,9 @@ class UseCase:
         empty = sorted(f.name for f in (*self.features, *self.derived) if f.kind == "category" and not f.categories)
         dates = sorted(f.name for f in self.columns if f.kind == "date") if not unknown else []
         for fault, which in (
-            ("declared twice", twice),
-            ("inputs that are not declared", unknown),
-            ("categories are missing", empty),
+            ("fields declared twice", twice),
+            ("undeclared inputs", unknown),
+            ("fields without categories", empty),
             ("a date cannot be an input: derive a number from it", dates),
         ):
             if which:

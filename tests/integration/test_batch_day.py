@@ -142,7 +142,7 @@ def test_a_misspelt_optional_column_is_named_among_what_was_not_scored(
     toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
 ) -> None:
     frame.rename(columns={"total_trans_ct": "total_trans_cnt"}).to_csv(folder / f"in/{DAY}.csv", index=False)
-    assert "copied to the answers but not scored: application, total_trans_cnt" in str(run(toy, folder, model))
+    assert "copied to the output but not scored: application, total_trans_cnt" in str(run(toy, folder, model))
 
 
 def test_a_folder_that_cannot_be_written_is_named(toy: Toy, folder: Path, model: Model, frame: pd.DataFrame) -> None:

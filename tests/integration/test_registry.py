@@ -107,7 +107,7 @@ def test_what_mlflow_does_not_know_is_told_apart_from_mlflow_being_down(
         registry.version_by_alias(USE_CASE, "no-such-alias")
     with pytest.raises(RunNotFound, match="has no alias 'serving' of model no_such_model"):
         registry.version_by_alias("no_such_model", "serving")
-    with pytest.raises(RunNotFound, match="^no model named no_such_model is registered in MLflow yet$"):
+    with pytest.raises(RunNotFound, match=r"^no model named no_such_model is registered in MLflow yet$"):
         registry.served("no_such_model")
     with pytest.raises(RunNotFound, match=r"nothing\.bin"):
         registry.artifact(served, "bundle/nothing.bin")

@@ -46,7 +46,7 @@ def test_claims_is_trained_monthly_and_scored_nightly_in_london_and_churn_by_the
     prefect: dict[str, str],
 ) -> None:
     said = apply(prefect, USE_CASE="claims")
-    assert "score_batch/score_batch runs at '0 1 * * *', Europe/London" in said
+    assert "score_batch/score_batch runs on cron schedule '0 1 * * *' (Europe/London)" in said
     ((monthly,), (nightly,)) = (schedules(prefect, name) for name in (RUN, BATCH))
     assert (monthly["cron"], monthly["timezone"]) == ("0 6 2 * *", "Europe/London")
     assert (nightly["cron"], nightly["timezone"]) == ("0 1 * * *", "Europe/London")

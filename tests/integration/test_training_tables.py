@@ -1,4 +1,4 @@
-"""Tables: read from wherever they are, refused by column and row, and split for ever by their keys."""
+"""Tables: read from wherever they are, refused by column and row, and split forever by their keys."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_the_shares_of_the_sides_are_right_and_stable() -> None:
     shares = np.bincount(found, minlength=3) / len(keys)
     np.testing.assert_allclose(shares, [0.7, 0.15, 0.15], atol=0.01)
     np.testing.assert_array_equal(assign_splits(keys, 0, (0.7, 0.15)), found)
-    # by hash and not by place: a key keeps its side among other keys, for ever
+    # by hash and not by place: a key keeps its side among other keys, forever
     np.testing.assert_array_equal(assign_splits(keys[::-7], 0, (0.7, 0.15)), found[::-7])
 
 

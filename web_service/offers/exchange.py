@@ -31,7 +31,7 @@ _ID = re.compile(rb'"prediction_id"\s*:\s*"(web-[0-9a-f]{32})"')
 
 
 class Exchange:
-    """Exchanges records with the stream, one `step` at a time, in a thread of its own."""
+    """Exchanges records with the stream, one `step` at a time, in a thread."""
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ class Offer:
 
 
 class Store(Protocol):
-    """Every method raises StoreUnavailable if the store does not answer; any thread may call it."""
+    """Every method raises StoreUnavailable if the store cannot be reached; any thread may call it."""
 
     def customer(self, id_: str) -> Document | None:
         """Return a customer's record."""
@@ -60,7 +60,7 @@ class Store(Protocol):
         """Remove every sample customer."""
 
     def made_up_customer(self) -> Document | None:
-        """Return a sample customer with whom a visitor can try the pages."""
+        """Return a sample customer that a visitor can try the pages with."""
 
     def attempts(self, id_: str) -> Attempts:
         """Return the failed attempts to identify as the customer `id_`, who need not exist."""

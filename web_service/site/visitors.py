@@ -42,7 +42,7 @@ def visitor() -> str:
 
 
 def form_token(app: Flask) -> str:
-    """Return the token that this visitor's forms carry."""
+    """Return the token that this visitor's forms contain."""
     return str(app.extensions["form_tokens"].dumps(visitor()))
 
 

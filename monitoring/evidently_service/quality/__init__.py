@@ -1,1 +1,1 @@
-"""Model quality: measured by outcomes, and estimated before outcomes arrive."""
+"""Model quality: measured on outcomes, and estimated before outcomes arrive."""

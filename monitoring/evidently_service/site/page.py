@@ -104,7 +104,7 @@ def columns(watch: Watch, evaluation: Evaluation, use_case: UseCase) -> list[Col
 
 
 def figures(watch: Watch) -> list[FigureRow]:
-    """Return the quality table: by outcomes, estimated, and at training."""
+    """Return the quality table: measured on outcomes, estimated, and at training."""
     estimate = watch.evaluation.estimate if watch.evaluation else {}
     known = (watch.quality, estimate, watch.at_training)
     return [
@@ -123,7 +123,7 @@ def _card(
     window = evaluation.window.columns[name]
     drawn = bars(reference, window, code_labels(watch.bundle, name, feature))
     measure = "distance of the distributions" if verdict.test == "ks" else "share of records"
-    score = "no figure" if figure.score is None else f"{METHODS[figure.method or '']} {figure.score:.3g}"
+    score = "not available" if figure.score is None else f"{METHODS[figure.method or '']} {figure.score:.3g}"
     return Column(
         name=name,
         help="The model's predictions" if feature is None else feature.help,

@@ -12,7 +12,7 @@ from server.web.api.problems import Problem
 
 
 def read_body(environ: dict[str, Any], most: int, alternative: str = "") -> bytes:
-    """Return the body if it is JSON, or of the media type `alternative`. Raises Problem: 413 above `most` bytes, 415."""
+    """Return the body if it is JSON, or of the media type `alternative`. Raises Problem: 413 or 415."""
     media = environ.get("CONTENT_TYPE", "")
     if media != "application/json" and not _is_json(media) and not (alternative and is_media(media, alternative)):
         kinds = " or ".join(filter(None, ("application/json", alternative)))

@@ -31,8 +31,8 @@ def example_record(features: tuple[Feature, ...], optional: bool = False) -> dic
 def random_record(bundle: Bundle, rng: np.random.Generator) -> dict[str, Value]:
     """Return a record whose fields are drawn independently, each from another reference row.
 
-    The reference lacks fields that the model sees only through derived ones: such a category is drawn from the declared
-    ones, and such a number is the declared example.
+    The reference does not contain fields that the model sees only through derived ones: such a category is drawn from
+    the declared ones, and such a number is the declared example.
     """
     columns = {c.name: (i, c) for i, c in enumerate(bundle.encoder.columns)}
     record: dict[str, Value] = {}

@@ -1,4 +1,4 @@
-"""GET /openapi.json: every route of the door as OpenAPI 3.1, manifest from the model that serves."""
+"""GET /openapi.json: every route of the door as OpenAPI 3.1, taken from the manifest of the serving model."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def ref(name: str) -> Json:
 
 
 def schemas(model: Model, settings: HttpSettings) -> Json:
-    """Return every component, for the model that serves and the limits of the door."""
+    """Return every component, for the serving model and the limits of the door."""
     manifest = model.bundle.manifest
     most = settings.max_records
     record = {

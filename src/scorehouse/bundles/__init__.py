@@ -1,1 +1,1 @@
-"""Bundles: everything that a run carries for scoring, monitoring and reporting."""
+"""Bundles: everything that a run contains for scoring, monitoring and reporting."""

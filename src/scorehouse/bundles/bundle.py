@@ -1,4 +1,4 @@
-"""Bundles, which carry everything that doors and monitors need of a run: written, verified and loaded only here."""
+"""Bundles, which contain everything that doors and monitors need of a run: written, verified and loaded only here."""
 
 from __future__ import annotations
 

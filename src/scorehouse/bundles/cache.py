@@ -67,7 +67,7 @@ class BundleCache:
         return _read_pointer(self._pointer(use_case, wanted)) or next((v for v in others if v.run_id == wanted), None)
 
     def load(self, version: Version) -> Bundle:
-        """Return the verified bundle of `version`, fetched if the cache lacks it or holds a damaged one.
+        """Return the verified bundle of `version`, fetched if it is not in the cache, or is damaged there.
 
         Raises:
             BundleError: the registered bundle is missing or damaged.

@@ -149,7 +149,7 @@ def _parsed(line: bytes) -> Document | None:
     if isinstance(document, dict) and _whole(document):
         return document
     metrics.UNREADABLE.inc()
-    log.error("a journal line is neither a prediction nor an outcome, and is left out (%d bytes)", len(line))
+    log.error("a journal line is neither a prediction nor an outcome, so it is skipped (%d bytes)", len(line))
     return None
 
 

@@ -27,7 +27,7 @@ MOST = 3.4028234663852886e38  # the largest float32
 
 
 def envelope() -> dict[str, Any]:
-    """Return the fields that a record may have beside its features; neither reaches the model."""
+    """Return the fields that a record may have in addition to its features; neither reaches the model."""
     customer = _Text | _Whole | Annotated[float, _EXACT, AfterValidator(_exactly_whole)] | None
     return {
         "prediction_id": NotRequired[Annotated[_Text, WithJsonSchema(_PREDICTION_ID)]],

@@ -262,7 +262,7 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             function=balanced_accuracy,
             better="higher",
             label="balanced accuracy",
-            meaning="The share of each true class that is found, averaged over the classes, "
+            meaning="The share of each true class that is predicted correctly, averaged over the classes, "
             "so that rare classes count as much as common ones.",
             on_card=True,
             write=percent,

@@ -15,7 +15,9 @@ from scorehouse.scoring.schema import FieldError, RecordSchema, Rejected
 from scorehouse.usecase import Record
 
 Prediction = float | int
-NO_ANSWER = Rejected((FieldError("", None, "the model predicts no finite value for it", "what it was trained on"),))
+NO_ANSWER = Rejected(
+    (FieldError("", None, "the model's prediction is not finite", "values like those in the training data"),)
+)
 Predict = Callable[[Matrix], NDArray[Any]]  # rows (n, columns) -> one number per row, shape (n,)
 FEW = 3  # so many records are scored faster one by one than as a batch
 PredictOne = Callable[["array[float]"], Prediction]  # one row of float32 values -> its number

@@ -58,7 +58,7 @@ class Deployment:
             self._report("answers", str(error))
 
     def follow(self, stop: Event, seconds: float = POLL_SECONDS) -> Thread:
-        """Poll now, and every `seconds`, in a thread of its own until `stop` is set."""
+        """Poll now, and every `seconds`, in a thread until `stop` is set."""
         return poll_in_thread(self.poll, "following the registry", stop, seconds)
 
     def _serve_last(self) -> str | None:

@@ -94,7 +94,7 @@ class Serving:
         self._rejections = Rejections(use_case, door)
 
     def require_model(self) -> Model:
-        """Return the model that serves. Raises NotServing."""
+        """Return the serving model. Raises NotServing."""
         if self.model is None:
             raise NotServing(NO_MODEL)
         return self.model
@@ -110,7 +110,7 @@ class Serving:
 
         `ids` are used for records without a prediction_id of their own; without `ids`, new ones are made. With
         `all_or_none` one record that cannot be scored leaves none answered: no prediction is journalled or counted.
-        `model` is for a caller that must know which one answers; without it, it is the one that serves now.
+        `model` is for a caller that must know which one answers; without it, it is the serving model.
 
         Raises:
             NotServing: no model is loaded yet.

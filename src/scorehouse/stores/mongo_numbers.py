@@ -18,7 +18,7 @@ class Numbers:
 
     A writer declares the numbers it takes before it writes, and a reader stops before numbers that are declared but
     not yet written. Otherwise a cursor that has read the numbers of a fast writer would skip the lower ones of a slow
-    writer for ever. The machines' clocks may differ by a minute; a call takes 30 s at most.
+    writer forever. The machines' clocks may differ by a minute; a call takes 30 s at most.
     """
 
     def __init__(self, counters: Collection[dict[str, Any]], name: str, clock: Callable[[], float]):

@@ -29,7 +29,7 @@ THROTTLED = frozenset(
         "KMSThrottlingException",
     }
 )
-# Of an entry or of a call: only these are tried again, because any other refusal would be repeated for ever.
+# Of an entry or of a call: only these are tried again, because any other refusal would be repeated forever.
 PASSING = THROTTLED | {"InternalFailure", "InternalFailureException", "ServiceUnavailable"}
 MISSING = "ResourceNotFoundException"
 FAULTS = (ClientError, NoConnection, HTTPClientError, IncompleteReadError, ResponseParserError)

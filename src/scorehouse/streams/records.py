@@ -34,7 +34,7 @@ class Scored:
 def score(serving: Serving, envelope: Envelope | None, shard: str, records: Sequence[StreamRecord]) -> Scored:
     """Score a batch of `shard`'s records and journal the answers; nothing is published yet.
 
-    A record without an id of its own gets `shard:sequence`, so that scoring it again gives the same bytes.
+    A record without an id gets `shard:sequence`, so that scoring it again gives the same bytes.
 
     Raises:
         NotServing: no model is loaded yet.

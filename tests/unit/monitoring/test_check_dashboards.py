@@ -58,7 +58,7 @@ def test_a_metric_without_data_is_a_fault_even_in_an_alert() -> None:
 def test_an_alert_may_find_nothing_and_a_panel_may_not() -> None:
     prometheus = FakePrometheus("scorehouse_x")
     assert judge(query("scorehouse_x > 1", may_be_empty=True), prometheus) == ("empty", "its metrics have data")
-    assert judge(query("scorehouse_x > 1"), prometheus) == ("fault", "no data, though every metric in it has some")
+    assert judge(query("scorehouse_x > 1"), prometheus) == ("fault", "no data, although every metric in it has data")
 
 
 def test_a_counter_that_starts_with_the_first_failure_may_be_missing() -> None:

@@ -120,7 +120,7 @@ def test_every_dashboard_is_valid_for_grafanas_types_and_formatted(name: str) ->
         (lambda d: d.update(titel="x"), "titel: Grafana's types have no such field"),
         (lambda d: d.update(title=5), "title: 5 is not allowed"),
         (lambda d: d.pop("templating") and d.update(templating=[]), "templating: Grafana's types change [] to {}"),
-        (lambda d: first(d, "stat").update(type="stats"), "no panel has the type 'stats'"),
+        (lambda d: first(d, "stat").update(type="stats"), "there is no panel type 'stats'"),
         (lambda d: first(d, "stat")["options"].update(colourMode="value"), "options.colourMode: Grafana's types have"),
         (lambda d: first(d, "stat")["options"].update(colorMode="bright"), "options.color_mode: 'bright' is not"),
         (lambda d: first(d, "stat")["links"].append({"adress": "/d/x"}), "links[1].adress: Grafana's types have"),

@@ -46,9 +46,9 @@ def test_what_a_page_fails_to_import_is_not_taken_for_a_missing_page(
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"features": (Feature(name="age", kind="integer", help=""),) * 2}, "declared twice: age"),
-        ({"inputs": ("customer_age", "agee")}, "inputs that are not declared: agee"),
-        ({"features": (Feature(name="colour", kind="category", help=""),)}, "categories are missing: colour"),
+        ({"features": (Feature(name="age", kind="integer", help=""),) * 2}, "fields declared twice: age"),
+        ({"inputs": ("customer_age", "agee")}, "undeclared inputs: agee"),
+        ({"features": (Feature(name="colour", kind="category", help=""),)}, "fields without categories: colour"),
     ],
 )
 def test_a_page_that_contradicts_itself_is_refused_with_the_reason(

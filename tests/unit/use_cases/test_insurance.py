@@ -86,6 +86,6 @@ def test_a_table_with_a_bad_day_or_premium_is_refused_by_column_and_row() -> Non
     table.loc[3, "Date_birth"], table.loc[4, "Premium"] = "31/02/1970", 0.0
     with pytest.raises(
         TableError,
-        match=r"Date_birth: 1 row is invalid, for example row 3: '1970-02-31'(.|\n)*Premium: 1 row is invalid, for example row 4",
+        match=r"Date_birth: 1 row is invalid, for example row 3: '1970-02-31'(.|\n)*Premium: 1 row is invalid",
     ):
         prepare(table, use_case)

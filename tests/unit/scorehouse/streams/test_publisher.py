@@ -1,4 +1,4 @@
-"""Publishing: entries in order, again where that helps, told where it does not, and never for ever after a stop."""
+"""Publishing: entries in order, again where that helps, told where it does not, and never forever after a stop."""
 
 from __future__ import annotations
 

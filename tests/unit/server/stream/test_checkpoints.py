@@ -39,7 +39,7 @@ def test_a_second_holder_is_told_who_holds_them_and_changes_nothing(tmp_path: Pa
     first = Checkpoints(tmp_path / "predictions.db")
     first.save(STREAM, "s0", Position("41", False))
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(CheckpointsHeld, match=r"is held by process \d+ on .+ since \d{4}-"):
+    with pytest.raises(CheckpointsHeld, match=r"is in use by process \d+ on .+ since \d{4}-"):
         Checkpoints(tmp_path / "predictions.db")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     first.close()

@@ -148,7 +148,7 @@ def test_an_entry_that_results_will_never_take_is_told_as_an_error(house: House)
     assert [a["prediction_id"] for a in house.kinesis.put("results")] == ["s0:2"]
     (error,) = house.kinesis.put("results-errors")
     assert error["sequence"] == "1"
-    assert error["reason"] == "results refused: InvalidArgumentException: said so"
+    assert error["reason"] == "the results stream refused the answer: InvalidArgumentException: said so"
 
 
 def test_where_the_journal_cannot_be_written_nothing_is_published_until_it_can(

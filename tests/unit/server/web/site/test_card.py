@@ -32,7 +32,7 @@ def test_a_chance_is_judged_by_ranking_calibration_and_error_on_the_test_rows(to
     assert [f.value for f in figures] == ["0.967", "± 1.7 points", "0.054"]
     assert [f.name for f in figures] == ["AUC", "Calibration error", "Brier score"]
     assert "97 of 100 pairs" in figures[0].meaning
-    assert f"the model says {percent(0.166)}, and it happened in {percent(0.169)}" in figures[1].meaning
+    assert f"the model predicts {percent(0.166)}, and it happened in {percent(0.169)}" in figures[1].meaning
     assert "Always answering the average would give 0.140" in figures[2].meaning
 
 
