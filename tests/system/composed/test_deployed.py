@@ -115,7 +115,7 @@ def test_doors_serve_the_new_run_though_the_monitor_hangs_which_is_named(runs: l
         with ThreadPoolExecutor(1) as pool:
             changed = pool.submit(change_run_id, other)
             until("every door serves the other run", lambda: serving() == {other})
-            with pytest.raises(AssertionError, match="8085 does not answer"):
+            with pytest.raises(AssertionError, match="8085 is not responding"):
                 changed.result()
     finally:
         signal_monitor("CONT")

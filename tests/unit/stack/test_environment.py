@@ -160,6 +160,13 @@ def test_what_is_unsafe_in_the_cloud_is_named(name: str, value: str) -> None:
     assert len(faults) == 1 and faults[0].startswith(name)
 
 
+def test_a_short_database_password_must_be_changed_in_the_database_too() -> None:
+    (fault,) = find_unsafe({**SAFE, "POSTGRES_PASSWORD": "postgres"})
+    assert "change it in PostgreSQL" in fault and "remove it" not in fault
+    (fault,) = find_unsafe({**SAFE, "GRAFANA_ADMIN_PASSWORD": "admin"})
+    assert "remove it from .secrets.env" in fault
+
+
 @pytest.mark.parametrize("line", ["RUN_ID=", "RUN_ID=''", 'export RUN_ID=""', "RUN_ID = "])
 def test_a_run_is_written_where_none_was_and_removed_with_the_stack(root: Path, line: str) -> None:
     path = root / ".env.local"

@@ -13,8 +13,9 @@ from scorehouse.environment import read_settings
 from scorehouse.prefect import Prefect, State
 from scorehouse.registry.client import Registry
 from stack import training
+from stack.compose import Compose
 from stack.environment import StackError
-from stack.training import MOST_MISSED, await_training, watch
+from stack.training import MOST_MISSED, apply, await_training, watch
 
 RUNNING, COMPLETED = State("RUNNING", "Running"), State("COMPLETED", "All states completed.")
 CRASHED = State("CRASHED", "the worker died")
@@ -35,6 +36,28 @@ class FakePrefect(Prefect):
 
     def last_log_line(self, flow_run: str) -> str:
         return f"log of {flow_run}"
+
+
+class FakeCompose(Compose):
+    """An engine whose worker prints what scheduling a flow prints."""
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+
+    def output(self, *words: str) -> str:
+        self.commands.append(" ".join(words))
+        started = "flow-run\n" if words[-1] == "--run" else ""
+        return f"Successfully created\nbatch runs on demand\ntraining runs every 45 minutes\n{started}"
+
+
+def test_scheduling_returns_when_the_flow_runs_and_the_run_that_it_started() -> None:
+    compose = FakeCompose()
+    assert apply(compose, run=True) == ("training runs every 45 minutes", "flow-run")
+    assert apply(compose, run=False, module="reporting.apply") == ("training runs every 45 minutes", "")
+    assert compose.commands == [
+        "exec -T worker python -m model_orchestration.apply --run",
+        "exec -T worker python -m reporting.apply",
+    ]
 
 
 def follow(*states: State | None) -> tuple[State, list[str]]:
