@@ -80,4 +80,6 @@ class Explainer:
 
 
 def _unexplained(bundle: Bundle, why: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"predictions of {bundle.manifest.family} models cannot be explained; {why}")
+    return Problem(
+        HTTPStatus.NOT_FOUND, f"predictions of this {bundle.manifest.family} model cannot be explained; {why}"
+    )
