@@ -57,7 +57,7 @@ def seconds_of_change(done: CompletedProcess[str], run_id: str) -> float:
     """Check that every door serves `run_id`, and return how long the change took."""
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"all doors are serving run {run_id} ")
-    seconds = re.search(r"after ([\d.]+) s", done.stdout)
+    seconds = re.search(r"took ([\d.]+) s", done.stdout)
     assert seconds, done.stdout
     return float(seconds[1])
 
