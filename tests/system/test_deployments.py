@@ -126,7 +126,7 @@ def test_a_run_that_cannot_be_served_is_refused_with_one_line_and_the_old_one_se
         (bare, "has no complete bundle"),
         (with_bundle(toy, damage={ONNX: onnx[:-1]}), f"{ONNX} is damaged"),
         (with_bundle(toy, use_case="wine"), "is a model for wine, not for churn"),
-        (with_bundle(toy, use_case_version=99), "version 99 of churn, this code is version"),
+        (with_bundle(toy, use_case_version=99), "version 99 of churn, but this code is version"),
         (with_bundle(toy, files={REFERENCE: other_smoke}), "predictions differ from the recorded ones"),
     ):
         check_refused(stack, stack.deploy(run_id), reason, good)
