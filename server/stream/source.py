@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from scorehouse import metrics
-from scorehouse.streams.publisher import FAULTS, MISSING, THROTTLED, Backoff, code_of, passes
+from scorehouse.streams.publisher import FAULTS, MISSING, NOT_READY, THROTTLED, Backoff, code_of, passes
 from scorehouse.streams.records import StreamRecord
 from server.stream.checkpoints import Position
 from server.stream.shards import Shard, Shards
@@ -21,7 +21,7 @@ IDLE_SECONDS = 0.25  # between two reads of a shard without more records: leaves
 LIST_SECONDS = 60.0
 EXPIRED = "ExpiredIteratorException"
 # What a call may answer for a stream, shard, record or iterator that is gone: ask for all of them again.
-_GONE = {MISSING, EXPIRED, "InvalidArgumentException", "ResourceInUseException"}
+_GONE = NOT_READY | {EXPIRED, "InvalidArgumentException"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ THROTTLED = frozenset(
 # Of an entry or of a call: only these are tried again, because any other refusal would be repeated forever.
 PASSING = THROTTLED | {"InternalFailure", "InternalFailureException", "ServiceUnavailable"}
 MISSING = "ResourceNotFoundException"
+# Of a call: the stream is not there, or is being created or deleted. It is waited for.
+NOT_READY = frozenset({MISSING, "ResourceInUseException"})
 FAULTS = (ClientError, NoConnection, HTTPClientError, IncompleteReadError, ResponseParserError)
 
 
@@ -154,7 +156,7 @@ class Publisher:
         return refused
 
     def _retry_later(self, operation: str, stream: str, backoff: Backoff, error: Exception) -> None:
-        if not passes(error) and code_of(error) != MISSING:
+        if not passes(error) and code_of(error) not in NOT_READY:
             raise error
         self._set_problem(stream, f"{stream}: {error}")
         self._wait(operation, stream, backoff, code_of(error))

@@ -96,6 +96,7 @@ def test_what_would_be_refused_for_ever_is_returned_with_the_reason(
     [
         refused(THROTTLED),
         refused("ResourceNotFoundException"),
+        refused("ResourceInUseException"),
         refused("InternalFailure", 500),
         ReadTimeoutError(endpoint_url="http://127.0.0.1:9"),
     ],
