@@ -96,7 +96,7 @@ score-batch: .venv/.ready  ## score the applications of DATE=2026-11-20 (default
 	@$(HOST) model_orchestration.batch $(DATE)
 
 applications: .venv/.ready  ## generate a day's applications from the use case's sample, to try score-batch (DATE=… ROWS=1200)
-	@$(HOST) model_orchestration.batch.sample $(DATE) $(if $(DATE),$(ROWS))
+	@$(HOST) model_orchestration.batch.sample "$(DATE)" "$(ROWS)"
 
 erase: .stack/.ready  ## delete a customer's predictions and outcomes: CUSTOMER_ID=… (without Docker also DATA_FOLDER=…)
 	@$(if $(DATA_FOLDER),$(SMALL) -m server.erase "$$CUSTOMER_ID",$(STACK) erase --customer "$$CUSTOMER_ID")
@@ -111,7 +111,7 @@ check-dashboards: .venv/.ready  ## check that every query of dashboards and rule
 test: packages lint unit integration system  ## install missing test dependencies; run linters and every test except compose-test, which needs Docker
 run_tests: test  ## alias of test
 
-packages: $(UV)  ## install missing test dependencies (Debian or Ubuntu, as root or with sudo)
+packages: $(UV)  ## install missing test dependencies (Debian or Ubuntu, as root or with passwordless sudo)
 	@tests/packages
 
 lint: .venv/.ready  ## ruff, mypy --strict, import contracts

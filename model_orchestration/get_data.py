@@ -57,7 +57,9 @@ def _table(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         tables = [f for f in archive.infolist() if f.filename.lower().endswith(".csv")]
         if not tables:
-            raise TableError("the downloaded archive contains no CSV file")
+            raise TableError(
+                "the downloaded archive contains no CSV file: download the table yourself and set DATA to its path"
+            )
         return archive.read(max(tables, key=lambda f: f.file_size))
 
 

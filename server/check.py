@@ -22,7 +22,7 @@ def main() -> None:
         response.raise_for_status()
         answer = response.json()
     except (requests.RequestException, ValueError) as error:
-        sys.exit(f"check: unexpected response from {scorer}: {error}")
+        sys.exit(f"check: no prediction from {scorer}: {error}; its /readyz shows what is wrong")
     run_id = answer.pop("model_run_id")
     shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in answer.items() if key != "prediction_id")
     sys.stdout.write(f"run {run_id} predicts {shown}\n")

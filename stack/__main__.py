@@ -15,7 +15,16 @@ from scorehouse.errors import ScorehouseError
 from scorehouse.services import SERVICES
 from stack.addresses import address_table
 from stack.compose import REGISTRY, SERVE, Compose
-from stack.environment import HOST_DATA, ROOT, SECRETS, environment, forget_run, make_secrets, remember_run
+from stack.environment import (
+    HOST_DATA,
+    ROOT,
+    SECRETS,
+    environment,
+    forget_run,
+    make_command,
+    make_secrets,
+    remember_run,
+)
 from stack.errors import StackError
 from stack.steps import Steps
 from stack.training import apply, await_training
@@ -80,7 +89,7 @@ class Stack:
             self._serve.wait(others)
             self._steps.done(
                 f"serving has started; RUN_ID is empty, so no run was deployed: set it in .env.{self._name} "
-                "and run `make start-serve`"
+                f"and run {make_command('start-serve', self._name)}"
             )
             return
         await_doors(self._settings, self._serve, self._console)
@@ -97,7 +106,7 @@ class Stack:
     def stop_serve(self) -> None:
         """Stop the serving half; its volumes keep every prediction."""
         self._serve.run("stop")
-        self._steps.done("serving is stopped; `make start-serve` starts it again")
+        self._steps.done(f"serving is stopped; {make_command('start-serve', self._name)} starts it again")
 
     def up(self) -> None:
         """Build and start everything in order; train first if RUN_ID is empty."""
@@ -121,14 +130,14 @@ class Stack:
         self._console.print()
         self._console.print(address_table(self._settings, self._whole.services()), highlight=False)
         self._console.print(
-            f"\n  passwords: {SECRETS.name}; `make down` stops everything; "
-            "`make reset_all` deletes everything, data included"
+            f"\n  passwords: {SECRETS.name}; {make_command('down', self._name)} stops everything; "
+            f"{make_command('reset_all', self._name)} deletes everything, data included"
         )
 
     def erase(self, customer_id: str) -> None:
         """Remove a customer from journal and store. Serving may run meanwhile; the store must."""
         if not customer_id:
-            raise StackError("CUSTOMER_ID is missing: run `make erase CUSTOMER_ID=…`")
+            raise StackError(f"CUSTOMER_ID is missing: run {make_command('erase CUSTOMER_ID=…', self._name)}")
         command = ("run", "--rm", "--no-deps", "-T", "shipper", "python", "-m", "server.erase", customer_id)
         self._steps.done(self._serve.output(*command).strip())
 
@@ -147,7 +156,11 @@ class Stack:
             SECRETS.unlink(missing_ok=True)
         if run_id := self._env.get("RUN_ID"):
             forget_run(self._name, run_id)
-        kept = f"; {SECRETS.name} stays because {', '.join(others)} uses its password" if others else ", secrets"
+        kept = (
+            f"; {SECRETS.name} stays because its password is used by the volumes {', '.join(others)}"
+            if others
+            else ", secrets"
+        )
         self._steps.done(f"removed: containers, network, volumes, images, RUN_ID{kept}")
 
     def _run_here(self, module: str) -> str:

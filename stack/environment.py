@@ -28,6 +28,11 @@ def read_files(name: str, root: Path = ROOT) -> dict[str, str]:
     return {**read_file(root / SHARED.name), **read_file(root / f".env.{name}")}
 
 
+def make_command(target: str, name: str) -> str:
+    """Return the command that runs `target` on the stack of env=`name`, to print in a message."""
+    return f"`make {target}`" if name == "local" else f"`make {target} env={name}`"
+
+
 def make_secrets(path: Path = SECRETS) -> list[str]:
     """Add every missing secret to `path`, which only its owner may read; return the names of the new ones."""
     known = read_file(path) if path.exists() else {}

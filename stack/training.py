@@ -39,22 +39,25 @@ def await_training(settings: Settings, flow_run: str, console: Console) -> str:
         RunNotFound, RegistryUnavailable: the registry does not know the run.
     """
     prefect = Prefect(settings.prefect_api_url, settings.prefect_api_auth_string)
+    page = settings.prefect_api_url.removesuffix("/api")
     with console.status("training: waiting for the worker") as status:
-        state = watch(prefect, flow_run, lambda line: status.update(f"training: {line}"))
+        state = watch(prefect, page, flow_run, lambda line: status.update(f"training: {line}"))
     if not state.is_completed:
-        page = settings.prefect_api_url.removesuffix("/api")
         raise StackError(f"the training failed (state {state.type}): {state.message}. Its log is at {page}")
     return Registry(settings.mlflow_address).newest(settings.use_case)
 
 
 def watch(
     prefect: Prefect,
+    page: str,
     flow_run: str,
     show: Callable[[str], object],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> State:
     """Poll Prefect and `show` the flow run's newest log line until it has ended; return its final state.
+
+    `page` is the address that messages give to the reader.
 
     Raises:
         StackError: Prefect stopped answering, or the flow run did not end within a day.
@@ -71,6 +74,12 @@ def watch(
         except requests.RequestException as error:
             missed += 1
             if missed > MOST_MISSED:
-                raise StackError(f"Prefect stopped responding ({type(error).__name__})") from error
+                raise StackError(
+                    f"Prefect at {page} stopped responding ({type(error).__name__}): "
+                    "see the log of its container, then run the command again"
+                ) from error
         sleep(POLL_SECONDS)
-    raise StackError("the training did not finish within 24 hours")
+    raise StackError(
+        f"the training has not finished within 24 hours and may still be running: see {page}; "
+        "when it ends, set RUN_ID to its run and run the command again"
+    )

@@ -29,7 +29,8 @@ def make_trainer(estimator: Estimator, task: Task, columns: Sequence[Column], tr
         UseCaseError: the family cannot learn the task.
     """
     if task not in TASKS[estimator.family]:
-        raise UseCaseError(f"the family {estimator.family} does not support tasks of the kind {task!r}")
+        supported = " or ".join(map(repr, TASKS[estimator.family]))
+        raise UseCaseError(f"the family {estimator.family} does not support the task {task!r}, only {supported}")
     if estimator.family == "xgboost":
         from model_orchestration.estimators.boosting import BoostingTrainer
 

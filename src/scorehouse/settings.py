@@ -23,7 +23,7 @@ def _mongodb(value: str) -> str:
 
 def _run(value: str) -> str:
     if value and value != "production" and not re.fullmatch("[0-9a-f]{32}", value):
-        raise ValueError("it should be a run ID of 32 hex digits, or 'production' to follow the promotion rule")
+        raise ValueError("it should be a run ID of 32 hex digits, or 'production' to follow MLflow's alias production")
     return value
 
 

@@ -164,5 +164,5 @@ def test_rare_classes_weigh_as_their_power_says() -> None:
 @pytest.mark.parametrize(("family", "task"), [("ridge", "binary"), ("random_forest", "ordinal"), ("svc", "amount")])
 def test_a_family_refuses_a_task_that_it_does_not_answer(family: Any, task: Task) -> None:
     known = data("amount")
-    with pytest.raises(UseCaseError, match=f"{family} does not support"):
+    with pytest.raises(UseCaseError, match=f"{family} does not support the task '{task}', only '"):
         make_trainer(Estimator(family=family, space={}), task, COLUMNS, known, known)

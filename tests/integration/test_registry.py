@@ -20,7 +20,7 @@ from model_orchestration.training.bundling import write_bundle
 from scorehouse.bundles.bundle import MANIFEST, ONNX
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RegistryUnavailable, RunNotFound
-from scorehouse.registry.client import SERVING, Registry
+from scorehouse.registry.client import PRODUCTION, SERVING, Registry
 from tests import servers
 from tests import toy as toys
 from tests.registered import USE_CASE, Mlflow
@@ -112,8 +112,19 @@ def test_what_mlflow_does_not_know_is_told_apart_from_mlflow_being_down(
     with pytest.raises(RunNotFound, match=r"nothing\.bin"):
         registry.artifact(served, "bundle/nothing.bin")
     unregistered = mlflow.run()
-    with pytest.raises(RunNotFound, match=f"run {unregistered} registered no model for churn"):
+    with pytest.raises(RunNotFound, match=f"run {unregistered} registered no model for churn: it may be a trial"):
         registry.version_of_run(USE_CASE, unregistered)
+
+
+@pytest.mark.parametrize(("alias", "remedy"), [(SERVING, "set RUN_ID"), (PRODUCTION, "promote a version")])
+def test_a_model_without_the_alias_that_doors_follow_says_what_to_do(
+    registry: Registry, mlflow: Mlflow, alias: str, remedy: str
+) -> None:
+    model = f"no-{alias}"
+    mlflow.post("registered-models/create", name=model)
+    registry.follow(model, alias)
+    with pytest.raises(RunNotFound, match=f"has no alias '{alias}' of model {model}: {remedy}"):
+        registry.served(model)
 
 
 def test_a_server_that_is_down_or_slow_or_something_else_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

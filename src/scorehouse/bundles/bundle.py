@@ -142,7 +142,9 @@ def load(folder: Path, digest: str | None = None) -> Bundle:
         manifest = read_manifest(description)
         contents = {name: (folder / name).read_bytes() for name in {*manifest.files, ONNX, REFERENCE}}
     except FileNotFoundError as error:
-        raise BundleError(f"the bundle in {folder.name} has no {Path(error.filename).name}") from error
+        raise BundleError(
+            f"the bundle in {folder.name} has no {Path(error.filename).name}: deploy another run or retrain"
+        ) from error
     except OSError as error:
         raise CacheUnavailable(f"the bundle in {folder.name} cannot be read: {error.strerror}") from error
     actual = hashlib.sha256(description).hexdigest()
@@ -152,7 +154,9 @@ def load(folder: Path, digest: str | None = None) -> Bundle:
         )
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
-            raise BundleError(f"run {manifest.run_id}: {name} is damaged (sha256 mismatch)")
+            raise BundleError(
+                f"run {manifest.run_id}: {name} is damaged (sha256 mismatch): deploy another run or retrain"
+            )
     try:
         return Bundle(folder, manifest, actual)
     except (TypeError, KeyError) as error:

@@ -34,7 +34,7 @@ _REJECTED = ("id", "use_case", "model_run_id", "door")
 
 
 class Shipper:
-    """Follows the segments of every door. A lock in the folder allows one shipper per machine."""
+    """Follows the segments of every door. A lock allows one shipper per journal folder."""
 
     def __init__(self, folder: Path, store: Store, retention: Retention | None = None):
         """Start from the oldest segment; storing lines again changes nothing.
@@ -52,7 +52,7 @@ class Shipper:
         except BlockingIOError as error:
             self._lock.close()
             raise AlreadyRunning(
-                f"another shipper is already running on {folder}: only one may run per machine"
+                f"another shipper is already running on {folder}: only one may run per journal folder"
             ) from error
 
     def __enter__(self) -> Self:

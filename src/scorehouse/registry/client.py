@@ -48,7 +48,10 @@ class Registry:
         found = page.get("model_versions", [])
         if not found:
             self._run(run_id)  # raises if there is no such run at all
-            raise RunNotFound(f"run {run_id} registered no model for {use_case}")
+            raise RunNotFound(
+                f"run {run_id} registered no model for {use_case}: it may be a trial of a search; deploy the run of a "
+                "registered version (MLflow lists them under Models)"
+            )
         return max((_version(v) for v in found), key=lambda v: int(v.number))
 
     def newest(self, use_case: str) -> str:
@@ -69,10 +72,10 @@ class Registry:
         alias = _tags(model).get(FOLLOWS_TAG) or SERVING
         numbers = {a["alias"]: a["version"] for a in model.get("aliases", [])}
         if alias not in numbers:
-            raise RunNotFound(
-                f"MLflow at {self._where} has no alias {alias!r} of model {use_case}: set RUN_ID and run "
-                "`make start-serve`"
-            )
+            remedy = "set RUN_ID and run `make start-serve`"
+            if alias == PRODUCTION:
+                remedy = "promote a version (`make promote`), or set RUN_ID to a run ID and run `make start-serve`"
+            raise RunNotFound(f"MLflow at {self._where} has no alias {alias!r} of model {use_case}: {remedy}")
         what = f"version {numbers[alias]} of model {use_case}"
         asked = {"name": use_case, "version": numbers[alias]}
         return _version(self._call("GET", "/model-versions/get", what, params=asked)["model_version"])

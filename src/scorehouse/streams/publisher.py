@@ -166,7 +166,10 @@ class Publisher:
         if self._sleep(backoff.next()):
             self._tries_after_stop -= 1
             if self._tries_after_stop < 0:
-                raise GaveUp(f"stopping although {stream} accepts no records ({code}); the next start sends them again")
+                raise GaveUp(
+                    f"stopping: {stream} is not accepting records ({code}); answers that were not published are sent "
+                    "again at the next start"
+                )
 
     def _set_problem(self, stream: str, problem: str | None) -> None:
         if (problem is None) != (self.problem is None):

@@ -56,7 +56,10 @@ def test_a_plain_table_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @pytest.mark.parametrize(
     ("response", "words"),
-    [(Publisher(b"", 403), "by hand"), (Publisher(archive(readme_txt="x")), "contains no CSV")],
+    [
+        (Publisher(b"", 403), "by hand"),
+        (Publisher(archive(readme_txt="x")), "contains no CSV file: download the table yourself"),
+    ],
     ids=["refused", "no table"],
 )
 def test_what_is_no_table_is_refused_in_words(

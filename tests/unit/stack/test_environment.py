@@ -14,6 +14,7 @@ from stack.environment import (
     environment,
     find_unsafe,
     forget_run,
+    make_command,
     make_secrets,
     read_files,
     remember_run,
@@ -179,6 +180,11 @@ def test_a_run_is_written_where_none_was_and_removed_with_the_stack(root: Path, 
     assert read_file(path)["RUN_ID"] == RUN
     forget_run("local", RUN, root)
     assert read_file(path) == before
+
+
+def test_a_command_in_a_message_acts_on_the_stack_that_printed_it() -> None:
+    assert make_command("start-serve", "local") == "`make start-serve`"
+    assert make_command("reset_all", "cloud") == "`make reset_all env=cloud`"
 
 
 def test_no_committed_file_holds_a_secret() -> None:

@@ -18,6 +18,7 @@ from stack.environment import StackError
 from stack.training import MOST_MISSED, apply, await_training, watch
 
 RUNNING, COMPLETED = State("RUNNING", "Running"), State("COMPLETED", "All states completed.")
+PAGE = "http://prefect"
 CRASHED = State("CRASHED", "the worker died")
 
 
@@ -62,7 +63,7 @@ def test_scheduling_returns_when_the_flow_runs_and_the_run_that_it_started() -> 
 
 def follow(*states: State | None) -> tuple[State, list[str]]:
     shown: list[str] = []
-    return watch(FakePrefect(iter(states)), "flow-run", shown.append, lambda: 0.0, lambda _: None), shown
+    return watch(FakePrefect(iter(states)), PAGE, "flow-run", shown.append, lambda: 0.0, lambda _: None), shown
 
 
 def test_it_is_watched_until_it_ends_and_its_log_is_shown() -> None:
@@ -73,14 +74,14 @@ def test_it_is_watched_until_it_ends_and_its_log_is_shown() -> None:
 def test_a_restart_of_prefect_does_not_end_the_watch_but_a_long_silence_does() -> None:
     silence = [None] * MOST_MISSED
     assert follow(*silence, RUNNING, *silence, COMPLETED)[0] == COMPLETED
-    with pytest.raises(StackError, match="stopped responding"):
+    with pytest.raises(StackError, match=rf"{PAGE} stopped responding \(ConnectionError\).* run the command again$"):
         follow(*silence, None)
 
 
 def test_a_training_that_never_ends_is_given_up_after_a_day() -> None:
     clock = iter([0.0, 1.0, training.LONGEST_SECONDS])
-    with pytest.raises(StackError, match="within 24 hours"):
-        watch(FakePrefect(iter([RUNNING])), "flow-run", lambda _: None, lambda: next(clock), lambda _: None)
+    with pytest.raises(StackError, match=f"within 24 hours .* see {PAGE}; when it ends, set RUN_ID"):
+        watch(FakePrefect(iter([RUNNING])), PAGE, "flow-run", lambda _: None, lambda: next(clock), lambda _: None)
 
 
 @pytest.mark.parametrize(

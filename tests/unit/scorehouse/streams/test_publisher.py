@@ -141,7 +141,7 @@ def test_after_a_stop_it_gives_up_only_when_there_is_no_progress(kinesis: FakeKi
     assert Publisher(kinesis, Sleeper(stop_at=1), lambda: 0.0).put("results", entries(20)) == []
     sleep = Sleeper(stop_at=3)
     kinesis.faults["put_records"] = [refused("ServiceUnavailable", 503)] * 99
-    with pytest.raises(GaveUp, match="the next start sends them again"):
+    with pytest.raises(GaveUp, match="sent again at the next start"):
         Publisher(kinesis, sleep, lambda: 0.0).put("results", entries(20))
     assert len(sleep.waits) == 7
 

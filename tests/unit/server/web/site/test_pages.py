@@ -148,7 +148,8 @@ def test_while_no_model_serves_a_page_says_what_to_do_and_looks_again(empty_door
     found = page(empty_door, path, 503)
     assert {"http-equiv": "refresh", "content": "5"} in found.all("meta")
     html = empty_door.client.get(path).text
-    assert "make start-serve" in html
+    for command in ("make start-serve", "make up", "make deploy RUN_ID="):
+        assert command in html
     assert "not asked yet" in html
 
 
