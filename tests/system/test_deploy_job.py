@@ -126,7 +126,7 @@ def test_a_valid_run_is_deployed_and_a_damaged_one_changes_nothing(
         done = project.deploy(commit)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"all doors are serving run {run_id} " in done.stdout
-        assert f"run {run_id} answers: churn chance" in done.stdout
+        assert f"run {run_id} predicts churn chance" in done.stdout
         assert (project.at(), stack.served()) == (commit, {run_id})
     assert f"commit {commit[:12]}" in stack.command("server.deployments").stdout.splitlines()[1]
     bad = stack.mlflow.with_bundle(toy, damage={ONNX: b"nothing"})

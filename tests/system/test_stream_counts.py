@@ -67,6 +67,6 @@ def test_a_second_scorer_names_the_process_that_holds_the_stream_and_ends(
     with running(scorer):
         second.start()
         assert second.process.wait(60) == 1
-        assert f"held by process {scorer.process.pid} on " in second.said()
+        assert f"in use by process {scorer.process.pid} on " in second.said()
         outcome.wait(traffic, SECONDS)
     outcome.check(traffic, once=True)
