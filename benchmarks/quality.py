@@ -22,6 +22,7 @@ from model_orchestration.tables.training_table import TEST, TrainingTable, prepa
 from model_orchestration.training.training import Training
 from scorehouse.environment import read_settings
 from scorehouse.errors import ScorehouseError
+from scorehouse.scoring.figures import figure_label
 from scorehouse.scoring.quality import quality
 from scorehouse.usecase import Task, UseCase, load_use_case
 
@@ -149,7 +150,7 @@ def report(
             f"{v:,.2f}" if abs(v) >= 10 else f"{v:.4f}" for v in (mean(t, measured, 0), worst, mean(t, measured, 1))
         )
         verdict = "" if t == Target(t.figure) else "met" if t.met(mean(t, measured, 0)) else "MISSED"
-        shown.add_row(t.figure.replace("_", " "), own, farthest, str(t), verdict, without)
+        shown.add_row(figure_label(t.figure), own, farthest, str(t), verdict, without)
     return shown
 
 

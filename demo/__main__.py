@@ -20,6 +20,7 @@ from scorehouse.bundles.bundle import Manifest
 from scorehouse.environment import read_settings, settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.registry.client import Registry
+from scorehouse.scoring.figures import figure_label
 from scorehouse.services import SERVICES
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
@@ -132,7 +133,7 @@ class Demo:
         over_stream = json.loads(run("simulation_business.kinesis", *STREAM_TRAFFIC, "--json"))
         self.steps.done(f"answered {over_stream['answered']:,} of {over_stream['sent']:,} records over the stream")
         drifting = json.loads(run("simulation_business.http", *DRIFTING_TRAFFIC, "--json"))
-        self.processes.wait_for(SERVICES["monitor"], 60, lambda: self.alarm_fires(run_id))
+        self.processes.wait_for(SERVICES["monitor"], 60, lambda: self.alert_fires(run_id))
         self.steps.done(
             f"the drift alert fired after {drifting['answered']:,} drifting records: {self.address('monitor')}/"
         )
@@ -147,14 +148,14 @@ class Demo:
             "drift": f"{drifting['answered']:,} drifting records fired the alert",
         }
 
-    def alarm_fires(self, run_id: str) -> bool:
+    def alert_fires(self, run_id: str) -> bool:
         """Return whether the monitor reports drift for this run; an earlier demo's run may still drift."""
         try:
             lines = requests.get(f"{self.address('monitor')}/metrics", timeout=5).text.splitlines()
         except requests.RequestException:
             return False
-        alarms = [ln for ln in lines if ln.startswith("evidently:data_drift:dataset_drift{") and ln.endswith(" 1.0")]
-        return any(f'model_run_id="{run_id}"' in line for line in alarms)
+        firing = [ln for ln in lines if ln.startswith("evidently:data_drift:dataset_drift{") and ln.endswith(" 1.0")]
+        return any(f'model_run_id="{run_id}"' in line for line in firing)
 
     def show(self, run_id: str, results: dict[str, str]) -> None:
         """Print what was trained, how good it is, and where to look."""
@@ -165,7 +166,7 @@ class Demo:
         table.add_row("[bold]run", run_id)
         table.add_row("[bold]data", f"{manifest.data}: {rows['training']:,} training rows, {rows['test']:,} test rows")
         figures = [
-            f"{name.removeprefix('test_').replace('_', ' ')} {value:.4g}"
+            f"{figure_label(name.removeprefix('test_'))} {value:.4g}"
             for name, value in manifest.quality.items()
             if name.startswith("test_")
         ]
@@ -175,7 +176,7 @@ class Demo:
         for what, name, path in PAGES:
             if name in self.services:
                 table.add_row(f"[bold]{what}", self.address(name) + path)
-        table.add_row("[bold]logs", os.path.relpath(self.processes.logs))
+        table.add_row("[bold]logs", _from_here(self.processes.logs))
         console.print()
         console.print(table, highlight=False)
 
@@ -184,6 +185,11 @@ class Demo:
         while True:
             self.processes.check_alive()
             time.sleep(0.5)
+
+
+def _from_here(path: Path) -> str:
+    """Return `path` as a person in this folder would type it: relative if it is below, else absolute."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 if __name__ == "__main__":
