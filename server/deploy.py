@@ -92,7 +92,10 @@ def main() -> None:
     """Deploy and print how long it took; status 1 and one line if nothing was changed, or a door did not follow."""
     settings = settings_or_exit()
     if not settings.run_id:
-        sys.exit("deploy: RUN_ID is empty, so nothing was changed: set it to a run ID or to production")
+        sys.exit(
+            "deploy: RUN_ID is empty, so nothing was changed: run `RUN_ID=<run ID> make deploy`, "
+            "or RUN_ID=production to follow MLflow's alias production"
+        )
 
     def change() -> str:
         deployer = Deployer(settings)

@@ -28,6 +28,6 @@ def parse_table(content: bytes, source: str) -> pd.DataFrame:
         header = text.partition(b"\n")[0].decode(errors="replace")
         return pd.read_csv(io.BytesIO(text), sep=max(",;\t|", key=header.count), low_memory=False)
     except ImportError as error:  # pyarrow is not in every image
-        raise TableError(f"{source} is Parquet, which this service cannot read: use CSV") from error
+        raise TableError(f"{source} is Parquet, but pyarrow is not installed in this image: use CSV") from error
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise TableError(f"{source} cannot be read as a table: {error}") from error
