@@ -22,7 +22,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        faults = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {_wanted(e['msg'])}" for e in error.errors()]
+        faults = [f"{_given(str(e['loc'][0]), e['input'])}: {_wanted(e['msg'])}" for e in error.errors()]
         raise SettingError("; ".join(faults)) from error
 
 
@@ -33,6 +33,11 @@ def settings_or_exit(environ: Mapping[str, str] = os.environ) -> Settings:
     except SettingError as error:
         sys.stderr.write(f"settings: {error}\n")
         raise SystemExit(2) from error
+
+
+def _given(name: str, value: object) -> str:
+    """A variable as a message shows it: a secret without its value."""
+    return f"{name.upper()}={value!r}" if Settings.model_fields[name].repr else name.upper()
 
 
 def _wanted(message: str) -> str:

@@ -97,6 +97,23 @@ class HostSettings(Part):
     serve_address: str = Field("127.0.0.1", description="Host of the scorers, the monitor and the dashboards")
 
 
+class AccessSettings(HostSettings):
+    """Which requests our services answer."""
+
+    service_secret: Annotated[str, _like("[!-~]*", "visible ASCII characters without spaces")] = Field(
+        "", repr=False, description="What each request to a service must carry; nothing if empty"
+    )
+    allowed_hosts: Annotated[str, _like("[A-Za-z0-9_., -]*", "names of hosts, separated by commas")] = Field(
+        "", description="Names, separated by commas, under which services without a secret are asked"
+    )
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of ALLOWED_HOSTS, SERVE_ADDRESS and CLOUD_ADDRESS, in lower case."""
+        names = (*self.allowed_hosts.split(","), self.serve_address, self.cloud_address)
+        return frozenset(name.strip().lower() for name in names if name.strip())
+
+
 class ProcessSettings(Part):
     """What every process of the product needs."""
 
@@ -276,7 +293,7 @@ class Settings(
     ShipperSettings,
     StoreSettings,
     ProcessSettings,
-    HostSettings,
+    AccessSettings,
     DeploySettings,
     ServingSettings,
 ):
