@@ -37,6 +37,10 @@ class RunNotFound(ScorehouseError):
     """The registry has no such run, alias or model."""
 
 
+class AliasMoved(ScorehouseError):
+    """Another process moved an alias between reading and writing it. Nothing was changed."""
+
+
 class JournalError(ScorehouseError):
     """A prediction could not be journalled, so it must not be answered."""
 

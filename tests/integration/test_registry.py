@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,8 +20,8 @@ import requests
 from model_orchestration.training.bundling import write_bundle
 from scorehouse.bundles.bundle import MANIFEST, ONNX
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.errors import BundleError, RegistryUnavailable, RunNotFound
-from scorehouse.registry.client import PRODUCTION, SERVING, Registry
+from scorehouse.errors import AliasMoved, BundleError, RegistryUnavailable, RunNotFound
+from scorehouse.registry.client import HOLD_TAG, PRODUCTION, SERVING, Hold, Registry
 from tests import servers
 from tests import toy as toys
 from tests.registered import USE_CASE, Mlflow
@@ -78,6 +79,46 @@ def test_an_alias_is_moved_and_read_back(registry: Registry, served: str, damage
         version = registry.version_of_run(USE_CASE, run_id)
         registry.set_alias(USE_CASE, "test-alias", version)
         assert registry.version_by_alias(USE_CASE, "test-alias") == version
+
+
+def test_an_alias_that_was_moved_meanwhile_is_not_moved_again(registry: Registry, served: str, damaged: str) -> None:
+    first, second = (registry.version_of_run(USE_CASE, run_id) for run_id in (served, damaged))
+    registry.move_alias(USE_CASE, "guarded", first, None)
+    with pytest.raises(AliasMoved, match=f"alias 'guarded' of model churn was moved meanwhile: run {served} has it"):
+        registry.move_alias(USE_CASE, "guarded", second, None)
+    with pytest.raises(AliasMoved):
+        registry.move_alias(USE_CASE, "guarded", first, second)
+    assert registry.version_by_alias(USE_CASE, "guarded") == first
+    registry.move_alias(USE_CASE, "guarded", second, first)
+    assert registry.version_by_alias(USE_CASE, "guarded") == second
+
+
+def test_a_hold_lasts_until_it_is_lifted_and_says_who_set_it_and_why(registry: Registry, mlflow: Mlflow) -> None:
+    model = "held"
+    assert registry.hold("no_such_model") is None
+    registry.lift_hold("no_such_model")
+    mlflow.post("registered-models/create", name=model)
+    assert registry.hold(model) is None
+    registry.lift_hold(model)
+    hold = Hold("ada", 'too many "no"', datetime(2026, 11, 21, 12, tzinfo=UTC), "a" * 32)
+    registry.set_hold(model, hold)
+    assert registry.hold(model) == hold
+    registry.lift_hold(model)
+    assert registry.hold(model) is None
+    mlflow.post("registered-models/set-tag", name=model, key=HOLD_TAG, value="wait for bob")
+    by_hand = registry.hold(model)
+    assert by_hand is not None and (by_hand.who, by_hand.why) == ("MLflow", "wait for bob")
+
+
+def test_each_env_has_its_own_last_request_and_an_empty_one_is_one(registry: Registry, mlflow: Mlflow) -> None:
+    model = "requested"
+    assert registry.requested_run("no_such_model", "local") is None
+    mlflow.post("registered-models/create", name=model)
+    registry.remember_request(model, "local", "a" * 32)
+    registry.remember_request(model, "cloud", "")
+    assert registry.requested_run(model, "local") == "a" * 32
+    assert registry.requested_run(model, "cloud") == ""
+    assert registry.requested_run(model, "second") is None
 
 
 def test_a_run_that_was_registered_twice_is_its_latest_version(mlflow: Mlflow, registry: Registry) -> None:

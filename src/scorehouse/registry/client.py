@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import orjson
 import requests
 
-from scorehouse.errors import RegistryUnavailable, RunNotFound
+from scorehouse.errors import AliasMoved, RegistryUnavailable, RunNotFound
 
 SERVING, PRODUCTION = "serving", "production"
 DIGEST_TAG = "bundle_digest"
 FOLLOWS_TAG = "serving_follows"  # of the registered model: the alias that doors follow instead of `serving`
+HOLD_TAG = "scorehouse.hold"  # of the registered model: no promotion until a person lifts it
+REQUEST_TAG = "scorehouse.requested."  # of the registered model, and the env's name: the RUN_ID that was carried out
 _API = "/api/2.0/mlflow"
 
 
@@ -24,6 +29,16 @@ class Version:
     number: str
     run_id: str
     digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person went back from run `left` at `at` (UTC): nothing but a person changes what serves until it is lifted."""
+
+    who: str
+    why: str
+    at: datetime
+    left: str
 
 
 class Registry:
@@ -87,8 +102,33 @@ class Registry:
 
     def follow(self, use_case: str, alias: str) -> None:
         """Let doors serve what `alias` names from now on. Raises RunNotFound, RegistryUnavailable."""
-        body = {"name": use_case, "key": FOLLOWS_TAG, "value": alias}
-        self._call("POST", "/registered-models/set-tag", f"model named {use_case}", json=body)
+        self._tag_model(use_case, FOLLOWS_TAG, alias)
+
+    def hold(self, use_case: str) -> Hold | None:
+        """Return the hold that a rollback has set, or None. Raises RegistryUnavailable."""
+        text = self._model_tags(use_case).get(HOLD_TAG)
+        return _hold(text) if text else None
+
+    def set_hold(self, use_case: str, hold: Hold) -> None:
+        """Hold what serves until `lift_hold`. Raises RunNotFound, RegistryUnavailable."""
+        about = {"who": hold.who, "why": hold.why, "at": hold.at.isoformat(), "left": hold.left}
+        self._tag_model(use_case, HOLD_TAG, orjson.dumps(about).decode())
+
+    def lift_hold(self, use_case: str) -> None:
+        """Allow promotions again; without a hold, do nothing. Raises RegistryUnavailable."""
+        if HOLD_TAG not in self._model_tags(use_case):
+            return
+        body = {"name": use_case, "key": HOLD_TAG}
+        with suppress(RunNotFound):  # another person lifted it in between
+            self._call("DELETE", "/registered-models/delete-tag", f"hold of model {use_case}", json=body)
+
+    def requested_run(self, use_case: str, env: str) -> str | None:
+        """Return the RUN_ID of env=`env` that was carried out last, None if none was. Raises RegistryUnavailable."""
+        return self._model_tags(use_case).get(f"{REQUEST_TAG}{env}")
+
+    def remember_request(self, use_case: str, env: str, run_id: str) -> None:
+        """Remember that RUN_ID=`run_id` of env=`env` was carried out. Raises RunNotFound, RegistryUnavailable."""
+        self._tag_model(use_case, f"{REQUEST_TAG}{env}", run_id)
 
     def tagged_versions(self, use_case: str) -> Iterator[tuple[Version, dict[str, str]]]:
         """Yield every version with its tags, in no order. Raises RegistryUnavailable."""
@@ -110,6 +150,24 @@ class Registry:
         body = {"name": use_case, "alias": alias, "version": version.number}
         self._call("POST", "/registered-models/alias", f"version {version.number} of model {use_case}", json=body)
 
+    def move_alias(self, use_case: str, alias: str, version: Version, holder: Version | None) -> None:
+        """Move `alias` to `version` if `holder` (None: no version) still has it, as MLflow says just before.
+
+        MLflow has no compare-and-set, so two callers within the same milliseconds may both succeed.
+
+        Raises:
+            AliasMoved: another version has the alias by now; nothing was changed.
+            RegistryUnavailable: MLflow cannot be reached.
+        """
+        try:
+            now = self.version_by_alias(use_case, alias)
+        except RunNotFound:
+            now = None
+        if now != holder:
+            has = f"run {now.run_id}" if now else "no run"
+            raise AliasMoved(f"alias {alias!r} of model {use_case} was moved meanwhile: {has} has it now; compare again")
+        self.set_alias(use_case, alias, version)
+
     def artifact(self, run_id: str, path: str) -> bytes:
         """Return the content of one file among the artifacts of `run_id`. Raises RunNotFound, RegistryUnavailable."""
         return self._ask("GET", self._artifact(run_id, path), f"file {path} in run {run_id}").content
@@ -125,6 +183,16 @@ class Registry:
             raise RunNotFound(f"no model named {use_case} is registered in MLflow yet") from error
         model: dict[str, Any] = answer["registered_model"]
         return model
+
+    def _model_tags(self, use_case: str) -> dict[str, str]:
+        try:
+            return _tags(self._model(use_case))
+        except RunNotFound:
+            return {}
+
+    def _tag_model(self, use_case: str, key: str, value: str) -> None:
+        body = {"name": use_case, "key": key, "value": value}
+        self._call("POST", "/registered-models/set-tag", f"model named {use_case}", json=body)
 
     def _run(self, run_id: str) -> dict[str, Any]:
         run: dict[str, Any] = self._call("GET", "/runs/get", f"run {run_id}", params={"run_id": run_id})["run"]
@@ -168,3 +236,12 @@ def _version(found: dict[str, Any]) -> Version:
 
 def _tags(found: dict[str, Any]) -> dict[str, str]:
     return {t["key"]: t["value"] for t in found.get("tags", [])}
+
+
+def _hold(text: str) -> Hold:
+    """A hold from its tag. A tag that a person wrote in MLflow holds as well: its text is the reason."""
+    try:
+        about = orjson.loads(text)
+        return Hold(str(about["who"]), str(about["why"]), datetime.fromisoformat(about["at"]), str(about["left"]))
+    except (ValueError, KeyError, TypeError):
+        return Hold("MLflow", text, datetime.fromtimestamp(0, UTC), "")

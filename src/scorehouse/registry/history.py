@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import orjson
 
@@ -66,6 +67,16 @@ def way_back(changes: Sequence[Change], now: Version) -> Version | None:
     if not served or served[-1] != now:  # moved in MLflow itself, and not recorded yet
         served.append(now)
     return served[-2] if len(served) > 1 else None
+
+
+def rolled_back(changes: Sequence[Change]) -> set[str]:
+    """Return the runs that a return left and no person deployed again: no rule may promote them."""
+    left: set[str] = set()
+    for before, change in pairwise(changes):
+        if change.back:
+            left.add(before.version.run_id)
+        left.discard(change.version.run_id)
+    return left
 
 
 def _change(version: Version, key: str, value: str) -> Change | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from scorehouse.registry.client import Registry, Version
-from scorehouse.registry.history import Change, History, way_back
+from scorehouse.registry.history import Change, History, rolled_back, way_back
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 A, B, C = (Version(str(i + 1), letter * 32, None) for i, letter in enumerate("abc"))
@@ -69,3 +69,11 @@ def test_without_a_change_there_is_no_way_back() -> None:
 
 def test_what_was_moved_in_mlflow_and_not_written_down_is_left_for_what_served_before_it() -> None:
     assert way_back(changes(A, B), C) == B
+
+
+def test_a_run_that_was_left_by_a_return_stays_so_until_it_is_deployed_again() -> None:
+    assert rolled_back(changes()) == rolled_back(changes(A)) == rolled_back(changes(A, B)) == set()
+    assert rolled_back(changes(A, B, (A, "back"))) == {B.run_id}
+    assert rolled_back(changes(A, B, C, (B, "back"), (A, "back"))) == {B.run_id, C.run_id}
+    assert rolled_back(changes(A, B, (A, "back"), C)) == {B.run_id}
+    assert rolled_back(changes(A, B, (A, "back"), C, B)) == set()
