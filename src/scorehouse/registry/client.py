@@ -165,7 +165,9 @@ class Registry:
             now = None
         if now != holder:
             has = f"run {now.run_id}" if now else "no run"
-            raise AliasMoved(f"alias {alias!r} of model {use_case} was moved meanwhile: {has} has it now; compare again")
+            raise AliasMoved(
+                f"alias {alias!r} of model {use_case} was moved meanwhile: {has} has it now; compare again"
+            )
         self.set_alias(use_case, alias, version)
 
     def artifact(self, run_id: str, path: str) -> bytes:
