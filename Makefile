@@ -17,7 +17,7 @@ export USE_CASE DATA CUSTOMER_ID
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
-  up down addresses secrets setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback deployments promote score-batch applications bench-batch reset_all erase compose-test
+  up down addresses secrets setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^# --- / {gsub(/^# --- | -+$$/, ""); printf "\n\033[4m%s\033[0m\n", $$0} \
@@ -39,8 +39,8 @@ emulator: .emulator/.ready  ## run Kinesis, S3 and Lambda on port 4566
 report: .venv/.ready  ## create a report for the last 180 minutes (minutes=…, until=… in UTC, DATA_FOLDER=…)
 	@$(BIN)/python -m reporting $(minutes) $(if $(until),--until $(until))
 
-# --- With Docker (env=local: an AWS emulator; env=cloud: AWS; settings are in .env, .env.local and .env.cloud) ---
-up: .stack/.ready  ## build and start everything, train if RUN_ID is empty, and print the addresses
+# --- With Docker (env=local: an AWS emulator; env=cloud: AWS; settings are in .env, .env.NAME and .env.NAME.machine) ---
+up: .stack/.ready  ## build and start everything, train if no run serves and RUN_ID is empty, and print the addresses
 	@$(STACK) up
 
 down: .stack/.ready  ## stop everything; models, predictions and images stay
@@ -61,10 +61,10 @@ apply-model-train-flow: .stack/.ready  ## schedule the training (by default ever
 apply-prediction-reporting: .stack/.ready  ## schedule reports every REPORT_TIME_WINDOW_MINUTES and daily, and create one now
 	@$(STACK) report-flow
 
-setup-model-serve: .stack/.ready  ## build and start scorers, store, monitor and Prometheus; deploy RUN_ID if it is set
+setup-model-serve: .stack/.ready  ## build and start scorers, store, monitor and Prometheus; deploy RUN_ID if it changed
 	@$(STACK) setup-serve
 
-start-serve: .stack/.ready  ## start serving, and deploy the run in RUN_ID
+start-serve: .stack/.ready  ## start serving, and deploy the run in RUN_ID if it changed
 	@$(STACK) start-serve
 
 stop-serve: .stack/.ready  ## stop serving; all predictions stay
@@ -83,8 +83,11 @@ deploy: .stack/.ready  ## deploy RUN_ID to running doors, in containers or not; 
 check: .stack/.ready  ## request one prediction from the HTTP scorer
 	@$(SMALL_HOST) server.check
 
-rollback: .stack/.ready  ## return to the previous run; each call goes one step further back (WHY=… for the history)
+rollback: .stack/.ready  ## return to the previous run and stay there; each call goes one step further back (WHY=…)
 	@$(SMALL_HOST) server.rollback
+
+lift-hold: .stack/.ready  ## allow promotions again after a rollback
+	@$(SMALL_HOST) server.lift_hold
 
 deployments: .stack/.ready  ## list which run served when, who or what changed it, and why
 	@$(SMALL_HOST) server.deployments

@@ -1,19 +1,33 @@
-"""Deploys the run in RUN_ID, `python -m server.deploy`: verifies it, moves the alias, waits for the doors."""
+"""Deploys the run in RUN_ID, `python -m server.deploy`: verifies it, moves the alias, waits for the doors.
+
+RUN_ID in an env file is a request, and the registry remembers the last one: with `--if-changed`, as a start calls it, a
+request that was carried out before is not repeated, so that what a rollback or a promotion brought stays.
+"""
 
 from __future__ import annotations
 
 import getpass
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound, ScorehouseError
-from scorehouse.registry.client import PRODUCTION, SERVING, Registry, Version
+from scorehouse.registry.client import PRODUCTION, SERVING, Hold, Registry, Version
 from scorehouse.registry.history import History
 from scorehouse.settings import Settings
 from scorehouse.usecase import load_use_case
 from server.rollout import NotFollowed, Refused, addresses, ask, wait_for
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the registry says should serve: a version, the alias through which doors follow it, and a hold."""
+
+    version: Version
+    alias: str
+    hold: Hold | None
 
 
 class Deployer:
@@ -37,45 +51,110 @@ class Deployer:
         alias = PRODUCTION if run_id == PRODUCTION else SERVING
         return self._cache.ask(self._use_case.name, run_id), alias
 
-    def deploy(self, version: Version, alias: str, why: str, back: bool = False) -> float:
+    def is_due(self) -> bool:
+        """Return whether a start should deploy RUN_ID: nothing serves, or RUN_ID changed since it was carried out.
+
+        Raises:
+            RegistryUnavailable: MLflow cannot be reached.
+        """
+        run_id = self._settings.run_id
+        current = self._current()
+        if not run_id or current is None:
+            return bool(run_id)
+        env, _ = self._request
+        last = self.registry.requested_run(self._use_case.name, env) if env else None
+        if last is None:  # an earlier version deployed it, and remembered no request
+            served = {change.version.run_id for change in self.history.changes()}
+            return run_id not in served and not run_id == current.alias == PRODUCTION
+        return run_id != last
+
+    def stay(self) -> str:
+        """Wait until every door serves the run that the registry names, and say why it was not changed.
+
+        Raises:
+            as `deploy`.
+        """
+        version = self.registry.served(self._use_case.name)
+        self._cache.load(version).scorer(self._use_case)
+        doors = addresses(self._settings)
+        seconds = wait_for(version.run_id, doors, {door: ask(door).get("refused") for door in doors})
+        self._remember_request()
+        lines = [f"all doors are serving run {version.run_id} (took {seconds:.1f} s)"]
+        if (run_id := self._settings.run_id) and run_id != version.run_id:
+            lines.append(
+                f"RUN_ID={run_id} is not deployed, because it was deployed before: change RUN_ID, or run `make deploy`"
+            )
+        if hold := self.registry.hold(self._use_case.name):
+            lines.append(f"held by {hold.who} ({hold.why}): no promotion until `make lift-hold`")
+        return "\n".join(lines)
+
+    def deploy(self, version: Version, alias: str, why: str, hold: Hold | None = None) -> float:
         """Verify `version` as a door would, move `alias` to it, and return the seconds until every door served it.
+
+        With `hold` it is a return to a version that served before. Without, any hold ends: a person chose this run.
 
         Raises:
             BundleError, CacheUnavailable, RunNotFound, RegistryUnavailable, Refused: the previous run still serves.
             NotFollowed: the registry names the new version, but not every door serves it.
         """
-        name = self._use_case.name
         self._cache.load(version).scorer(self._use_case)
         doors = addresses(self._settings)
         refused_before = {door: ask(door).get("refused") for door in doors}
         before = self._current()
-        self._point(alias, version)
-        if before is None or before[0] != version:
-            self.history.note(version, self._author, why, back)
+        self._want(Desired(version, alias, hold))
+        if before is None or before.version != version:
+            self.history.note(version, self.author, why, back=hold is not None)
         try:
-            return wait_for(version.run_id, doors, refused_before)
+            seconds = wait_for(version.run_id, doors, refused_before)
+        except NotFollowed:
+            self._remember_request()
+            raise
         except Refused as refusal:
-            if before is None or before[0] == version:
+            if before is None or before.version == version:
                 raise
-            if before[1] != alias:
-                self.registry.follow(name, before[1])
-            else:
-                self._point(alias, before[0])
-            self.history.note(before[0], self._author, str(refusal), back=True)
-            raise Refused(f"run {version.run_id}: {refusal}; still serving run {before[0].run_id}") from refusal
+            self._want(before, moved=alias)
+            self.history.note(before.version, self.author, str(refusal), back=True)
+            raise Refused(f"run {version.run_id}: {refusal}; still serving run {before.version.run_id}") from refusal
+        self._remember_request()
+        return seconds
 
-    def _point(self, alias: str, version: Version) -> None:
-        self.registry.set_alias(self._use_case.name, alias, version)
-        self.registry.follow(self._use_case.name, alias)
+    def _want(self, desired: Desired, moved: str = "") -> None:
+        """Write what should serve. A hold is there before its alias moves, and stays until the alias has moved.
 
-    def _current(self) -> tuple[Version, str] | None:
+        `moved` is the only alias that was moved before, if any; another one that doors followed is followed again as
+        it is, because somebody may have moved it meanwhile.
+        """
+        name = self._use_case.name
+        if desired.hold:
+            self.registry.set_hold(name, desired.hold)
+        if moved in {"", desired.alias}:
+            self.registry.set_alias(name, desired.alias, desired.version)
+        self.registry.follow(name, desired.alias)
+        if desired.hold is None:
+            self.registry.lift_hold(name)
+
+    def _current(self) -> Desired | None:
+        name = self._use_case.name
         try:
-            return self.registry.served(self._use_case.name), self.registry.followed(self._use_case.name)
+            return Desired(self.registry.served(name), self.registry.followed(name), self.registry.hold(name))
         except RunNotFound:
             return None
 
     @property
-    def _author(self) -> str:
+    def _request(self) -> tuple[str, str]:
+        """The env's name and its files' RUN_ID; two empty texts if no env file was read."""
+        env, _, run_id = self._settings.run_id_in_files.rpartition(":")
+        return env, run_id
+
+    def _remember_request(self) -> None:
+        """Whatever was deployed instead, the env files' RUN_ID is dealt with until it changes."""
+        env, run_id = self._request
+        if env:
+            self.registry.remember_request(self._use_case.name, env, run_id)
+
+    @property
+    def author(self) -> str:
+        """Who changes what serves, for the history."""
         return self._settings.changed_by or getpass.getuser()
 
 
@@ -90,8 +169,9 @@ def run_or_exit(command: str, change: Callable[[], str]) -> None:
 
 def main() -> None:
     """Deploy and print how long it took; status 1 and one line if nothing was changed, or a door did not follow."""
+    if_changed = sys.argv[1:] == ["--if-changed"]
     settings = settings_or_exit()
-    if not settings.run_id:
+    if not settings.run_id and not if_changed:
         sys.exit(
             "deploy: RUN_ID is empty, so nothing was changed: run `RUN_ID=<run ID> make deploy`, "
             "or RUN_ID=production to follow MLflow's alias production"
@@ -99,6 +179,8 @@ def main() -> None:
 
     def change() -> str:
         deployer = Deployer(settings)
+        if if_changed and not deployer.is_due():
+            return deployer.stay()
         version, alias = deployer.resolve()
         seconds = deployer.deploy(version, alias, settings.why or f"RUN_ID={settings.run_id}")
         return f"all doors are serving run {version.run_id} (took {seconds:.1f} s)"

@@ -54,11 +54,17 @@ def main() -> None:
             served = registry.served(settings.use_case)
         except RunNotFound:
             served = None
+        hold = registry.hold(settings.use_case)
     except ScorehouseError as error:
         sys.exit(f"deployments: {error}")
     if not (lines := rows(changes, served, datetime.now(UTC))):
         sys.exit(f"deployments: no run of {settings.use_case} has served yet: set RUN_ID and run `make start-serve`")
     sys.stdout.write(table([HEAD, *lines]) + "\n")
+    if hold:
+        sys.stdout.write(
+            f"held since {hold.at:%Y-%m-%d %H:%M:%S} by {hold.who} ({hold.why}): "
+            "no promotion until `make lift-hold` or a deployment of another RUN_ID\n"
+        )
 
 
 if __name__ == "__main__":

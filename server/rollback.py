@@ -1,9 +1,12 @@
-"""Returns to the previous run: `python -m server.rollback`. Each call goes one step further back."""
+"""Returns to the previous run and holds it: `python -m server.rollback`. Each call goes one step further back."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound
+from scorehouse.registry.client import Hold
 from scorehouse.registry.history import way_back
 from server.deploy import Deployer, run_or_exit
 
@@ -15,14 +18,19 @@ def main() -> None:
     def change() -> str:
         deployer = Deployer(settings)
         left = deployer.registry.served(settings.use_case)
-        version = way_back(deployer.history.changes(), left)
+        changes = deployer.history.changes()
+        version = way_back(changes, left)
         if version is None:
             raise RunNotFound(f"there is no run before run {left.run_id}: `make deployments` shows the history")
-        alias = deployer.registry.followed(settings.use_case)
-        seconds = deployer.deploy(version, alias, settings.why or f"rolled back from run {left.run_id}", back=True)
+        if changes[-1].version != left:  # so that the history knows which run was left
+            deployer.history.note(left, "MLflow", "alias moved in MLflow")
+        why = settings.why or f"rolled back from run {left.run_id}"
+        hold = Hold(deployer.author, why, datetime.now(UTC), left.run_id)
+        seconds = deployer.deploy(version, deployer.registry.followed(settings.use_case), why, hold)
         return (
             f"all doors are serving run {version.run_id} again (took {seconds:.1f} s); "
-            "the next `make start-serve` deploys RUN_ID again"
+            "it stays, whatever is trained or started, until another RUN_ID is deployed "
+            "or `make lift-hold` allows promotions again"
         )
 
     run_or_exit("rollback", change)

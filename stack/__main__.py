@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 
 from scorehouse.environment import read_settings
-from scorehouse.errors import ScorehouseError
+from scorehouse.errors import RegistryUnavailable, RunNotFound, ScorehouseError
+from scorehouse.registry.client import Registry
 from scorehouse.services import SERVICES
 from stack.addresses import address_table
 from stack.compose import REGISTRY, SERVE, Compose
@@ -20,12 +22,11 @@ from stack.environment import (
     ROOT,
     SECRETS,
     environment,
-    forget_run,
     make_command,
     make_secrets,
-    remember_run,
 )
 from stack.errors import StackError
+from stack.machine import changed_settings, create_machine_file, moving_hint
 from stack.steps import Steps
 from stack.training import apply, await_training
 from stack.waiting import await_doors
@@ -46,6 +47,8 @@ class Stack:
         if new := make_secrets():
             self._steps.done(f"generated {', '.join(new)} in {SECRETS.name}")
         self._env = environment(name)
+        create_machine_file(name, ROOT)
+        self._named = bool(os.environ.get("RUN_ID"))  # by a person, for this command: then it is deployed in any case
         self._settings = read_settings(self._env)
         self._registry = Compose(self._env, console, (REGISTRY,))
         self._serve = Compose(self._env, console, (SERVE,))
@@ -82,18 +85,15 @@ class Stack:
         self._serve.wait(self._serve.services() - NEED_A_MODEL)
 
     def start_serve(self) -> None:
-        """Start the serving half and deploy the run in RUN_ID. Other unhealthy services delay no door."""
+        """Start the serving half, and deploy RUN_ID if it changed. Other unhealthy services delay no door."""
         self._serve.start()
         others = self._serve.services() - NEED_A_MODEL
-        if not self._env.get("RUN_ID"):
+        if not self._env["RUN_ID"] and (problem := self._nothing_serves()):
             self._serve.wait(others)
-            self._steps.done(
-                f"serving has started; RUN_ID is empty, so no run was deployed: set it in .env.{self._name} "
-                f"and run {make_command('start-serve', self._name)}"
-            )
+            self._steps.done(f"serving has started; no run was deployed, because RUN_ID is empty, and {problem}")
             return
         await_doors(self._settings, self._serve, self._console)
-        self._steps.done(self._run_here("server.deploy").strip())
+        self._steps.done(self._run_here("server.deploy", *([] if self._named else ["--if-changed"])).strip())
         self._serve.wait(NEED_A_MODEL & self._serve.services())
         try:
             self._serve.wait(others, OTHERS_SECONDS)
@@ -103,27 +103,39 @@ class Stack:
                 style="yellow", markup=False, highlight=False,
             )  # fmt: skip
 
+    def _nothing_serves(self) -> str:
+        """Return why no run serves, as the registry says; empty if one does."""
+        try:
+            Registry(self._settings.mlflow_address).served(self._settings.use_case)
+        except (RunNotFound, RegistryUnavailable) as error:
+            return str(error)
+        return ""
+
     def stop_serve(self) -> None:
         """Stop the serving half; its volumes keep every prediction."""
         self._serve.run("stop")
         self._steps.done(f"serving is stopped; {make_command('start-serve', self._name)} starts it again")
 
     def up(self) -> None:
-        """Build and start everything in order; train first if RUN_ID is empty."""
+        """Build and start everything in order; train first if RUN_ID is empty and no run serves."""
         self._whole.build()
         self._steps.done("images are built")
         self._start_registry()
         self._console.print(self._run_here("model_orchestration.init_aws").rstrip(), highlight=False, markup=False)
-        if first := not self._env.get("RUN_ID"):
+        if first := not self._env["RUN_ID"] and bool(self._nothing_serves()):
             self._env["RUN_ID"] = run_id = await_training(self._settings, self.train_flow(), self._console)
-            remember_run(self._name, run_id)
-            self._steps.done(f"trained run {run_id}, and wrote it to .env.{self._name}")
+            self._named = True
+            self._steps.done(f"trained run {run_id}")
         else:
             self._steps.done(apply(self._registry, run=False)[0])
         self.start_serve()
         self._serve.wait(self._serve.services())
         self.report_flow(run=first)
         self.addresses()
+        if changed := changed_settings(self._name, ROOT):
+            self._console.print(
+                f"\n{moving_hint(self._name, changed)}", style="yellow", markup=False, highlight=False, soft_wrap=True
+            )
 
     def addresses(self) -> None:
         """Print where every service is."""
@@ -146,7 +158,7 @@ class Stack:
         self._whole.run("--profile", "*", "down")
 
     def reset(self) -> None:
-        """Remove containers, network, volumes, images, RUN_ID, and the secrets unless another stack uses them."""
+        """Remove containers, network, volumes, images, and the secrets unless another stack uses them."""
         self._whole.run("--profile", "*", "down", "--volumes", "--remove-orphans")
         images = self._whole.output("--profile", "*", "config", "--images").split()
         for image in sorted({name for name in images if name.startswith("scorehouse/")}):
@@ -154,21 +166,24 @@ class Stack:
         shutil.rmtree(HOST_DATA, ignore_errors=True)
         if not (others := self._whole.databases_of_others()):
             SECRETS.unlink(missing_ok=True)
-        if run_id := self._env.get("RUN_ID"):
-            forget_run(self._name, run_id)
         kept = (
             f"; {SECRETS.name} stays because its password is used by the volumes {', '.join(others)}"
             if others
             else ", secrets"
         )
-        self._steps.done(f"removed: containers, network, volumes, images, RUN_ID{kept}")
+        self._steps.done(f"removed: containers, network, volumes, images{kept}")
+        if run_id := self._env["RUN_ID"]:
+            self._console.print(
+                f"RUN_ID={run_id} is gone as well: empty it in .env.{self._name} or .env.{self._name}.machine, "
+                f"so that {make_command('up', self._name)} trains a new one",
+                style="yellow", markup=False, highlight=False,
+            )  # fmt: skip
 
-    def _run_here(self, module: str) -> str:
+    def _run_here(self, module: str, *arguments: str) -> str:
         """Run one of the product's commands on this machine; return what it printed. Raises StackError."""
         env = {**self._env, "DATA_FOLDER": str(HOST_DATA)}
-        done = subprocess.run(
-            [sys.executable, "-m", module], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
-        )
+        command = [sys.executable, "-m", module, *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise StackError(f"{module} failed with status {done.returncode}: see the message above")
         return done.stdout

@@ -10,22 +10,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scorehouse.settings import Settings
-from stack.env_files import quote, read_file, write_value
+from stack.env_files import quote, read_file
 from stack.errors import StackError
+from stack.machine import read_machine_file
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT / ".env"
 SECRETS = ROOT / ".secrets.env"
 HOST_DATA = ROOT / "var" / "stack"  # of commands on this machine: the bundles that they verified
 # Settings that the Compose files set themselves. One of them may hold a password.
-_SET_BY_COMPOSE = {"RUN_ID", "CHANGED_BY", "WHY", "DOORS", "USE_CASE", "DATA", "MONGODB_ADDRESS", "MLFLOW_ADDRESS"}
+_SET_BY_COMPOSE = {
+    "RUN_ID", "RUN_ID_IN_FILES", "CHANGED_BY", "WHY", "DOORS", "USE_CASE", "DATA", "MONGODB_ADDRESS", "MLFLOW_ADDRESS",
+}  # fmt: skip
 # Settings that containers read from env files alone. Only these are copied from the shell into a file: no credentials.
 _READ_FROM_FILES = {name.upper() for name in Settings.model_fields} - _SET_BY_COMPOSE
 
 
 def read_files(name: str, root: Path = ROOT) -> dict[str, str]:
-    """Return the variables of `.env` and, over them, of `.env.<name>`. Raises StackError."""
-    return {**read_file(root / SHARED.name), **read_file(root / f".env.{name}")}
+    """Return the variables of `.env`, over them those of `.env.<name>` and of this machine. Raises StackError."""
+    return {**read_file(root / SHARED.name), **read_file(root / f".env.{name}"), **read_machine_file(name, root)}
 
 
 def make_command(target: str, name: str) -> str:
@@ -51,7 +54,8 @@ def make_secrets(path: Path = SECRETS) -> list[str]:
 
 def settings_of(name: str, shell: Mapping[str, str] = os.environ, root: Path = ROOT) -> dict[str, str]:
     """Return the variables of the env files with the shell's over them, for a command that needs no container."""
-    return _override(read_files(name, root), shell)
+    file = read_files(name, root)
+    return {**_override(file, shell), "RUN_ID_IN_FILES": _request(name, file)}
 
 
 def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = ROOT) -> dict[str, str]:
@@ -70,6 +74,7 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     profiles = (variables.get("COMPOSE_PROFILES"), variables.get("USE_CASE"))  # parts that one use case alone needs
     return {
         **variables,
+        "RUN_ID_IN_FILES": _request(name, file),
         "ENV_FILE": container_env_file(name, {k: v for k, v in shell.items() if v and k in file}, root),
         "WORKER_DATA": table,
         "COMPOSE_PROFILES": ",".join(filter(None, profiles)),
@@ -79,12 +84,20 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     }
 
 
+def _request(name: str, file: Mapping[str, str]) -> str:
+    """What the env files ask for, as the setting RUN_ID_IN_FILES says it to a deployment."""
+    return f"{name}:{file.get('RUN_ID', '')}"
+
+
 def _override(file: Mapping[str, str], shell: Mapping[str, str]) -> dict[str, str]:
     return {**file, **{k: v for k, v in shell.items() if v or k not in file}}
 
 
 def container_env_file(name: str, overrides: Mapping[str, str], root: Path = ROOT) -> str:
-    """Return the env file that containers read after `.env`: as committed, or a copy with the shell's overrides."""
+    """Return the env file that containers read after `.env`: as committed, or a copy with the shell's overrides.
+
+    After it they read the file of the same name with `.machine` at its end: the copy contains it already.
+    """
     path = root / f".env.{name}"
     file = read_files(name, root)
     changed = {k: v for k, v in overrides.items() if k in _READ_FROM_FILES and file[k] != v}
@@ -92,7 +105,8 @@ def container_env_file(name: str, overrides: Mapping[str, str], root: Path = ROO
         return path.name
     copy = root / "var" / "stack" / path.name
     copy.parent.mkdir(parents=True, exist_ok=True)
-    variables = {**read_file(path), **changed}
+    variables = {**read_file(path), **read_machine_file(name, root), **changed}
+    copy.touch(mode=0o600)
     copy.write_text("".join(f"{k}={quote(v)}\n" for k, v in variables.items()))
     return str(copy.relative_to(root))
 
@@ -161,17 +175,3 @@ def commit(root: Path = ROOT) -> str:
     code = ("src", "use_cases", *services, "requirements")
     head = git("rev-parse", "HEAD")
     return f"{head}-dirty" if head and git("status", "--porcelain", "--", *code) else head or "unknown"
-
-
-def remember_run(name: str, run_id: str, root: Path = ROOT) -> None:
-    """Write `run_id` into `.env.<name>` if RUN_ID is empty there. Raises StackError."""
-    path = root / f".env.{name}"
-    if not read_file(path).get("RUN_ID"):
-        write_value(path, "RUN_ID", run_id)
-
-
-def forget_run(name: str, run_id: str, root: Path = ROOT) -> None:
-    """Empty RUN_ID in `.env.<name>` if it names `run_id`. Raises StackError."""
-    path = root / f".env.{name}"
-    if read_file(path).get("RUN_ID") == run_id:
-        write_value(path, "RUN_ID", "")

@@ -86,6 +86,7 @@ class DeploySettings(Part):
     doors: str = Field(
         "", description="Doors that a deployment waits for: http://host:port, …; those of SERVE_ADDRESS if empty"
     )
+    run_id_in_files: str = Field("", description="NAME:RUN_ID, the env's name and the RUN_ID of its files; set by make")
     changed_by: str = Field("", description="Who deploys, for the history; the current user if empty")
     why: str = Field("", description="Why a run is deployed, for the history")
 

@@ -43,13 +43,13 @@ class RunningStack:
         """The doors' addresses."""
         return [self.scorer.url, self.stream.url, self.monitor.url]
 
-    def command(self, module: str, **environ: str) -> CompletedProcess[str]:
+    def command(self, module: str, *arguments: str, seconds: float = 120, **environ: str) -> CompletedProcess[str]:
         """Run one of the product's commands to its end."""
         own = {
             "USE_CASE": "churn", "CHANGED_BY": "a test", "DATA_FOLDER": str(self.folder / "host"),
             "MLFLOW_ADDRESS": self.mlflow.address, "DOORS": ", ".join(self.doors), "RUN_ID": "", "WHY": "",
         }  # fmt: skip
-        return processes.run(module, **{**own, **environ})
+        return processes.run(module, *arguments, seconds=seconds, **{**own, **environ})
 
     def deploy(self, run_id: str, **environ: str) -> CompletedProcess[str]:
         """Do what `make start-serve` does once the doors run."""

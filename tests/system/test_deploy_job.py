@@ -15,15 +15,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.git import git
 from tests.models import ONNX, Model
 from tests.processes import HOST, ROOT, free_port
 from tests.servers import Server
 from tests.system.running_stack import RunningStack
-
-
-def git(folder: Path, *words: str) -> str:
-    command = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @dataclass
@@ -51,6 +47,12 @@ class Project:
         }  # fmt: skip
         command = [str(ROOT / "deploy" / "push.sh"), commit]
         return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=180, check=False)
+
+    def roll_back(self) -> subprocess.CompletedProcess[str]:
+        """Do what `make rollback env=cloud` does on the machine."""
+        environ = {**os.environ, "PYTHONPATH": f"{self.machine / 'src'}:{self.machine}"}
+        command = [sys.executable, "-m", "stack.host", "cloud", "server.rollback"]
+        return subprocess.run(command, cwd=self.machine, env=environ, capture_output=True, text=True, check=False)
 
     def at(self) -> str:
         """Return the commit that the machine has checked out."""
@@ -98,9 +100,14 @@ def sshd(keys: Path, machine: Path) -> Server:
     Path("/run/sshd").mkdir(exist_ok=True) if os.getuid() == 0 else None
     python = f"env PYTHONPATH={machine / 'src'}:{machine} {sys.executable} -m stack.host cloud"
     commands = {
-        "SCOREHOUSE_START": f"{python} server.deploy", "SCOREHOUSE_BUILD": f"{python} server.deploy",
-        "SCOREHOUSE_CHECK": f"{python} server.check",
-    }  # fmt: skip
+        "SCOREHOUSE_START": f"{python} server.deploy --if-changed",
+        "SCOREHOUSE_BUILD": f"{python} server.deploy --if-changed",
+        "SCOREHOUSE_CHECK": str(keys / "check.sh"),
+        "SCOREHOUSE_HISTORY": f"{python} server.deployments",
+    }
+    check = keys / "check.sh"  # fails once when a test asks for it
+    check.write_text(f"#!/bin/sh\nrm {keys / 'fail'} 2>/dev/null && exit 1\nexec {python} server.check\n")
+    check.chmod(0o755)
     script = keys / "forced.sh"
     exports = "\n".join(f"export {name}='{value}'" for name, value in commands.items())
     script.write_text(f"#!/bin/sh\n{exports}\nexec {machine / 'deploy' / 'vm.sh'}\n")
@@ -135,6 +142,44 @@ def test_a_valid_run_is_deployed_and_a_damaged_one_changes_nothing(
     assert f"deploy: run {bad}: {ONNX} is damaged" in done.stderr
     assert f"gone back to {commit}" in done.stderr
     assert (project.at(), stack.served()) == (commit, {better})
+
+
+def test_a_rollback_on_the_machine_lasts_until_a_commit_changes_run_id(
+    project: Project, stack: RunningStack, toy: Model
+) -> None:
+    first, second, third = (stack.mlflow.with_bundle(toy) for _ in range(3))
+    for run_id in (first, second):
+        assert project.deploy(project.push(run_id)).returncode == 0
+    done = project.roll_back()
+    assert done.returncode == 0 and stack.served() == {first}, done.stderr
+    with (project.origin / ".env.cloud").open("a") as file:
+        file.write("# a remark\n")
+    done = project.deploy(project.push(second, "nothing that matters"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"RUN_ID={second} is not deployed, because it was deployed before" in done.stdout
+    assert stack.served() == {first}
+
+    (project.keys / "fail").touch()  # what the next commit brings does not answer
+    done = project.deploy(project.push(third))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert stack.served() == {first}, "going back to the commit must not deploy the run that was rolled back from"
+
+    done = project.deploy(project.push(second, "take back the commit that failed"))
+    assert done.returncode == 0 and stack.served() == {first}, done.stdout + done.stderr
+    fourth = stack.mlflow.with_bundle(toy)
+    done = project.deploy(project.push(fourth))
+    assert done.returncode == 0 and stack.served() == {fourth}, done.stdout + done.stderr
+
+
+def test_a_run_id_in_the_machines_own_file_is_refused_because_it_would_hide_every_commits(project: Project) -> None:
+    own = project.machine / ".env.cloud.machine"
+    own.write_text(f"RUN_ID={'e' * 32}\n")
+    try:
+        done = project.deploy(project.at())
+    finally:
+        own.write_text("# RUN_ID=\n")
+    assert done.returncode == 2 and "RUN_ID in .env.cloud.machine overrides every commit's" in done.stderr
+    assert git(project.machine, "status", "--porcelain", "--untracked-files=no") == ""
 
 
 def test_the_key_can_only_deploy_commits_of_main(project: Project) -> None:

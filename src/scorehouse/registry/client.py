@@ -62,10 +62,13 @@ class Registry:
         page = self._call("GET", "/model-versions/search", f"versions of model {use_case}", params={"filter": wanted})
         found = page.get("model_versions", [])
         if not found:
-            self._run(run_id)  # raises if there is no such run at all
+            remedy = "use the run of a registered version (MLflow lists them under Models)"
+            try:
+                self._run(run_id)
+            except RunNotFound as error:
+                raise RunNotFound(f"{error}: {remedy}") from error
             raise RunNotFound(
-                f"run {run_id} registered no model for {use_case}: it may be a trial of a search; deploy the run of a "
-                "registered version (MLflow lists them under Models)"
+                f"run {run_id} registered no model for {use_case}: it may be a trial of a search; {remedy}"
             )
         return max((_version(v) for v in found), key=lambda v: int(v.number))
 

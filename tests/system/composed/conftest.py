@@ -44,6 +44,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[str]:
             SHOWN.extend([f"not healthy: {ill() or 'none'}", compose("logs", "--no-color", "--tail", "60", *ill())])
         compose("--profile", "*", "down", "--volumes", "--remove-orphans")
         ENV_FILE.unlink()
+        ENV_FILE.with_name(f"{ENV_FILE.name}.machine").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,9 @@ from stack.environment import (
     ROOT,
     environment,
     find_unsafe,
-    forget_run,
     make_command,
     make_secrets,
     read_files,
-    remember_run,
     settings_of,
 )
 from stack.errors import StackError
@@ -101,7 +99,40 @@ def test_no_door_is_pinned_to_a_run_because_another_run_would_need_a_restart() -
 def test_a_command_without_containers_needs_no_secrets(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("USE_CASE=wine\n")
     (tmp_path / ".env.local").write_text("RUN_ID=\nUSE_CASE=churn\n")
-    assert settings_of("local", {"RUN_ID": RUN, "USE_CASE": ""}, tmp_path) == {"RUN_ID": RUN, "USE_CASE": "churn"}
+    assert settings_of("local", {"RUN_ID": RUN, "USE_CASE": ""}, tmp_path) == {
+        "RUN_ID": RUN, "USE_CASE": "churn", "RUN_ID_IN_FILES": "local:",
+    }  # fmt: skip
+
+
+def test_a_machines_own_file_overrides_the_tracked_ones_and_the_shell_overrides_it(root: Path) -> None:
+    (root / ".env.local.machine").write_text("SCORER_PORT=1\nSCORER_WORKERS=3\nALERT_EMAIL_TO=ada@localhost\n")
+    made = environment("local", {"SCORER_PORT": "2", "COMMIT": "c"}, root)
+    assert (made["SCORER_PORT"], made["SCORER_WORKERS"], made["ALERT_EMAIL_TO"]) == ("2", "3", "ada@localhost")
+    assert settings_of("cloud", {}, root)["SCORER_WORKERS"] == "1"
+    copy = root / made["ENV_FILE"]  # Compose reads no other file after it
+    assert not copy.with_name(f"{copy.name}.machine").exists()
+    containers = read_file(copy)
+    assert (containers["SCORER_PORT"], containers["SCORER_WORKERS"]) == ("2", "3")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert environment("local", {"COMMIT": "c"}, root)["ENV_FILE"] == ".env.local"  # and .env.local.machine after it
+
+
+def test_containers_read_the_machines_own_file_after_the_tracked_one() -> None:
+    common = yaml.safe_load((ROOT / "docker-compose-common.yml").read_text())["services"]
+    assert common["product"]["env_file"] == [
+        ".env", "${ENV_FILE:-.env.local}", {"path": "${ENV_FILE:-.env.local}.machine", "required": False},
+    ]  # fmt: skip
+
+
+def test_a_deployment_learns_what_the_files_ask_for_whatever_the_shell_says(root: Path) -> None:
+    other = "f" * 32
+    (root / ".env.local.machine").write_text(f"RUN_ID={RUN}\n")
+    for made in (
+        environment("local", {"RUN_ID": other, "COMMIT": "c"}, root),
+        settings_of("local", {"RUN_ID": other}, root),
+    ):
+        assert (made["RUN_ID"], made["RUN_ID_IN_FILES"]) == (other, f"local:{RUN}")
+    assert settings_of("cloud", {"RUN_ID_IN_FILES": "x:y"}, root)["RUN_ID_IN_FILES"] == "cloud:"
 
 
 def test_a_table_of_this_machine_is_read_by_containers_from_the_bucket(root: Path) -> None:
@@ -166,20 +197,6 @@ def test_a_short_database_password_must_be_changed_in_the_database_too() -> None
     assert "change it in PostgreSQL" in fault and "remove it" not in fault
     (fault,) = find_unsafe({**SAFE, "GRAFANA_ADMIN_PASSWORD": "admin"})
     assert "remove it from .secrets.env" in fault
-
-
-@pytest.mark.parametrize("line", ["RUN_ID=", "RUN_ID=''", 'export RUN_ID=""', "RUN_ID = "])
-def test_a_run_is_written_where_none_was_and_removed_with_the_stack(root: Path, line: str) -> None:
-    path = root / ".env.local"
-    path.write_text(path.read_text().replace("RUN_ID=\n", f"{line}\n", 1))
-    before = read_file(path)
-    remember_run("local", RUN, root)
-    remember_run("local", "f" * 32, root)
-    assert read_file(path) == {**before, "RUN_ID": RUN}
-    forget_run("local", "f" * 32, root)
-    assert read_file(path)["RUN_ID"] == RUN
-    forget_run("local", RUN, root)
-    assert read_file(path) == before
 
 
 def test_a_command_in_a_message_acts_on_the_stack_that_printed_it() -> None:
