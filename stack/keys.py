@@ -1,7 +1,7 @@
 """Keys of the gateway: `python -m stack.keys --env local add NAME --scopes score,outcomes | list | revoke NAME`.
 
-A key is a file in KEYS_FOLDER, named by the key's SHA-256, so the folder contains no key that somebody could use. The gateway
-reads one file per request: a key works as soon as its file is there, and no longer than that.
+A key is a file in KEYS_FOLDER, named by the key's SHA-256, so the folder contains no key that somebody could use. The
+gateway reads one file per request: a key works as soon as its file is there, and no longer than that.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ class KeyFolder:
             for path in files:
                 path.unlink()
 
-    def _write(
-        self, key: str, name: str, scopes: Sequence[str], rate: str, now: datetime, days: float | None
-    ) -> None:
+    def _write(self, key: str, name: str, scopes: Sequence[str], rate: str, now: datetime, days: float | None) -> None:
         if not _NAME.fullmatch(name):
             raise StackError(
                 f"NAME={name} is not a key's name: use up to 40 lower-case letters, digits, _ and -, and start with a "
@@ -207,10 +205,8 @@ def main() -> None:
         if options.command == "add":
             scopes = [s for s in re.split(r"[ ,]+", options.scopes) if s]
             key = folder.add(options.name, scopes, options.rate or "normal", now, _days(options.days))
-            sys.stderr.write(
-                f"This is the key {options.name}. It is shown only now; {make_command(f'revoke NAME={options.name}', options.env)} "
-                "ends it.\n"
-            )
+            end = make_command(f"revoke NAME={options.name}", options.env)
+            sys.stderr.write(f"This is the key {options.name}. It is shown only now; {end} ends it.\n")
             sys.stdout.write(f"{key}\n")
         elif options.command == "revoke":
             folder.revoke(options.name)

@@ -1,8 +1,9 @@
-"""The gateway: no request passes without a key, and a client that misbehaves slows no other client."""
+"""The gateway: who may pass, what they may do, and that a client that misbehaves slows no other client."""
 
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import os
 import shutil
@@ -10,48 +11,190 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 import pytest
 import requests
+from playwright.sync_api import Browser
 
-from tests.processes import HOST, ROOT, Scorer, free_port
+from tests.processes import HOST, ROOT, Scorer, free_port, run, until
 from tests.servers import Server
+from tests.system.browser import watched_page
 
 log = logging.getLogger(__name__)
-KEY, OTHER_KEY = "a-key-that-a-test-made-up", "B" * 24
 LARGEST = 65_536
 STALLED = 50
+START = ["sh", str(ROOT / "server" / "gateway" / "start.sh")]
+SECRET = "a-secret-that-a-test-made-up"
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@dataclass
+class Keys:
+    """A folder of keys, changed by the commands that people use."""
+
+    folder: Path
+
+    def _run(self, *arguments: str) -> str:
+        done = run("stack.keys", *arguments, KEYS_FOLDER=str(self.folder))
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def add(self, name: str, scopes: str, *options: str) -> str:
+        """Make a key and return it."""
+        return self._run("add", name, "--scopes", scopes, *options)
+
+    def revoke(self, name: str) -> None:
+        """Remove a key."""
+        self._run("revoke", name)
+
+
+@dataclass
+class Gateway(Server):
+    """A running gateway, and its keys."""
+
+    def __init__(self, folder: Path, environ: dict[str, str], port: int):
+        """Keep what starts it."""
+        super().__init__(START, f"http://{HOST}:{port}", folder / "gateway.log", environ)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return its access log so far."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def workers(self) -> list[int]:
+        """Return the processes that serve."""
+        assert self.process is not None
+        return [
+            int(child)
+            for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
+
+    def memory(self) -> int:
+        """Return the bytes that it holds: its processes' own, and its folder's, which is memory in a container."""
+        assert self.process is not None
+        pages = sum(_own_memory(pid) for pid in (self.process.pid, *self.workers()))
+        files = (Path(root) / name for root, _, names in os.walk(self.environ["GATEWAY_FOLDER"]) for name in names)
+        # unfinished bodies are files that were removed while they are open
+        opened = sum(_open_files(pid, self.environ["GATEWAY_FOLDER"]) for pid in self.workers())
+        return pages + opened + sum(path.stat().st_size for path in files)
+
+
+def _own_memory(pid: int) -> int:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return (
+        sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Private_Dirty:", "Private_Clean:")))
+        * 1024
+    )
+
+
+def _open_files(pid: int, folder: str) -> int:
+    total = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            target = str(link.readlink())
+            if target.startswith(folder) and target.endswith("(deleted)"):
+                total += link.stat().st_size
+    return total
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """The keys of every gateway of this module."""
+    keys = Keys(tmp_path_factory.mktemp("keys") / "keys")
+    keys.add("first", "read")  # creates the folder
+    return keys
+
+
+@pytest.fixture(scope="module")
+def key(keys: Keys) -> str:
+    """A key that may do everything, quickly."""
+    return keys.add("tester", "score,outcomes,read,deploy", "--rate", "high")
 
 
 @contextmanager
-def gateway(folder: Path, upstream: str, **environ: str) -> Iterator[Server]:
+def gateway(folder: Path, keys: Keys, upstream: str, **environ: str) -> Iterator[Gateway]:
     """Run a gateway in front of `upstream` (host:port)."""
     if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
         raise AssertionError("these tests need Nginx: run `make packages`")
     port = free_port()
     settings = {
-        "GATEWAY_API_KEYS": f"{KEY},{OTHER_KEY}", "GATEWAY_PORT": str(port), "GATEWAY_UPSTREAM": upstream,
-        "GATEWAY_FOLDER": str(folder / "gateway"), "MAX_BODY_BYTES": str(LARGEST), **environ,
+        "KEYS_FOLDER": str(keys.folder), "GATEWAY_PORT": str(port), "GATEWAY_UPSTREAM": upstream,
+        "GATEWAY_FOLDER": str(folder / "gateway"), "MAX_BODY_BYTES": str(LARGEST), "GATEWAY_USER": "root", **environ,
     }  # fmt: skip
     folder.mkdir(exist_ok=True)
-    command = ["sh", str(ROOT / "server" / "gateway" / "start.sh")]
-    with Server(command, f"http://{HOST}:{port}", folder / "gateway.log", settings).running() as server:
+    with Gateway(folder, settings, port).running() as server:
+        assert isinstance(server, Gateway)
         yield server
 
 
+def address_of(scorer: Scorer) -> str:
+    return scorer.url.removeprefix("http://")
+
+
 @pytest.fixture(scope="module")
-def before_the_scorer(toy_scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def before_the_scorer(toy_scorer: Scorer, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(tmp_path_factory.mktemp("gateway"), keys, address_of(toy_scorer)) as server:
+        yield server
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A service that answers what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        self.rfile.read(length)
+        about = {
+            "service": self.server.server_port,
+            "path": self.path,
+            "headers": {k.lower(): v for k, v in self.headers.items()},
+        }  # type: ignore[attr-defined]
+        body = json.dumps(about).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET  # noqa: N815 - the names of the standard library
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Run a service in threads; yield its host:port."""
+    with ThreadingHTTPServer((HOST, 0), handler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"{HOST}:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[str]:
+    with served(Echo) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def before_all_pages(echo: str, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    pages = {"monitor": "secret", "reports": "secret", "insurance": "secret", "mlflow": "basic:MLFLOW_AUTH"}
+    listed = [f"{name}=http://{echo},{auth}" for name, auth in pages.items()]
     with gateway(
-        tmp_path_factory.mktemp("gateway"), toy_scorer.url.removeprefix("http://"), GATEWAY_RATE="5000"
-    ) as server:
+        tmp_path_factory.mktemp("pages"), keys, echo,
+        GATEWAY_PAGES=" ".join([*listed, f"grafana=http://{echo}/grafana/,pass"]),
+        SERVICE_SECRET=SECRET, MLFLOW_AUTH="admin:of-mlflow",
+    ) as server:  # fmt: skip
         yield server
 
 
@@ -68,50 +211,188 @@ def problem_of(answer: requests.Response, status: int) -> dict[str, Any]:
     return problem
 
 
+# --- Keys ---
+
+
 @pytest.mark.parametrize("path", ["/predict", "/outcomes", "/invocations", "/", "/docs", "/openapi.json", "/readyz"])
-def test_without_a_key_no_path_is_answered(before_the_scorer: Server, path: str) -> None:
-    wrong = ({}, {"X-API-Key": ""}, {"X-API-Key": KEY[:-1]}, {"X-API-Key": OTHER_KEY.lower()}, {"X-API-Key": KEY + "x"})
-    for headers in (*wrong, {"Authorization": "Bearer nobody"}, {"Authorization": f"Bearer {KEY} {KEY}"}):
-        problem_of(requests.request("GET" if path in "/docs/openapi.json/readyz" else "POST",
-                              f"{before_the_scorer.address}{path}", headers=headers, timeout=10), 401)  # fmt: skip
+def test_without_a_key_no_path_is_answered(before_the_scorer: Gateway, key: str, path: str) -> None:
+    wrong = ({}, {"X-API-Key": ""}, {"X-API-Key": key[:-1]}, {"X-API-Key": key.swapcase()}, {"X-API-Key": key + "x"})
+    others = ({"Authorization": "Bearer nobody"}, {"Authorization": f"Bearer {key} {key}"}, {"Authorization": key})
+    paths = ({"X-API-Key": "../" * 9 + "etc/hostname"}, {"X-API-Key": "x" * 4000}, {"Cookie": f"scorehouse_8000={key}"})
+    for headers in (*wrong, *others, *paths):
+        method = "GET" if path in "/docs/openapi.json/readyz" else "POST"
+        answer = requests.request(method, f"{before_the_scorer.address}{path}", headers=headers, timeout=10)
+        assert "X-API-Key" in problem_of(answer, 401)["detail"]
 
 
 def test_with_a_key_in_any_of_its_forms_the_scorer_answers(
-    before_the_scorer: Server, toy_records: list[dict[str, Any]]
+    before_the_scorer: Gateway, key: str, toy_records: list[dict[str, Any]]
 ) -> None:
-    basic = base64.b64encode(f"scorehouse:{KEY}".encode()).decode()
+    basic = base64.b64encode(f"scorehouse:{key}".encode()).decode()
     for headers in (
-        {"X-API-Key": KEY}, {"X-API-Key": OTHER_KEY}, {"Authorization": f"Bearer {KEY}"},
-        {"Authorization": f"Basic {basic}"},
+        {"X-API-Key": key}, {"Authorization": f"Bearer {key}"}, {"Authorization": f"bearer {key}"},
+        {"Authorization": f"BEARER  {key}"}, {"Authorization": f"Basic {basic}"}, {"Authorization": f"basic {basic}"},
     ):  # fmt: skip
         answer = post(before_the_scorer, "/predict", toy_records[0], **headers)
         assert answer.status_code == 200 and "churn chance" in answer.json(), answer.text
     outcome = {"prediction_id": answer.json()["prediction_id"], "outcome": 1}
-    assert post(before_the_scorer, "/outcomes", outcome, **{"X-API-Key": KEY}).status_code == 202
+    assert post(before_the_scorer, "/outcomes", outcome, **{"X-API-Key": key}).status_code == 202
 
 
-def test_a_faulty_record_is_refused_by_the_scorer_as_without_the_gateway(before_the_scorer: Server) -> None:
-    assert "errors" in problem_of(post(before_the_scorer, "/predict", {"gender": "X"}, **{"X-API-Key": KEY}), 422)
+def test_a_revoked_key_is_refused_at_once_and_so_is_one_that_expired(before_all_pages: Gateway, keys: Keys) -> None:
+    made = keys.add("leaver", "score")
+    assert post(before_all_pages, "/predict", {}, **{"X-API-Key": made}).status_code == 200
+    keys.revoke("leaver")
+    problem_of(post(before_all_pages, "/predict", {}, **{"X-API-Key": made}), 401)
+    short = keys.add("guest", "score", "--days", "0.00003")  # 2.6 s
+    assert post(before_all_pages, "/predict", {}, **{"X-API-Key": short}).status_code == 200
+    until(
+        lambda: post(before_all_pages, "/predict", {}, **{"X-API-Key": short}).status_code == 401, 10,
+        "the key has expired",
+    )  # fmt: skip
 
 
-def test_metrics_are_hidden_and_liveness_is_public(before_the_scorer: Server) -> None:
-    problem_of(requests.get(f"{before_the_scorer.address}/metrics", headers={"X-API-Key": KEY}, timeout=10), 404)
-    assert requests.get(f"{before_the_scorer.address}/healthz", timeout=10).json() == {"status": "alive"}
+ALLOWED = {
+    "score": {"POST /predict", "POST /invocations", "POST /explain", "POST /insurance/newc"},
+    "outcomes": {"POST /outcomes"},
+    "read": {
+        "GET /", "GET /docs", "GET /readyz", "GET /monitor/", "GET /reports/churn/x.html", "GET /grafana/d/U54hsxv7k",
+        "POST /grafana/api/ds/query", "GET /mlflow/", "POST /mlflow/ajax-api/2.0/mlflow/runs/search",
+        "GET /insurance/newc", "GET /monitor/readyz", "GET /pages",
+    },
+    "deploy": {
+        "GET /readyz", "GET /monitor/readyz", "POST /mlflow/api/2.0/mlflow/registered-models/alias",
+        "DELETE /mlflow/api/2.0/mlflow/registered-models/alias", "PATCH /mlflow/api/2.0/mlflow/model-versions/update",
+        "POST /monitor/anything",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scope", ALLOWED)
+def test_a_key_may_do_what_its_scopes_say_and_is_told_which_it_lacks(
+    before_all_pages: Gateway, keys: Keys, scope: str
+) -> None:
+    made = keys.add(f"only-{scope}", scope)
+    for request in sorted(set().union(*ALLOWED.values())):
+        method, path = request.split()
+        answer = requests.request(method, f"{before_all_pages.address}{path}", headers={"X-API-Key": made}, timeout=10)
+        if request in ALLOWED[scope]:
+            assert answer.status_code == 200, f"{request}: {answer.text}"
+        else:
+            detail = problem_of(answer, 403)["detail"]
+            needed = [s for s, may in ALLOWED.items() if request in may]
+            assert f"only-{scope} lacks the scope {' or '.join(sorted(needed, reverse=True))}" in detail or needed == [
+                "read",
+                "deploy",
+            ]
+
+
+@pytest.mark.parametrize("path", ["/monitor/../predict", "/%6d%6fnitor/%2e%2e/predict", "//predict", "/x/../outcomes"])
+def test_a_path_is_judged_as_it_is_sent_on(before_all_pages: Gateway, keys: Keys, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {{}}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    name = f"p{abs(hash(path))}"
+    may_not = raw(before_all_pages, head.format(keys.add(name, "read")))
+    assert b" 403 " in may_not.splitlines()[0]
+    may = raw(before_all_pages, head.format(keys.add(f"{name}-all", "score,outcomes")))
+    assert json.loads(may.partition(b"\r\n\r\n")[2])["path"] in {"/predict", "/outcomes"}
+
+
+def raw(server: Server, request: str) -> bytes:
+    """Return the bytes that answer a request as it is written."""
+    with socket.create_connection((HOST, server.port), timeout=10) as client:
+        client.sendall(request.encode())
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+# --- What services see ---
+
+
+def test_services_get_the_callers_name_and_nothing_that_a_client_claims(before_all_pages: Gateway, key: str) -> None:
+    claims = {
+        "X-API-Key": key, "X-Caller": "somebody-else", "X-Forwarded-For": "10.0.0.1", "X-Forwarded-Prefix": "/evil",
+        "Cookie": "visitor=1; scorehouse_" + str(before_all_pages.port) + "=" + "0" * 64, "Connection": "x-caller",
+    }  # fmt: skip
+    seen = post(before_all_pages, "/predict", {}, **claims).json()["headers"]
+    assert (seen["x-caller"], seen["authorization"]) == ("tester", f"Bearer {SECRET}")
+    assert seen["x-forwarded-for"] == HOST and seen["cookie"] == "visitor=1"
+    assert {"x-api-key", "x-forwarded-prefix"} & seen.keys() == set()
+    assert key not in json.dumps(seen)
+    monitor = requests.get(f"{before_all_pages.address}/monitor/a%20b?run=1", headers=claims, timeout=10).json()
+    assert (monitor["path"], monitor["headers"]["x-forwarded-prefix"]) == ("/a%20b?run=1", "/monitor")
+    mlflow = requests.get(f"{before_all_pages.address}/mlflow/x", headers=claims, timeout=10).json()["headers"]
+    assert mlflow["authorization"] == f"Basic {base64.b64encode(b'admin:of-mlflow').decode()}"
+    assert "x-caller" not in mlflow
+    grafana = requests.get(f"{before_all_pages.address}/grafana/d/x", headers=claims, timeout=10).json()
+    assert grafana["path"] == "/grafana/d/x" and "authorization" not in grafana["headers"]
+
+
+def test_the_log_has_a_line_per_request_with_the_caller_and_without_secrets(
+    before_all_pages: Gateway, key: str
+) -> None:
+    post(before_all_pages, "/predict?token=in-the-query", {"a": 1}, **{"X-API-Key": key})
+    post(before_all_pages, "/nowhere-without-a-key", {})
+
+    def lines() -> list[dict[str, Any]]:
+        known = [line for line in before_all_pages.lines() if line["path"] == "/predict" and line["caller"] == "tester"]
+        return known and [line for line in before_all_pages.lines() if line["path"] == "/nowhere-without-a-key"]
+
+    (unknown,) = until(lines, 10, "the lines are written")
+    assert (unknown["caller"], unknown["status"], unknown["method"]) == ("", 401, "POST")
+    line = next(one for one in before_all_pages.lines() if one["path"] == "/predict" and one["caller"] == "tester")
+    assert line["status"] == 200 and line["bytes_in"] > 100 and line["seconds"] >= 0 and line["address"] == HOST
+    written = before_all_pages.log.read_text()
+    assert not any(secret in written for secret in (key, "in-the-query", SECRET, "of-mlflow"))
+
+
+def test_no_secret_is_an_argument_or_in_a_file_that_others_read(before_all_pages: Gateway) -> None:
+    assert before_all_pages.process is not None
+    for pid in (before_all_pages.process.pid, *before_all_pages.workers()):
+        assert SECRET not in Path(f"/proc/{pid}/cmdline").read_text()
+    folder = Path(before_all_pages.environ["GATEWAY_FOLDER"])
+    holding = [path for path in folder.iterdir() if path.is_file() and SECRET in path.read_text()]
+    assert holding and {oct(path.stat().st_mode & 0o777) for path in holding} == {"0o600"}
+
+
+def test_a_faulty_record_is_refused_by_the_scorer_as_without_the_gateway(before_the_scorer: Gateway, key: str) -> None:
+    assert "errors" in problem_of(post(before_the_scorer, "/predict", {"gender": "X"}, **{"X-API-Key": key}), 422)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/monitor/metrics"])
+def test_metrics_are_hidden(before_all_pages: Gateway, key: str, path: str) -> None:
+    problem_of(requests.get(f"{before_all_pages.address}{path}", headers={"X-API-Key": key}, timeout=10), 404)
+
+
+def test_liveness_is_public_and_answered_without_the_scorer(keys: Keys, tmp_path: Path) -> None:
+    with gateway(tmp_path, keys, f"{HOST}:{free_port()}") as server:
+        assert requests.get(f"{server.address}/healthz", timeout=10).json() == {"status": "alive"}
+        problem_of(post(server, "/healthz", {}), 405)
+
+
+@pytest.mark.parametrize("request_line", ["GET /%zz HTTP/1.1", "GET / HTTP/9.9", "GET"])
+def test_what_is_not_http_is_answered_once_and_logged_without_noise(
+    before_all_pages: Gateway, request_line: str
+) -> None:
+    answer = raw(before_all_pages, f"{request_line}\r\nHost: x\r\n\r\n")
+    assert answer.count(b'"status":') == 1
+    assert "redirection cycle" not in before_all_pages.log.read_text()
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_over_the_limit_is_refused_with_the_limit(before_the_scorer: Server, chunked: bool) -> None:
+def test_a_body_over_the_limit_is_refused_with_the_limit(before_the_scorer: Gateway, key: str, chunked: bool) -> None:
     body = b" " * (LARGEST + 1)
     data = iter([body[:1000], body[1000:]]) if chunked else body
-    answer = requests.post(f"{before_the_scorer.address}/predict", data=data, headers={"X-API-Key": KEY}, timeout=10)
+    answer = requests.post(f"{before_the_scorer.address}/predict", data=data, headers={"X-API-Key": key}, timeout=10)
     assert str(LARGEST) in problem_of(answer, 413)["detail"]
 
 
-def timed(gateway: Server, record: dict[str, Any], count: int) -> np.ndarray:
+# --- Clients that misbehave ---
+
+
+def timed(gateway: Server, key: str, record: dict[str, Any], count: int) -> np.ndarray:
     """Return the milliseconds of `count` requests, one after another, each of which must be answered."""
     took = np.empty(count)
     with requests.Session() as session:
-        session.headers["X-API-Key"] = KEY
+        session.headers["X-API-Key"] = key
         for i in range(count):
             began = time.perf_counter()
             answer = session.post(f"{gateway.address}/predict", json=record, timeout=10)
@@ -121,27 +402,39 @@ def timed(gateway: Server, record: dict[str, Any], count: int) -> np.ndarray:
 
 
 @contextmanager
-def stalled(gateway: Server, count: int) -> Iterator[None]:
-    """Keep `count` clients connected that have a key, sent half a request and stopped."""
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: 1000\r\n\r\n{{"
+def half_sent(gateway: Server, key: str, count: int, length: int, sent: int) -> Iterator[None]:
+    """Keep `count` clients connected that have a key, sent `sent` bytes of a body of `length` and stopped."""
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nContent-Length: {length}\r\n\r\n"
     with ExitStack() as open_:
         for _ in range(count):
             client = open_.enter_context(socket.create_connection((HOST, gateway.port), timeout=10))
-            client.sendall(head.encode())
+            try:
+                client.sendall(head.encode() + b" " * sent)
+            except OSError:  # refused before it was sent whole
+                continue
         yield
 
 
+def compare(name: str, alone: np.ndarray, beside: np.ndarray, most: float) -> None:
+    """Log both, and check that requests beside the misbehaving clients are slower by a factor of `most` at worst."""
+    figures = (*np.percentile(alone, (50, 99)), *np.percentile(beside, (50, 99)))
+    log.info("p50 and p99 ms: alone %.2f %.2f, %s %.2f %.2f", *figures[:2], name, *figures[2:])
+    assert np.median(beside) < most * np.median(alone) + 1
+    assert np.percentile(beside, 99) < most * np.percentile(alone, 99) + 10
+
+
 def test_stalled_clients_and_bodies_over_the_limit_do_not_slow_other_clients(
-    before_the_scorer: Server, toy_records: list[dict[str, Any]]
+    before_the_scorer: Gateway, keys: Keys, key: str, toy_records: list[dict[str, Any]]
 ) -> None:
     record, large = toy_records[0], b"x" * (4 * LARGEST)
-    timed(before_the_scorer, record, 100)
-    alone = timed(before_the_scorer, record, 500)
-    with stalled(before_the_scorer, STALLED):
-        beside = timed(before_the_scorer, record, 500)
+    other = keys.add("stalling", "score", "--rate", "high")
+    timed(before_the_scorer, key, record, 100)
+    alone = timed(before_the_scorer, key, record, 500)
+    with half_sent(before_the_scorer, other, STALLED, 1000, 1):
+        compare(f"beside {STALLED} stalled clients", alone, timed(before_the_scorer, key, record, 500), 2)
 
         def flood(_: int) -> int:
-            headers = {"X-API-Key": KEY, "Connection": "close"}
+            headers = {"X-API-Key": other, "Connection": "close"}
             try:
                 return requests.post(
                     f"{before_the_scorer.address}/predict", data=large, headers=headers, timeout=10
@@ -151,23 +444,74 @@ def test_stalled_clients_and_bodies_over_the_limit_do_not_slow_other_clients(
 
         with ThreadPoolExecutor(4) as pool:
             assert set(pool.map(flood, range(200))) == {413}
-        after = timed(before_the_scorer, record, 500)
-    log.info(
-        "p50 and p99 ms: alone %.2f %.2f, beside %d stalled clients %.2f %.2f, after 200 bodies too large %.2f %.2f",
-        *np.percentile(alone, (50, 99)), STALLED, *np.percentile(beside, (50, 99)), *np.percentile(after, (50, 99)),
-    )  # fmt: skip
-    for took in (beside, after):
-        assert np.median(took) < 1.5 * np.median(alone) + 1
-        assert np.percentile(took, 99) < 2 * np.percentile(alone, 99) + 20
+        compare("after 200 bodies too large", alone, timed(before_the_scorer, key, record, 500), 2)
 
 
-def test_a_client_that_sends_too_fast_is_told_when_to_try_again(toy_scorer: Scorer, tmp_path: Path) -> None:
-    with gateway(tmp_path, toy_scorer.url.removeprefix("http://"), GATEWAY_RATE="5") as server:
-        answers = [post(server, "/predict", {}, **{"X-API-Key": KEY}) for _ in range(20)]
-        slowed = [a for a in answers if a.status_code == 429]
-        assert slowed and {a.headers["Retry-After"] for a in slowed} == {"1"}
-        problem_of(slowed[0], 429)
-        problem_of(post(server, "/predict", {}, **{"X-API-Key": OTHER_KEY}), 422)
+def test_many_large_bodies_that_are_not_finished_take_bounded_memory_and_no_other_clients_time(
+    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    largest = 1024 * 1024
+    hoarder = keys.add("hoarder", "score", "--rate", "high")
+    with gateway(tmp_path, keys, address_of(toy_scorer), MAX_BODY_BYTES=str(largest)) as server:
+        timed(server, key, toy_records[0], 100)
+        alone = timed(server, key, toy_records[0], 500)
+        before = server.memory()
+        with half_sent(server, hoarder, 250, largest, largest - 200):
+            held = server.memory() - before
+            log.info("250 clients of one key with half-sent bodies of 1 MB: %.1f MB", held / 2**20)
+            assert held < 32 * 2**20
+            compare("beside 250 half-sent bodies of 1 MB", alone, timed(server, key, toy_records[0], 500), 2)
+
+
+@contextmanager
+def flooded(server: Server, path: str, connections: int) -> Iterator[Callable[[], int]]:
+    """Ask `path` without a key on many connections, again as soon as one is answered; yield a count of answers."""
+    stop, answers = Event(), [0]
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                with socket.create_connection((HOST, server.port), timeout=60) as client:
+                    while not stop.is_set():
+                        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                        if not client.recv(65536):
+                            break
+                        answers[0] += 1
+            except OSError:
+                time.sleep(0.01)
+
+    threads = [Thread(target=ask, daemon=True) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield lambda: answers[0]
+    finally:
+        stop.set()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/predict"])
+def test_clients_without_a_key_take_no_place_and_no_time_of_those_who_have_one(
+    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path, path: str
+) -> None:
+    with gateway(tmp_path, keys, address_of(toy_scorer)) as server:
+        timed(server, key, toy_records[0], 100)
+        alone = timed(server, key, toy_records[0], 500)
+        with flooded(server, path, 200) as answered:
+            until(answered, 10, "the flood is answered")
+            compare(f"beside 200 connections to {path}", alone, timed(server, key, toy_records[0], 500), 1.5)
+            assert answered() < 2000, "an answer at once invites the next request"
+
+
+def test_a_client_that_sends_too_fast_is_told_its_tier_and_when_to_try_again(
+    echo: str, keys: Keys, tmp_path: Path
+) -> None:
+    slow, other = keys.add("slow", "score", "--rate", "low"), keys.add("usual", "score")
+    with gateway(tmp_path, keys, echo, GATEWAY_RATE_LOW="5") as server:
+        answers = [post(server, "/predict", {}, **{"X-API-Key": slow}) for _ in range(20)]
+        refused = [a for a in answers if a.status_code == 429]
+        assert refused and {a.headers["Retry-After"] for a in refused} == {"1"}
+        assert "slow has tier low, which allows 5 requests per second" in problem_of(refused[0], 429)["detail"]
+        assert {post(server, "/predict", {}, **{"X-API-Key": other}).status_code for _ in range(20)} == {200}
 
 
 class Slow(BaseHTTPRequestHandler):
@@ -182,51 +526,274 @@ class Slow(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_full_scorer_and_one_that_is_down_are_reported_as_503(tmp_path: Path) -> None:
-    with ThreadingHTTPServer((HOST, 0), Slow) as scorer:
-        Thread(target=scorer.serve_forever, daemon=True).start()
-        with gateway(tmp_path / "full", f"{HOST}:{scorer.server_port}", GATEWAY_MOST="2") as server:
-            with ThreadPoolExecutor(8) as pool:
-                answers = list(pool.map(lambda _: post(server, "/predict", {}, **{"X-API-Key": KEY}), range(8)))
-            full = [a for a in answers if a.status_code != 200]
-            assert len(full) == 6
-            assert {a.headers["Retry-After"] for a in full} == {"2"}
-            problem_of(full[0], 503)
-        scorer.shutdown()
-    with gateway(tmp_path / "away", f"{HOST}:{free_port()}") as server:
-        assert problem_of(post(server, "/predict", {}, **{"X-API-Key": KEY}), 503)
+def test_a_full_scorer_and_one_that_is_down_are_reported_as_503(keys: Keys, key: str, tmp_path: Path) -> None:
+    with served(Slow) as scorer, gateway(tmp_path / "full", keys, scorer, GATEWAY_MOST="2") as server:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: post(server, "/predict", {}, **{"X-API-Key": key}), range(8)))
+        full = [a for a in answers if a.status_code != 200]
+        assert len(full) == 6
+        assert {a.headers["Retry-After"] for a in full} == {"2"}
+        problem_of(full[0], 503)
+    with gateway(tmp_path / "away", keys, f"{HOST}:{free_port()}") as server:
+        assert problem_of(post(server, "/predict", {}, **{"X-API-Key": key}), 503)
 
 
-def test_it_serves_tls_when_it_has_a_certificate(toy_scorer: Scorer, tmp_path: Path) -> None:
+# --- People ---
+
+
+def sign_in(server: Server, key: str, **form: str) -> requests.Session:
+    """Return a session of a person with this key."""
+    person = requests.Session()
+    answer = person.post(f"{server.address}/login", data={"key": key, **form}, timeout=10, allow_redirects=False)
+    assert answer.status_code == 303, answer.text
+    return person
+
+
+def test_a_person_signs_in_sees_the_pages_and_signs_out(before_all_pages: Gateway, keys: Keys) -> None:
+    key = keys.add("anna", "read")
+    person = sign_in(before_all_pages, key)
+    seen = person.get(f"{before_all_pages.address}/monitor/", timeout=10)
+    assert seen.json()["headers"]["x-caller"] == "anna"
+    (cookie,) = person.cookies
+    assert cookie.has_nonstandard_attr("HttpOnly") and cookie.get_nonstandard_attr("SameSite") == "Strict"
+    assert not cookie.secure and cookie.value is not None and key not in cookie.value
+    stored = list((Path(before_all_pages.environ["GATEWAY_FOLDER"]) / "sessions").iterdir())
+    assert cookie.value not in "".join(path.name + path.read_text() for path in stored)
+    problem_of(person.post(f"{before_all_pages.address}/predict", json={}, timeout=10), 403)
+    copied = {"Cookie": f"{cookie.name}={cookie.value}"}
+    assert person.post(f"{before_all_pages.address}/logout", timeout=10, allow_redirects=False).status_code == 303
+    problem_of(requests.get(f"{before_all_pages.address}/monitor/", headers=copied, timeout=10), 401)
+
+
+def test_a_session_ends_with_its_key(before_all_pages: Gateway, keys: Keys) -> None:
+    person = sign_in(before_all_pages, keys.add("bert", "read"))
+    assert person.get(f"{before_all_pages.address}/docs", timeout=10).ok
+    keys.revoke("bert")
+    problem_of(person.get(f"{before_all_pages.address}/docs", timeout=10), 401)
+
+
+def test_a_session_ends_by_itself_and_a_key_has_few_of_them(echo: str, keys: Keys, tmp_path: Path) -> None:
+    key = keys.add("dora", "read")
+    with gateway(tmp_path, keys, echo) as server:
+        folder = tmp_path / "gateway" / "sessions"
+        person = sign_in(server, key)
+        (file,) = folder.iterdir()
+        assert 11.9 < (json.loads(file.read_text())["ends"] / 1000 - time.time()) / 3600 < 12.1
+        file.write_text(json.dumps({**json.loads(file.read_text()), "ends": (time.time() - 1) * 1000}))
+        problem_of(person.get(f"{server.address}/docs", timeout=10), 401)
+        assert len(list(folder.iterdir())) == 1
+        sign_in(server, key)
+        assert len(list(folder.iterdir())) == 1, "the session that ended is removed at the next login"
+        digest = json.loads(next(folder.iterdir()).read_text())["key"]
+        for number in range(30):
+            (folder / f"{number:064x}").write_text(
+                json.dumps({"key": digest, "ends": (time.time() + number) * 1000 + 9e6})
+            )
+        sign_in(server, key)
+        assert len(list(folder.iterdir())) == 20
+
+
+@pytest.mark.parametrize(
+    "next_page", ["//evil.example/", "https://evil.example/", "/\\evil.example", "/%0d%0aX: y", ""]
+)
+def test_the_login_leads_to_pages_of_this_host_alone(before_all_pages: Gateway, keys: Keys, next_page: str) -> None:
+    key = keys.add(f"n{abs(hash(next_page))}", "read")
+    answer = requests.post(
+        f"{before_all_pages.address}/login", data={"key": key, "next": next_page}, timeout=10, allow_redirects=False
+    )
+    assert answer.headers["Location"] in {"/pages", next_page if next_page.startswith("/%") else "/pages"}
+    assert "X" not in answer.headers
+
+
+def test_a_key_without_read_and_a_page_of_another_site_cannot_sign_in(echo: str, keys: Keys, tmp_path: Path) -> None:
+    with gateway(tmp_path, keys, echo) as server:
+        scoring, reading = keys.add("shop", "score"), keys.add("eve", "read")
+        answer = requests.post(f"{server.address}/login", data={"key": scoring}, timeout=10)
+        assert answer.status_code == 403 and "lacks the scope read" in answer.text
+        foreign = {"Origin": "https://evil.example"}
+        assert (
+            requests.post(f"{server.address}/login", data={"key": reading}, headers=foreign, timeout=10).status_code
+            == 403
+        )
+        person = sign_in(server, reading)
+        for origin in ("https://evil.example", "null", f"http://{HOST}:1"):
+            answer = person.post(f"{server.address}/grafana/x", json={}, headers={"Origin": origin}, timeout=10)
+            assert answer.status_code == 403
+        assert (
+            person.get(f"{server.address}/", headers={"Origin": "null", "Upgrade": "websocket"}, timeout=10).status_code
+            == 403
+        )
+
+
+def test_logins_are_limited_by_address(echo: str, keys: Keys, tmp_path: Path) -> None:
+    with gateway(tmp_path, keys, echo) as server:
+        tried = [requests.post(f"{server.address}/login", data={"key": "x"}, timeout=10).status_code for _ in range(15)]
+        assert tried[0] == 401 and tried[-1] == 429
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(PHONE, "light"), (DESK, "dark")])
+def test_a_browser_is_sent_to_the_login_and_back(
+    browser: Browser, before_the_scorer: Gateway, keys: Keys, size: dict[str, int], scheme: str, tmp_path: Path
+) -> None:
+    key = keys.add(f"person-{scheme}", "read,score")
+    with watched_page(browser, viewport=size, color_scheme=scheme) as page:
+        page.goto(f"{before_the_scorer.address}/docs?from=a%20mail")
+        page.wait_for_url("**/login?next=*")
+        page.screenshot(path=tmp_path / f"login-{scheme}.png")
+        page.get_by_label("Key").fill("not-a-key")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("alert").wait_for()
+        page.screenshot(path=tmp_path / f"wrong-{scheme}.png")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_label("Key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/docs?from=a%20mail")
+        page.goto(f"{before_the_scorer.address}/pages")
+        page.screenshot(path=tmp_path / f"pages-{scheme}.png")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.get_by_role("link", name="Try the model").click()
+        page.get_by_role("button", name="Random example").click()
+        page.get_by_role("button", name="Predict").click()
+        page.goto(f"{before_the_scorer.address}/pages")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/login")
+
+
+def test_a_link_of_another_site_leads_a_signed_in_person_to_the_page(
+    browser: Browser, before_the_scorer: Gateway, keys: Keys
+) -> None:
+    """A browser leaves a strict cookie out when another site's link leads here: the login must not ask again."""
+    key = keys.add("linked", "read")
+    with watched_page(browser) as page:
+        page.goto(f"{before_the_scorer.address}/login")
+        page.get_by_label("Key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/pages")
+        page.route("http://mail.example/", lambda route: route.fulfill(
+            body=f'<a href="{before_the_scorer.address}/docs">here</a>', content_type="text/html"))  # fmt: skip
+        page.goto("http://mail.example/")
+        page.get_by_role("link", name="here").click()
+        page.wait_for_url(f"{before_the_scorer.address}/docs")
+
+
+# --- Ports of this machine ---
+
+
+@contextmanager
+def local_ports(folder: Path, keys: Keys, echo: str, **environ: str) -> Iterator[tuple[Gateway, dict[str, str]]]:
+    """Run a gateway for ports of this machine alone; yield it, and the address of each service."""
+    ports = {name: free_port() for name in ("scorer", "grafana", "prefect", "reports")}
+    (folder / "reports").mkdir(parents=True)
+    urls = {
+        "scorer": f"http://{echo},secret", "grafana": f"http://{echo}/grafana/,pass",
+        "prefect": f"http://{echo},basic:PREFECT_API_AUTH_STRING", "reports": str(folder / "reports"),
+    }  # fmt: skip
+    settings = {
+        "GATEWAY_FOLDER": str(folder / "gateway"), "GATEWAY_USER": "root", "SERVICE_SECRET": SECRET,
+        "PREFECT_API_AUTH_STRING": "admin:of-prefect",
+        "LOCAL_PORTS": " ".join(f"{port}:{name}={urls[name]}" for name, port in ports.items()), **environ,
+    }  # fmt: skip
+    with Gateway(folder, settings, ports["scorer"]).running() as server:
+        assert isinstance(server, Gateway)
+        yield server, {name: f"http://{HOST}:{port}" for name, port in ports.items()}
+
+
+def test_on_a_port_of_this_machine_a_service_answers_without_a_key(echo: str, keys: Keys, tmp_path: Path) -> None:
+    with local_ports(tmp_path, keys, echo) as (_, addresses):
+        scorer = requests.post(f"{addresses['scorer']}/predict", json={}, headers={"X-Caller": "me"}, timeout=10).json()
+        assert scorer["headers"]["authorization"] == f"Bearer {SECRET}" and "x-caller" not in scorer["headers"]
+        grafana = requests.get(f"{addresses['grafana']}/d/x?y=1", headers={"Authorization": "Bearer own"}, timeout=10)
+        assert (
+            grafana.json()["path"] == "/grafana/d/x?y=1" and grafana.json()["headers"]["authorization"] == "Bearer own"
+        )
+        prefect = requests.post(f"{addresses['prefect']}/api/flows/", headers={"Authorization": "x"}, timeout=10).json()
+        assert prefect["headers"]["authorization"] == f"Basic {base64.b64encode(b'admin:of-prefect').decode()}"
+        assert "No reports yet" in requests.get(f"{addresses['reports']}/", timeout=10).text
+        (tmp_path / "reports" / "index.html").write_text("the index")
+        assert requests.get(f"{addresses['reports']}/", timeout=10).text == "the index"
+        assert requests.get(f"{addresses['reports']}/..%2fgateway%2fvalues.conf", timeout=10).status_code in {400, 404}
+
+
+def test_on_a_port_of_this_machine_names_and_pages_of_others_are_refused(echo: str, keys: Keys, tmp_path: Path) -> None:
+    with local_ports(tmp_path, keys, echo, ALLOWED_HOSTS="house.example") as (_, addresses):
+        port = addresses["scorer"].rpartition(":")[2]
+        for address in (addresses["scorer"], addresses["reports"]):
+            for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil", f"evil.example:{port}"):
+                problem_of(requests.get(address, headers={"Host": host}, timeout=10), 421)
+            for host in ("localhost", f"localhost:{port}", "house.example", "[::1]", "10.0.0.7", "scorer"):
+                assert requests.get(address, headers={"Host": host}, timeout=10).ok
+        for origin in ("https://evil.example", "null", f"http://{HOST}:1"):
+            answer = requests.post(addresses["scorer"], json={}, headers={"Origin": origin}, timeout=10)
+            assert "Origin" in problem_of(answer, 403)["detail"]
+        own = {"Origin": addresses["scorer"]}
+        assert requests.post(addresses["scorer"], json={}, headers=own, timeout=10).ok
+        trusted = {"Host": "evil.example", "Authorization": f"Bearer {SECRET}"}
+        assert requests.get(addresses["scorer"], headers=trusted, timeout=10).ok
+
+
+def test_where_others_reach_the_ports_of_this_machine_a_key_is_needed(echo: str, keys: Keys, tmp_path: Path) -> None:
+    reading, scoring = keys.add("reader", "read"), keys.add("scoring", "score")
+    settings = {"LOCAL_BIND": "10.0.0.7", "KEYS_FOLDER": str(keys.folder)}
+    with local_ports(tmp_path, keys, echo, **settings) as (server, addresses):
+        for address in addresses.values():
+            problem_of(requests.get(address, timeout=10), 401)
+            assert requests.get(address, headers={"X-API-Key": reading}, timeout=10).ok
+            problem_of(requests.get(address, headers={"X-API-Key": scoring}, timeout=10), 403)
+        predict = f"{addresses['scorer']}/predict"
+        seen = requests.post(predict, json={}, headers={"X-API-Key": scoring}, timeout=10).json()
+        assert seen["headers"]["x-caller"] == "scoring"
+        problem_of(requests.post(predict, json={}, headers={"X-API-Key": reading}, timeout=10), 403)
+        assert requests.post(predict, json={}, headers={"Authorization": f"Bearer {SECRET}"}, timeout=10).ok
+        person = sign_in(server, reading)
+        assert person.get(addresses["grafana"], timeout=10).ok
+
+
+# --- The start ---
+
+
+def test_it_serves_tls_when_it_has_a_certificate(toy_scorer: Scorer, keys: Keys, key: str, tmp_path: Path) -> None:
     openssl = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost",
          "-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem"],
         capture_output=True, check=False,
     )  # fmt: skip
     assert openssl.returncode == 0, openssl.stderr
-    upstream = toy_scorer.url.removeprefix("http://")
-    with gateway(tmp_path / "gateway", upstream, GATEWAY_TLS=str(tmp_path)) as server:
+    with gateway(tmp_path / "gateway", keys, address_of(toy_scorer), GATEWAY_TLS=str(tmp_path)) as server:
         context = ssl.create_default_context(cafile=str(tmp_path / "fullchain.pem"))
         context.check_hostname = False
         with socket.create_connection((HOST, server.port), 10) as plain, context.wrap_socket(plain) as client:
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        answer = requests.post(
+            f"https://localhost:{server.port}/login", data={"key": key}, verify=str(tmp_path / "fullchain.pem"),
+            timeout=10, allow_redirects=False,
+        )  # fmt: skip
+        assert "; Secure" in answer.headers["Set-Cookie"]
 
 
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"GATEWAY_API_KEYS": ""}, "is empty"),
-        ({"GATEWAY_API_KEYS": "short"}, "shorter than 24"),
-        ({"GATEWAY_API_KEYS": '";' * 20}, "may contain"),
-        ({"GATEWAY_API_KEYS": KEY, "GATEWAY_TLS": "/nowhere"}, "cannot read fullchain.pem in GATEWAY_TLS"),
+        ({"GATEWAY_API_KEYS": "x" * 24}, "GATEWAY_API_KEYS is no longer read"),
+        ({"KEYS_FOLDER": ""}, "KEYS_FOLDER is not set"),
+        ({"KEYS_FOLDER": "/nowhere"}, "cannot open KEYS_FOLDER=/nowhere"),
+        ({"GATEWAY_TLS": "/nowhere"}, "cannot read fullchain.pem in GATEWAY_TLS"),
+        ({"GATEWAY_RATE": "fast"}, "fast is not a whole number"),
+        ({"SERVICE_SECRET": "a'b"}, "SERVICE_SECRET may contain only"),
+        ({"GATEWAY_PAGES": "monitor=ftp://x:1"}, "the URL must be http://host:port"),
+        ({"GATEWAY_PAGES": "monitor=http://x:1,open"}, "open is not secret, pass or basic:VARIABLE"),
+        ({"GATEWAY_PAGES": "monitor=http://x:1;y"}, "characters that are not allowed"),
+        ({"LOCAL_PORTS": "scorer=http://x:1"}, "write PORT:NAME=URL"),
+        ({"LOCAL_PORTS": "1:scorer=http://x:1", "LOCAL_BIND": "10.0.0.7", "KEYS_FOLDER": ""}, "KEYS_FOLDER is not set"),
+        ({"GATEWAY_UPSTREAM": ""}, "set one of them"),
     ],
 )
-def test_without_a_valid_key_or_a_readable_certificate_it_does_not_start(
+def test_with_settings_that_are_not_safe_it_does_not_start(
     settings: dict[str, str], reason: str, tmp_path: Path
 ) -> None:
-    environ = {**os.environ, "GATEWAY_FOLDER": str(tmp_path), "GATEWAY_PORT": str(free_port()), **settings}
-    command = ["sh", str(ROOT / "server" / "gateway" / "start.sh")]
-    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
+    usual = {"GATEWAY_UPSTREAM": f"{HOST}:9", "KEYS_FOLDER": str(tmp_path), "GATEWAY_FOLDER": str(tmp_path / "gateway")}
+    environ = {**os.environ, **usual, "GATEWAY_PORT": str(free_port()), **settings}
+    ended = subprocess.run(START, env=environ, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("gateway: ") and reason in ended.stderr
