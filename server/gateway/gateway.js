@@ -198,51 +198,57 @@ function escaped(text) {
   return `${text}`.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
 }
 
-// Answer with a page: page.html around `body`, which is HTML.
-function show(r, status, title, body, head) {
+// A page: page.html around `body`, which is HTML.
+function page(r, title, body, head) {
   const frame = fs.readFileSync(`${r.variables.gateway_files}/page.html`, 'utf8');
+  const parts = { title: escaped(title), head: head || '', body: body };
+  return frame.replace(/@(title|head|body)@/g, (_, name) => parts[name]);
+}
+
+function setPageHeaders(r) {
   r.headersOut['Content-Type'] = 'text/html; charset=utf-8';
   r.headersOut['Cache-Control'] = 'no-store';
   r.headersOut['X-Content-Type-Options'] = 'nosniff';
   r.headersOut['Referrer-Policy'] = 'same-origin';
   r.headersOut['Content-Security-Policy'] =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-  const parts = { title: escaped(title), head: head || '', body: body };
-  r.return(status, frame.replace(/@(title|head|body)@/g, (_, name) => parts[name]));
+}
+
+function show(r, status, title, body) {
+  setPageHeaders(r);
+  r.return(status, page(r, title, body));
 }
 
 function isBrowser(r) {
   return (r.headersIn['Accept'] || '').indexOf('text/html') >= 0;
 }
 
-function refuse(r, status) {
-  if (status === 429) r.headersOut['Retry-After'] = '1';
-  if (status === 503) r.headersOut['Retry-After'] = '2';
-  if (status === 401) r.headersOut['WWW-Authenticate'] = 'Bearer realm="scorehouse", Basic realm="scorehouse", charset="UTF-8"';
+// $answer: the body of what Nginx answers itself. $code is its status.
+function answer(r) {
+  const status = Number(r.variables.code);
   const title = TITLES[status] || 'Error';
   const why = detail(r, status);
-  if (isBrowser(r)) {
-    const ways = r.variables.mode === 'open' ? '' : '<p class="more"><a href="/pages">All pages</a> <a href="/login">Sign in with another key</a></p>';
-    return show(r, status, title, `<h1>${escaped(title)}</h1><p>${escaped(why[0].toUpperCase() + why.slice(1))}.</p>${ways}`);
+  if (!isBrowser(r)) return JSON.stringify({ type: 'about:blank', title: title, status: status, detail: why });
+  if (status === 401 && reads(r)) {
+    // A person's browser is sent to the login by a page, not by a redirect, because a browser that follows a link of
+    // another site sends our cookie only from a page of our own.
+    const login = escaped(`/login?next=${encodeURIComponent(r.variables.request_uri)}`);
+    return page(r, 'Sign in', `<p><a href="${login}">Sign in</a> to see this page.</p>`,
+      `<meta http-equiv="refresh" content="0; url=${login}">`);
   }
-  r.headersOut['Content-Type'] = 'application/problem+json';
-  r.return(status, JSON.stringify({ type: 'about:blank', title: title, status: status, detail: why }));
+  const ways = r.variables.mode === 'open' ? ''
+    : '<p class="more"><a href="/pages">All pages</a> <a href="/login">Sign in with another key</a></p>';
+  return page(r, title, `<h1>${escaped(title)}</h1><p>${escaped(why[0].toUpperCase() + why.slice(1))}.</p>${ways}`);
 }
 
-// The answer to what Nginx refused, or could not pass on.
-function problem(r) {
-  const status = Number(r.variables.status);
-  refuse(r, status === 494 ? 431 : status);
-}
-
-// The answer to a request without a key. A person's browser is sent to the login page; it is sent by a page, not by a
-// redirect, because a browser that follows a link of another site sends our cookie only from a page of our own.
-function stranger(r) {
-  if (!isBrowser(r) || !reads(r)) return refuse(r, 401);
-  const login = `/login?next=${encodeURIComponent(r.variables.request_uri)}`;
-  r.headersOut['WWW-Authenticate'] = 'Bearer realm="scorehouse"';
-  show(r, 401, 'Sign in', `<p><a href="${escaped(login)}">Sign in</a> to see this page.</p>`,
-    `<meta http-equiv="refresh" content="0; url=${escaped(login)}">`);
+function answerHeaders(r) {
+  const status = Number(r.variables.code);
+  r.status = status;
+  if (isBrowser(r)) setPageHeaders(r);
+  else r.headersOut['Content-Type'] = 'application/problem+json';
+  if (status === 429) r.headersOut['Retry-After'] = '1';
+  if (status === 503) r.headersOut['Retry-After'] = '2';
+  if (status === 401) r.headersOut['WWW-Authenticate'] = 'Bearer realm="scorehouse"';
 }
 
 function alive(r) {
@@ -306,7 +312,7 @@ function signIn(r) {
   const form = querystring.parse(r.requestText || '');
   const key = `${form.key || ''}`.trim();
   const next = safePath(form.next);
-  if (foreign(r)) return refuse(r, 403);
+  if (foreign(r)) return r.return(403);
   const found = keyEntry(r, key);
   if (!found) return showLogin(r, 401, next, 'This key is unknown, revoked or expired. Check that you pasted all of it.');
   if (found.scopes.indexOf('read') < 0) {
@@ -334,7 +340,7 @@ function login(r) {
 }
 
 function logout(r) {
-  if (foreign(r)) return refuse(r, 403);
+  if (foreign(r)) return r.return(403);
   const id = sessionId(r);
   if (id) remove(sessionFile(r, id));
   setCookie(r, '', 0);
@@ -362,4 +368,4 @@ function pages(r) {
 <form method="post" action="/logout" class="quiet"><p>You are signed in as <b>${escaped(r.variables.caller)}</b>.</p><button>Sign out</button></form>`);
 }
 
-export default { who, forwardedCookie, refusal, problem, stranger, alive, login, logout, pages };
+export default { who, forwardedCookie, refusal, answer, answerHeaders, alive, login, logout, pages };

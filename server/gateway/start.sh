@@ -62,7 +62,7 @@ if [ "$(id -u)" = 0 ]; then
   chmod 711 "$folder"
   chown "$user" "$folder/sessions" "$folder/unfinished"
 fi
-cp "$here/access.conf" "$here/errors.conf" "$here/forward.conf" "$here/people.conf" "$folder/"
+cp "$here/access.conf" "$here/errors.conf" "$here/forward.conf" "$here/people.conf" "$here/problem.conf" "$folder/"
 
 # --- Values. They are written by the shell itself, so that no secret is an argument of a process. ---
 port_mode=$local_mode
@@ -240,6 +240,7 @@ server {
     set \$service gateway;
     if (\$request_method !~ ^(GET|HEAD)\$) { return 405; }
     limit_req zone=health burst=500;
+    client_max_body_size 1k;
     js_content gateway.alive;
   }
   location / {

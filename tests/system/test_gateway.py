@@ -447,18 +447,19 @@ def test_stalled_clients_and_bodies_over_the_limit_do_not_slow_other_clients(
         compare("after 200 bodies too large", alone, timed(before_the_scorer, key, record, 500), 2)
 
 
+@pytest.mark.parametrize("who", ["hoarder", "stranger"])
 def test_many_large_bodies_that_are_not_finished_take_bounded_memory_and_no_other_clients_time(
-    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path
+    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path, who: str
 ) -> None:
     largest = 1024 * 1024
-    hoarder = keys.add("hoarder", "score", "--rate", "high")
+    own = keys.add(who, "score", "--rate", "high") if who == "hoarder" else "no-key-of-anybody"
     with gateway(tmp_path, keys, address_of(toy_scorer), MAX_BODY_BYTES=str(largest)) as server:
         timed(server, key, toy_records[0], 100)
         alone = timed(server, key, toy_records[0], 500)
         before = server.memory()
-        with half_sent(server, hoarder, 250, largest, largest - 200):
+        with half_sent(server, own, 250, largest, largest - 200):
             held = server.memory() - before
-            log.info("250 clients of one key with half-sent bodies of 1 MB: %.1f MB", held / 2**20)
+            log.info("250 half-sent bodies of 1 MB of a %s: %.1f MB", who, held / 2**20)
             assert held < 32 * 2**20
             compare("beside 250 half-sent bodies of 1 MB", alone, timed(server, key, toy_records[0], 500), 2)
 
