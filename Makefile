@@ -17,7 +17,7 @@ export USE_CASE DATA CUSTOMER_ID
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
-  up down addresses secrets setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
+  up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^# --- / {gsub(/^# --- | -+$$/, ""); printf "\n\033[4m%s\033[0m\n", $$0} \
@@ -51,6 +51,20 @@ addresses: .stack/.ready  ## print the address of every service, and what its pa
 
 secrets: .stack/.ready  ## generate missing passwords in .secrets.env (every start does this)
 	@$(STACK) secrets
+
+key: export NAME := $(NAME)
+key: export SCOPES := $(SCOPES)
+key: export RATE := $(RATE)
+key: export DAYS := $(DAYS)
+key: .stack/.ready  ## make and print a key of the gateway: NAME=shop SCOPES=score,outcomes,read,deploy (RATE=low|normal|high DAYS=90)
+	@$(SMALL) -m stack.keys --env $(env) add "$$NAME" --scopes "$$SCOPES" --rate "$$RATE" --days "$$DAYS"
+
+keys: .stack/.ready  ## list the gateway's keys: names, scopes, tiers and dates
+	@$(SMALL) -m stack.keys --env $(env) list
+
+revoke: export NAME := $(NAME)
+revoke: .stack/.ready  ## remove a key of the gateway at once: NAME=shop
+	@$(SMALL) -m stack.keys --env $(env) revoke "$$NAME"
 
 setup-model-registry: .stack/.ready  ## build and start MLflow, Prefect and its worker, the AWS emulator and the report server
 	@$(STACK) registry

@@ -27,8 +27,15 @@ Report = Mapping[str, Any]
 FigureRow = tuple[Figure, float | None, float | None]
 
 
+# Paths of the other pages below the gateway's one port.
+GATEWAY_PATHS = {"Monitor": "/monitor/", "Scorer": "/", "Models": "/mlflow/"}
+
+
 def page_links(settings: Settings) -> dict[str, str]:
-    """Return the other pages by name, at the addresses in the settings: a file does not know its reader's host."""
+    """Return the other pages by name, at the addresses in the settings: a file does not know its reader's host.
+
+    A reader who comes through the gateway sees GATEWAY_PATHS instead: the page's script puts them there.
+    """
     cloud, serve = settings.cloud_address, settings.serve_address
     return {
         "Monitor": f"http://{serve}:{settings.monitor_port}/",
@@ -158,5 +165,6 @@ def _templates() -> Environment:
         headline_figure=headline_figure,
     )
     style = MONITOR_STYLE.read_text() + (HERE / "templates" / "style.css").read_text()
+    environment.globals["gateway_paths"] = GATEWAY_PATHS
     environment.globals["style"] = Markup(style)  # noqa: S704 - our own files
     return environment

@@ -14,7 +14,7 @@ from scorehouse.environment import settings_or_exit
 from scorehouse.logs import start_logging
 from scorehouse.wsgi_server import WsgiServer
 
-NO_REPORTS = Path(__file__).parent / "nginx" / "none.html"
+NO_REPORTS = Path(__file__).parents[1] / "server" / "gateway" / "none.html"  # Nginx shows it, too
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 
 

@@ -24,8 +24,10 @@ from stack.environment import (
     environment,
     make_command,
     make_secrets,
+    settings_of,
 )
 from stack.errors import StackError
+from stack.keys import adopt_old_keys, key_folder
 from stack.machine import changed_settings, create_machine_file, moving_hint
 from stack.steps import Steps
 from stack.training import apply, await_training
@@ -46,6 +48,12 @@ class Stack:
         self._steps = Steps(console)
         if new := make_secrets():
             self._steps.done(f"generated {', '.join(new)} in {SECRETS.name}")
+        folder = key_folder(settings_of(name))
+        folder.create()
+        if adopted := adopt_old_keys(folder):
+            self._steps.done(
+                f"the gateway's keys are now files, named {', '.join(adopted)}; {make_command('keys', name)} lists them"
+            )
         self._env = environment(name)
         create_machine_file(name, ROOT)
         self._named = bool(os.environ.get("RUN_ID"))  # by a person, for this command: then it is deployed in any case
@@ -142,7 +150,9 @@ class Stack:
         self._console.print()
         self._console.print(address_table(self._settings, self._whole.services()), highlight=False)
         self._console.print(
-            f"\n  passwords: {SECRETS.name}; {make_command('down', self._name)} stops everything; "
+            f"\n  passwords: {SECRETS.name}; key for another machine or a person: "
+            f"{make_command('key NAME=… SCOPES=score,outcomes,read', self._name)}; "
+            f"{make_command('down', self._name)} stops everything; "
             f"{make_command('reset_all', self._name)} deletes everything, data included"
         )
 

@@ -43,7 +43,6 @@ def make_secrets(path: Path = SECRETS) -> list[str]:
         "POSTGRES_PASSWORD": secrets.token_hex(24),
         "PREFECT_API_AUTH_STRING": f"admin:{secrets.token_hex(24)}",
         "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(24),
-        "GATEWAY_API_KEYS": secrets.token_hex(24),
     }
     new = {name: value for name, value in wanted.items() if not known.get(name)}
     if new:
@@ -149,7 +148,7 @@ def find_unsafe(variables: Mapping[str, str]) -> list[str]:
         )
     faults += [
         f"{name} is shorter than 24 characters: remove it from .secrets.env and start again"
-        for name in ("PREFECT_API_AUTH_STRING", "GRAFANA_ADMIN_PASSWORD", "GATEWAY_API_KEYS")
+        for name in ("PREFECT_API_AUTH_STRING", "GRAFANA_ADMIN_PASSWORD")
         if _is_short(variables.get(name, ""))
     ]
     return faults

@@ -56,8 +56,9 @@ class KeyFolder:
 
     def create(self) -> None:
         """Create the folder if it is missing, and let other users enter it but not list it."""
-        self._path.mkdir(parents=True, exist_ok=True)
-        self._path.chmod(0o711)
+        if not self._path.is_dir():
+            self._path.mkdir(parents=True)
+            self._path.chmod(0o711)
 
     def list(self) -> list[tuple[Path, Key]]:
         """Return the file and the entry of every key, by name. Raises StackError for a file that is not valid."""

@@ -64,7 +64,9 @@ def create_app(
     app.config.update(MAX_CONTENT_LENGTH=MOST_FORM_BYTES, MAX_FORM_MEMORY_SIZE=MOST_FORM_BYTES, MAX_FORM_PARTS=50)
     hops = settings.web_service_proxies
     if hops:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
+        )
     use_cookies(app, key, settings.keep_offers_days)
     add_pages(app, store, exchange, RateLimit(settings.web_service_rate, monotonic), clock)
     _add_operations(app, store, exchange)

@@ -68,15 +68,20 @@ def create_app(
             notices=page.notices(watch, evaluation) if watch and evaluation else [],
             columns=page.columns(watch, evaluation, use_case) if watch and evaluation else [],
             figures=page.figures(watch) if watch else [],
-            links=_links(settings, request.host, watch),
+            links=_links(settings, request.host, watch, by_path="X-Forwarded-Prefix" in request.headers),
             now=datetime.now(UTC).timestamp(),
         )
 
     return app
 
 
-def _links(settings: Settings, host: str, watch: Watch | None) -> dict[str, str]:
-    """Addresses of the other pages: on the host of the request, unless the settings name another."""
+def _links(settings: Settings, host: str, watch: Watch | None, by_path: bool) -> dict[str, str]:
+    """Addresses of the other pages: on the host of the request, unless the settings name another.
+
+    Behind the gateway (`by_path`) all pages are on one port, and metrics are not shown.
+    """
+    if by_path:
+        return _links_by_path(settings, watch)
     requested = urlsplit(f"//{host}").hostname or host
     cloud, serve = (requested if a in ("127.0.0.1", "localhost") else a for a in _hosts(settings))
     run = f"?var-model_run_id={watch.run_id}" if watch else ""
@@ -86,6 +91,17 @@ def _links(settings: Settings, host: str, watch: Watch | None) -> dict[str, str]
         "Scorer": f"http://{serve}:{settings.scorer_port}/",
         "Model": f"http://{cloud}:5051/#/models/{settings.use_case}",
         "Metrics": "metrics",
+    }
+
+
+def _links_by_path(settings: Settings, watch: Watch | None) -> dict[str, str]:
+    run = f"?var-model_run_id={watch.run_id}" if watch else ""
+    return {
+        "Dashboard": f"../grafana/d/{DASHBOARD}{run}",
+        "Reports": "../reports/",
+        "Scorer": "../",
+        "Model": f"../mlflow/#/models/{settings.use_case}",
+        "All pages": "../pages",
     }
 
 

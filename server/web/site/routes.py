@@ -104,18 +104,24 @@ def _docs(model: Model, settings: HttpSettings) -> Response:
         manifest=manifest,
         fields=fields(model.bundle),
         settings=settings,
-        curl=_curl(example),
+        curl=_curl(example, _address(), "X-Caller" in request.headers),
         answer=_pretty(answered),
         errors=_pretty({"status": 422, "errors": refused.to_json()}) if isinstance(refused, Rejected) else "",
         outcome=orjson.dumps({"prediction_id": "5f0c…", "outcome": 1}).decode(),
-        address=request.host_url.rstrip("/"),
+        address=_address(),
     )
 
 
-def _curl(example: dict[str, Any]) -> str:
-    address = shlex.quote(f"{request.host_url}predict")
+def _address() -> str:
+    """This door's address as the reader of the page reaches it, whose TLS may end at a gateway."""
+    scheme = "https" if request.headers.get("X-Forwarded-Proto") == "https" else request.scheme
+    return f"{scheme}://{request.host}"
+
+
+def _curl(example: dict[str, Any], address: str, with_key: bool) -> str:
     body = shlex.quote(_pretty(example))
-    return f"curl -s {address} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
+    key = " -H 'X-API-Key: YOUR-KEY' \\\n " if with_key else ""
+    return f"curl -s {shlex.quote(f'{address}/predict')} \\\n {key} -H 'Content-Type: application/json' \\\n  -d {body}"
 
 
 def _waiting(deployment: Deployment) -> Response:

@@ -24,7 +24,7 @@ from tests.env_lines import VALUES
 SECRET = "s" * 48
 SAFE = {
     "BIND_ADDRESS": "10.0.0.7", "BUCKET_NAME": "ours-1", "COMPOSE_PROFILES": "gateway,grafana", "AWS_INSIDE": "",
-    "GATEWAY_BIND": "0.0.0.0", "GATEWAY_TLS": "/etc/tls", "GATEWAY_API_KEYS": SECRET,
+    "GATEWAY_BIND": "0.0.0.0", "GATEWAY_TLS": "/etc/tls",
     "POSTGRES_PASSWORD": SECRET, "PREFECT_API_AUTH_STRING": SECRET, "GRAFANA_ADMIN_PASSWORD": SECRET,
 }  # fmt: skip
 RUN = "0123456789abcdef" * 2
@@ -44,7 +44,6 @@ def root(tmp_path: Path) -> Path:
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
     path = tmp_path / ".secrets.env"
     assert make_secrets(path) == [
-        "GATEWAY_API_KEYS",
         "GRAFANA_ADMIN_PASSWORD",
         "POSTGRES_PASSWORD",
         "PREFECT_API_AUTH_STRING",
@@ -57,7 +56,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
 def test_a_secret_that_was_removed_is_made_again_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / ".secrets.env"
     path.write_text(f"POSTGRES_PASSWORD={SECRET}\n")
-    assert make_secrets(path) == ["GATEWAY_API_KEYS", "GRAFANA_ADMIN_PASSWORD", "PREFECT_API_AUTH_STRING"]
+    assert make_secrets(path) == ["GRAFANA_ADMIN_PASSWORD", "PREFECT_API_AUTH_STRING"]
     assert read_file(path)["POSTGRES_PASSWORD"] == SECRET
 
 
@@ -178,7 +177,6 @@ def test_other_machines_reach_only_the_gateway() -> None:
         ("COMPOSE_PROFILES", "emulator,gateway"),
         ("COMPOSE_PROFILES", "grafana"),
         ("GATEWAY_TLS", ""),
-        ("GATEWAY_API_KEYS", "short"),
         ("KINESIS_ADDRESS", "http://127.0.0.1:4566"),
         ("AWS_INSIDE", "http://localstack:4566"),
         ("AWS_ACCESS_KEY_ID", "test"),
