@@ -78,7 +78,10 @@ def test_a_file_that_git_does_not_track_has_no_changes(
 def test_a_checkout_in_which_an_earlier_version_wrote_run_id_can_pull_this_one(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """`git pull` stops where a file that was changed here differs upstream: .env.local must stay as it is."""
+    """`git pull` stops where a file that was changed here differs upstream, so .env.local must stay as it is.
+
+    So must .env.cloud, which is not compared, because forks commit their RUN_ID and bucket there.
+    """
     git(tmp_path, "init", "-q", "-b", "main")
     (tmp_path / ".env.local").write_text(OLD)
     git(tmp_path, "add", "-A")
