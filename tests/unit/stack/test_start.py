@@ -67,6 +67,8 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Up:
     done: list[str] = []
     monkeypatch.setattr(commands, "ROOT", tmp_path)
     monkeypatch.setattr(commands, "make_secrets", list)
+    monkeypatch.setattr(commands, "settings_of", lambda _: {"KEYS_FOLDER": str(tmp_path / ".keys")})
+    monkeypatch.setattr(commands, "adopt_old_keys", lambda _: [])
     monkeypatch.setattr(commands, "Compose", FakeCompose)
     monkeypatch.setattr(commands, "Registry", FakeRegistry)
     monkeypatch.setattr(commands, "apply", lambda *_, **__: ("every three hours", "flow-run"))
