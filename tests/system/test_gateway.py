@@ -23,10 +23,12 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
-from tests.processes import HOST, ROOT, Scorer, free_port, run, until
-from tests.servers import Server
+from tests import models, processes
+from tests.models import Model
+from tests.processes import HOST, ROOT, Scorer, answers, free_port, run, until
+from tests.servers import Server, mlflow
 from tests.system.browser import watched_page
 
 log = logging.getLogger(__name__)
@@ -798,3 +800,56 @@ def test_with_settings_that_are_not_safe_it_does_not_start(
     ended = subprocess.run(START, env=environ, capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("gateway: ") and reason in ended.stderr
+
+
+# --- Real pages below a path ---
+
+
+@pytest.fixture(scope="module")
+def house(toy: Model, toy_scorer: Scorer, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway before the scorer, a monitor, MLflow with an experiment, and reports."""
+    folder = tmp_path_factory.mktemp("house")
+    monitor = processes.monitor(folder / "monitor", models.cache_in(folder / "monitor", toy))
+    reports = processes.door("reporting.serve", "REPORT_PORT", folder / "reports", {})
+    (folder / "reports" / "reports").mkdir()
+    links = '<nav><a href="http://127.0.0.1:8085/" data-gateway="/monitor/">Monitor</a></nav>'
+    (folder / "reports" / "reports" / "index.html").write_text(f"<title>Reports</title>{links}")
+    with mlflow(folder / "mlflow").running() as registry, processes.started(monitor, reports):
+        requests.post(
+            f"{registry.address}/api/2.0/mlflow/experiments/create", json={"name": "trials-of-a-test"}, timeout=30
+        ).raise_for_status()
+        until(lambda: answers(f"{monitor.url}/healthz") and answers(f"{reports.url}/"), 60, "the pages answer")
+        pages = {"monitor": monitor.url + ",secret", "reports": reports.url, "mlflow": registry.address}
+        listed = " ".join(f"{name}={url}" for name, url in pages.items())
+        with gateway(folder / "gateway", keys, address_of(toy_scorer), GATEWAY_PAGES=listed) as server:
+            yield server
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK])
+def test_every_page_works_below_its_path(
+    browser: Browser, house: Gateway, keys: Keys, size: dict[str, int], tmp_path: Path
+) -> None:
+    key = keys.add(f"visitor-{size['width']}", "read")
+    with watched_page(browser, viewport=size) as page:
+        failed: list[str] = []
+        page.on("response", lambda r: failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        page.goto(f"{house.address}/pages")
+        page.get_by_label("Key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/pages")
+        failed.clear()  # the answer before the login
+        page.screenshot(path=tmp_path / "pages.png")
+        page.get_by_role("link", name="Monitor").click()
+        page.wait_for_url("**/monitor/")
+        expect(page.get_by_role("link", name="All pages")).to_be_visible()
+        page.screenshot(path=tmp_path / "monitor.png")
+        page.get_by_role("link", name="Reports").click()
+        page.wait_for_url("**/reports/")
+        page.goto(f"{house.address}/mlflow/#/experiments")
+        expect(page.get_by_text("trials-of-a-test").first).to_be_visible()
+        page.screenshot(path=tmp_path / "mlflow.png")
+        page.goto(f"{house.address}/docs")
+        page.get_by_role("link", name="All pages").click()
+        page.wait_for_url("**/pages")
+        # MLflow's own answer where it has no users
+        assert [f for f in failed if not f.endswith("/mlflow/ajax-api/2.0/mlflow/users/current")] == []
