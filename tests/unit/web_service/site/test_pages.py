@@ -173,6 +173,17 @@ def test_a_client_that_sends_too_many_forms_waits_and_loses_nothing(pages: Pages
     assert few.send("/newc", NEW).status_code == 303
 
 
+def test_behind_the_gateway_every_address_is_below_its_path(pages: Pages, settings: Settings) -> None:
+    behind = settings.model_copy(update={"web_service_proxies": 1})
+    app = create_app(pages.store, pages.exchange, behind, b"k" * 32, pages.time.clock, pages.time.monotonic)
+    prefix = {"X-Forwarded-Prefix": "/insurance"}
+    for path in ("/", "/newc", "/nowhere"):
+        found = re.findall(r'(?:href|src|action)="([^"#]*)"', app.test_client().get(path, headers=prefix).text)
+        assert found and [a for a in found if a.startswith("/") and not a.startswith("/insurance/")] == []
+    few = Pages(app.test_client(), pages.store, pages.exchange, pages.kinesis, pages.time)
+    assert str(few.send("/newc", NEW, headers=prefix).location).startswith("/insurance/premiumoffer")
+
+
 def test_an_offer_is_shown_only_to_the_visitor_who_asked_for_it(pages: Pages) -> None:
     mine, other = pages.send("/newc", NEW).location, pages.other()
     other.send("/newc", {**NEW, "Power": "200"})

@@ -180,3 +180,11 @@ def test_what_a_use_case_derives_is_called_by_its_help_beside_a_bar(door: Any) -
     derived = orjson.loads(panel["data-derived"] or "")
     assert derived == {f.name: [f.help, f.unit] for f in load_use_case("insurance").derived}
     assert derived
+
+
+def test_behind_the_gateway_the_example_has_a_key_and_the_address_that_the_reader_uses(door: Any) -> None:
+    headers = {"Host": "house.example:8000", "X-Forwarded-Proto": "https", "X-Caller": "anna"}
+    html = door.client.get("/docs", headers=headers).text
+    assert "https://house.example:8000/predict" in html and "X-API-Key: YOUR-KEY" in html
+    assert 'href="pages"' in html
+    assert 'href="pages"' not in door.client.get("/docs").text
