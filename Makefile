@@ -17,7 +17,7 @@ export USE_CASE DATA CUSTOMER_ID
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
-  up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
+  up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check sign rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^# --- / {gsub(/^# --- | -+$$/, ""); printf "\n\033[4m%s\033[0m\n", $$0} \
@@ -96,6 +96,9 @@ deploy: .stack/.ready  ## deploy RUN_ID to running doors, in containers or not; 
 
 check: .stack/.ready  ## request one prediction from the HTTP scorer
 	@$(SMALL_HOST) server.check
+
+sign: .stack/.ready  ## sign the model of RUN_ID=…, if it was registered unsigned and you trust it
+	@$(SMALL_HOST) model_orchestration.sign $(RUN_ID)
 
 rollback: .stack/.ready  ## return to the previous run and stay there; each call goes one step further back (WHY=…)
 	@$(SMALL_HOST) server.rollback

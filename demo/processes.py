@@ -20,6 +20,7 @@ import requests
 from scorehouse.errors import ScorehouseError
 from scorehouse.services import SERVICES, Service
 from scorehouse.settings import Settings
+from stack.signing import make_key, signing_variables
 
 ROOT = Path(__file__).parents[1]
 PROCFILE = ROOT / "Procfile"
@@ -31,7 +32,11 @@ class DemoError(ScorehouseError):
 
 
 def environment(data_folder: Path, use_case: str) -> dict[str, str]:
-    """Return the environment of every process: the shell's, with all services on this machine."""
+    """Return the environment of every process: the shell's, with all services on this machine.
+
+    The key pair is that of the checkout, which is created if there is none.
+    """
+    make_key(ROOT)
     emulator = f"http://127.0.0.1:{SERVICES['localstack'].port}"
     variables = {
         "USE_CASE": use_case,
@@ -54,6 +59,7 @@ def environment(data_folder: Path, use_case: str) -> dict[str, str]:
         "AWS_SESSION_TOKEN": "",
         "AWS_DEFAULT_REGION": "us-east-1",
         "OMP_NUM_THREADS": "1",
+        **signing_variables(ROOT),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     return {**os.environ, **variables}

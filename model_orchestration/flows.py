@@ -16,6 +16,7 @@ from model_orchestration.tracking.runs import Tracking
 from model_orchestration.training.configuration import tune_run
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
+from scorehouse.bundles.signatures import Signer
 from scorehouse.environment import read_settings
 from scorehouse.scoring.figures import figure_label
 from scorehouse.settings import Settings
@@ -79,10 +80,15 @@ def model_tuning_and_uploading(trials: int | None = None, data: str | None = Non
     use_case = run.use_case
     settings = run.settings
     logger.info("configuration: %s", run)
+    signer = Signer.of(settings, settings)
+    if signer is None:
+        logger.warning(
+            "SIGNING_KEY_FILE is empty: the model is registered unsigned, and doors with a VERIFY_KEY refuse it"
+        )
     reschedule(run.configuration.retraining_cycle)
     table = read(use_case, settings)
     training = Training(use_case, table, settings.split_seed)
-    tracking = Tracking(settings.mlflow_address, use_case, table, str(run))
+    tracking = Tracking(settings.mlflow_address, use_case, table, str(run), signer)
     results = search(training, tracking, trials or settings.trials or use_case.trials)
     run_id, trained = retrain(training, tracking, results)
     tracking.finish(trained.quality)

@@ -10,6 +10,7 @@ from model_orchestration.tables.outcomes import read_training_table
 from model_orchestration.tables.training_table import TrainingTable
 from model_orchestration.training.configuration import tune_run
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.registry.client import Registry
@@ -26,7 +27,8 @@ def judge_and_promote(use_case: UseCase, settings: Settings, table: TrainingTabl
         ScorehouseError: the run cannot be judged. No alias was moved.
     """
     registry = Registry(settings.mlflow_address, timeout=30.0)
-    promotion = Promotion(use_case, table, settings.split_seed, registry, BundleCache(settings.bundle_folder, registry))
+    cache = BundleCache(settings.bundle_folder, registry, Trust.of(settings))
+    promotion = Promotion(use_case, table, settings.split_seed, registry, cache)
     version = registry.version_of_run(use_case.name, run_id or registry.newest(use_case.name))
     verdict = promotion.judge(version)
     if promote:

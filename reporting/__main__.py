@@ -13,6 +13,7 @@ from reporting.folder import ReportFolder
 from reporting.pages import page_links, span
 from reporting.reporter import Reporter
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
@@ -25,7 +26,7 @@ from scorehouse.stores.open import open_report_store
 def open_reporter(settings: Settings) -> Iterator[Reporter]:
     """Yield a reporter with these settings, and close its store afterwards. Raises SettingError."""
     store = open_report_store(settings.store)
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), Trust.of(settings))
     try:
         yield Reporter(
             store,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound, ScorehouseError
 from scorehouse.registry.client import PRODUCTION, SERVING, Hold, Registry, Version
@@ -38,7 +39,7 @@ class Deployer:
         self._settings = settings
         self._use_case = load_use_case(settings.use_case)
         self.registry = Registry(settings.mlflow_address)
-        self._cache = BundleCache(settings.bundle_folder, self.registry)
+        self._cache = BundleCache(settings.bundle_folder, self.registry, Trust.of(settings))
         self.history = History(self.registry, self._use_case.name)
 
     def resolve(self) -> tuple[Version, str]:

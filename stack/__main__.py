@@ -29,6 +29,7 @@ from stack.environment import (
 from stack.errors import StackError
 from stack.keys import adopt_old_keys, key_folder
 from stack.machine import changed_settings, create_machine_file, moving_hint
+from stack.signing import Upgrade, unknown_key
 from stack.steps import Steps
 from stack.training import apply, await_training
 from stack.waiting import await_doors
@@ -71,6 +72,14 @@ class Stack:
         self._registry.start()
         self._registry.wait(self._registry.services())
         self._steps.done("MLflow, Prefect and its worker, and what they need are ready")
+        self._sign_older_models()
+
+    def _sign_older_models(self) -> None:
+        """Sign, once, the models in use that were registered before there were signatures, and say so."""
+        upgrade = Upgrade(ROOT, self._name)
+        if upgrade.is_due:
+            self._steps.done(self._run_here("model_orchestration.sign", "--served").strip())
+            upgrade.end()
 
     def train_flow(self) -> str:
         """Schedule the training and start one now; return its flow run's id."""
@@ -156,6 +165,11 @@ class Stack:
             f"{make_command('reset_all', self._name)} deletes everything, data included"
         )
 
+    def check_key(self) -> None:
+        """Say so if no door would accept what this machine's key signs: while a key is replaced."""
+        if public := unknown_key(self._env):
+            self._steps.done(f"no door accepts what this machine signs: add {public} to VERIFY_KEY in {SECRETS.name}")
+
     def erase(self, customer_id: str) -> None:
         """Remove a customer from journal and store. Serving may run meanwhile; the store must."""
         if not customer_id:
@@ -208,7 +222,7 @@ def confirm(console: Console, yes: bool) -> bool:
 COMMANDS: Mapping[str, Callable[[Stack], object]] = {
     "up": Stack.up, "down": Stack.down, "registry": Stack.registry, "train-flow": Stack.train_flow,
     "setup-serve": Stack.build_serve, "start-serve": Stack.start_serve, "stop-serve": Stack.stop_serve,
-    "addresses": Stack.addresses, "secrets": lambda _: None, "reset": Stack.reset, "report-flow": Stack.report_flow,
+    "addresses": Stack.addresses, "secrets": Stack.check_key, "reset": Stack.reset, "report-flow": Stack.report_flow,
 }  # fmt: skip
 
 

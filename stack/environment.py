@@ -13,6 +13,7 @@ from scorehouse.settings import Settings
 from stack.env_files import quote, read_file
 from stack.errors import StackError
 from stack.machine import read_machine_file
+from stack.signing import make_key, signing_variables
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT / ".env"
@@ -21,6 +22,7 @@ HOST_DATA = ROOT / "var" / "stack"  # of commands on this machine: the bundles t
 # Settings that the Compose files set themselves. One of them may hold a password.
 _SET_BY_COMPOSE = {
     "RUN_ID", "RUN_ID_IN_FILES", "CHANGED_BY", "WHY", "DOORS", "USE_CASE", "DATA", "MONGODB_ADDRESS", "MLFLOW_ADDRESS",
+    "SIGNING_KEY_FILE", "VERIFY_KEY",
 }  # fmt: skip
 # Settings that containers read from env files alone. Only these are copied from the shell into a file: no credentials.
 _READ_FROM_FILES = {name.upper() for name in Settings.model_fields} - _SET_BY_COMPOSE
@@ -43,6 +45,7 @@ def make_secrets(path: Path = SECRETS) -> list[str]:
         "POSTGRES_PASSWORD": secrets.token_hex(24),
         "PREFECT_API_AUTH_STRING": f"admin:{secrets.token_hex(24)}",
         "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(24),
+        "VERIFY_KEY": make_key(path.parent),
     }
     new = {name: value for name, value in wanted.items() if not known.get(name)}
     if new:
@@ -54,7 +57,9 @@ def make_secrets(path: Path = SECRETS) -> list[str]:
 def settings_of(name: str, shell: Mapping[str, str] = os.environ, root: Path = ROOT) -> dict[str, str]:
     """Return the variables of the env files with the shell's over them, for a command that needs no container."""
     file = read_files(name, root)
-    return {**_override(file, shell), "RUN_ID_IN_FILES": _request(name, file)}
+    known = read_file(root / SECRETS.name) if (root / SECRETS.name).exists() else {}
+    keys = {"VERIFY_KEY": known["VERIFY_KEY"]} if known.get("VERIFY_KEY") else {}
+    return {**_with_keys(_override({**file, **keys}, shell), root), "RUN_ID_IN_FILES": _request(name, file)}
 
 
 def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = ROOT) -> dict[str, str]:
@@ -72,7 +77,7 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
         table = f"s3://{variables['BUCKET_NAME']}/{variables['USE_CASE']}/training.csv"
     profiles = (variables.get("COMPOSE_PROFILES"), variables.get("USE_CASE"))  # parts that one use case alone needs
     return {
-        **variables,
+        **_with_keys(variables, root),
         "RUN_ID_IN_FILES": _request(name, file),
         "ENV_FILE": container_env_file(name, {k: v for k, v in shell.items() if v and k in file}, root),
         "WORKER_DATA": table,
@@ -86,6 +91,11 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
 def _request(name: str, file: Mapping[str, str]) -> str:
     """What the env files ask for, as the setting RUN_ID_IN_FILES says it to a deployment."""
     return f"{name}:{file.get('RUN_ID', '')}"
+
+
+def _with_keys(variables: Mapping[str, str], root: Path) -> dict[str, str]:
+    """Return `variables` with this checkout's key pair wherever they name no other."""
+    return {**variables, **{k: v for k, v in signing_variables(root).items() if not variables.get(k)}}
 
 
 def _override(file: Mapping[str, str], shell: Mapping[str, str]) -> dict[str, str]:

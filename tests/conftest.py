@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests import models, processes
+from tests import models, processes, signing
 from tests.models import Model
 from tests.processes import Scorer
+
+os.environ.update(signing.environ())  # for every process that a test starts
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from tests import signing
 from tests.processes import run
 
 RUN_ID, OTHER_RUN_ID = "a" * 32, "b" * 32
@@ -60,7 +61,8 @@ def cache_in(data_folder: Path, model: Model, alias: str | None = None) -> str:
     (bundles / run_id).mkdir(parents=True, exist_ok=True)
     for file in model.folder.iterdir():
         (bundles / run_id / file.name).write_bytes(file.read_bytes())
-    pointer = orjson.dumps({"number": "1", "run_id": run_id, "digest": model.digest})
+    signature = signing.signature(run_id, model.digest, manifest["use_case"], manifest["use_case_version"])
+    pointer = orjson.dumps({"number": "1", "run_id": run_id, "digest": model.digest, "signature": signature})
     for name in filter(None, (run_id, alias)):
         (bundles / f"{manifest['use_case']}.{name}.json").write_bytes(pointer)
     return run_id

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import requests
 
+from tests import signing
 from tests.models import MANIFEST, Model
 
 USE_CASE = "churn"
@@ -48,15 +49,24 @@ class Mlflow:
             address = f"{self.address}/api/2.0/mlflow-artifacts/artifacts/{root}/bundle/{name}"
             assert requests.put(address, data=content, timeout=TIMEOUT).ok
 
-    def register(self, run_id: str, digest: str | None) -> str:
-        """Register the run as a version of the use case's model; return its number."""
+    def register(self, run_id: str, digest: str | None, signature: str | None = None) -> str:
+        """Register the run as a version of the use case's model, signed by the tests' key; return its number.
+
+        Another `signature` replaces the right one; an empty one leaves the version unsigned.
+        """
         models = f"{self.address}/api/2.0/mlflow/registered-models/create"
         requests.post(models, json={"name": USE_CASE}, timeout=TIMEOUT)  # an error where it exists already
         created = self.post("model-versions/create", name=USE_CASE, source=f"runs:/{run_id}/bundle", run_id=run_id)
         number = str(created["model_version"]["version"])
         if digest:
-            self.post("model-versions/set-tag", name=USE_CASE, version=number, key=DIGEST_TAG, value=digest)
+            self.tag(number, DIGEST_TAG, digest)
+            if signed := signing.signature(run_id, digest) if signature is None else signature:
+                self.tag(number, signing.SIGNATURE_TAG, signed)
         return number
+
+    def tag(self, number: str, key: str, value: str) -> None:
+        """Set a tag of a version, as a client or MLflow's page does."""
+        self.post("model-versions/set-tag", name=USE_CASE, version=number, key=key, value=value)
 
     def alias(self, alias: str, run_id: str) -> None:
         """Move an alias to the run's version, as a client or MLflow's page does."""
@@ -78,18 +88,19 @@ class Mlflow:
         model: Model,
         files: dict[str, bytes] | None = None,
         damage: dict[str, bytes] | None = None,
+        signature: str | None = None,
         **manifest: Any,
     ) -> str:
         """Log and register a run that carries the model's bundle, or a changed one; return its id.
 
         `files` and `manifest` are what training wrote, and the digest covers them. `damage` replaces files without
-        changing the digest.
+        changing the digest. `signature` is as for `register`.
         """
         run_id = self.run()
         contents = {path.name: path.read_bytes() for path in model.folder.iterdir()} | (files or {})
-        del contents[MANIFEST]
+        del contents[MANIFEST], contents[signing.SIGNATURE]  # neither is listed in the manifest
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         description = orjson.dumps({**model.manifest, "run_id": run_id, **manifest, "files": digests})
         self.log(run_id, {**contents, MANIFEST: description, **(damage or {})})
-        self.register(run_id, hashlib.sha256(description).hexdigest())
+        self.register(run_id, hashlib.sha256(description).hexdigest(), signature)
         return run_id

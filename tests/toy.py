@@ -15,6 +15,7 @@ import orjson
 
 from scorehouse.bundles import bundle
 from scorehouse.usecase import UseCase, load_use_case
+from tests import signing
 from tests.models import OTHER_RUN_ID, RUN_ID, Model, cache_in
 from tests.processes import HOST, ROOT, Scorer, Service, free_port, running, scorer, shipper, until
 
@@ -50,6 +51,7 @@ def train(folder: Path, run_id: str = RUN_ID, use_case: str = "churn", rows: int
     training = Training(case, table(case, rows))
     trained = training.retrain(training.best(list(training.search(trials)), 1)[0])
     digest = write_bundle(folder, run_id, training, trained, "0" * 40, datetime(2026, 1, 1, tzinfo=UTC))
+    (folder / signing.SIGNATURE).write_text(signing.signature(run_id, digest, use_case, case.version))
     return Toy(folder, digest, case, training, trained)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from model_orchestration.batch.records import to_records
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.registry.client import SERVING, Registry, Version
 from scorehouse.scoring.schema import Rejected
 from scorehouse.scoring.scorer import Scorer
@@ -30,6 +31,7 @@ class Model:
     version: Version
     mlflow_address: str
     folder: str
+    trust: Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,16 @@ class Scored:
 
 def resolve_model(settings: Settings, use_case: UseCase) -> Model:
     """Return the version of RUN_ID, or the serving one. Raises RunNotFound, RegistryUnavailable."""
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+    trust = Trust.of(settings)
+    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), trust)
     version = cache.resolve(use_case.name, settings.run_id or SERVING)
-    return Model(use_case.name, version, settings.mlflow_address, str(settings.bundle_folder.absolute()))
+    return Model(use_case.name, version, settings.mlflow_address, str(settings.bundle_folder.absolute()), trust)
 
 
 @lru_cache(maxsize=2)
 def load_model(model: Model) -> tuple[Bundle, Scorer]:
     """Return the verified bundle and its scorer, as a door has them. Raises BundleError, RegistryUnavailable."""
-    bundle = BundleCache(Path(model.folder), Registry(model.mlflow_address)).load(model.version)
+    bundle = BundleCache(Path(model.folder), Registry(model.mlflow_address), model.trust).load(model.version)
     return bundle, bundle.scorer(load_use_case(model.use_case))
 
 

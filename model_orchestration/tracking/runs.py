@@ -27,7 +27,8 @@ from model_orchestration.training.bundling import LIBRARIES, write_bundle
 from model_orchestration.training.plots import Plots
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
-from scorehouse.registry.client import DIGEST_TAG
+from scorehouse.bundles.signatures import SIGNATURE, Signer, Statement
+from scorehouse.registry.client import DIGEST_TAG, SIGNATURE_TAG
 from scorehouse.usecase import UseCase
 
 ROOT = Path(__file__).parents[2]
@@ -51,14 +52,25 @@ def code_version() -> str:
 class Tracking:
     """One training in MLflow: a parent run, a child run for each trial, and one for each retrained model."""
 
-    def __init__(self, address: str, use_case: UseCase, table: TrainingTable, configuration: str = ""):
-        """Start the parent run in the experiment of the use case. `configuration` says which configuration is used."""
+    def __init__(
+        self,
+        address: str,
+        use_case: UseCase,
+        table: TrainingTable,
+        configuration: str = "",
+        signer: Signer | None = None,
+    ):
+        """Start the parent run in the experiment of the use case. `configuration` says which configuration is used.
+
+        Without a `signer`, models are registered unsigned, and doors with a VERIFY_KEY refuse them.
+        """
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         mlflow.set_tracking_uri(address)
         self._client = MlflowClient(address)
         self._use_case = use_case
+        self._signer = signer
         self._experiment = mlflow.set_experiment(use_case.name).experiment_id
         self._tags = {
             "use_case": use_case.name,
@@ -84,10 +96,11 @@ class Tracking:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             digest = write_bundle(folder / "bundle", run_id, training, trained, self._tags["code"], datetime.now(UTC))
+            tags = {DIGEST_TAG: digest, **self._sign(folder / "bundle", run_id, digest)}
             Plots(folder / "plots").draw(training, trained, trials)
             self._client.log_artifacts(run_id, str(folder / "bundle"), "bundle")
             self._client.log_artifacts(run_id, str(folder / "plots"), "plots")
-            self._register(run_id, folder / "bundle", digest)
+            self._register(run_id, folder / "bundle", tags)
         self._client.set_terminated(run_id)
         return run_id
 
@@ -117,7 +130,15 @@ class Tracking:
         metrics = [Metric(name, value, now, 0) for name, value in figures.items()]
         self._client.log_batch(run_id, metrics, [Param(k, str(v)) for k, v in parameters.items()])
 
-    def _register(self, run_id: str, folder: Path, digest: str) -> None:
+    def _sign(self, bundle: Path, run_id: str, digest: str) -> dict[str, str]:
+        """Write the bundle's signature beside it. Return the tag of its version; no tag without a key."""
+        if self._signer is None:
+            return {}
+        signature = self._signer.sign(Statement(self._use_case.name, self._use_case.version, run_id, digest))
+        (bundle / SIGNATURE).write_text(signature)
+        return {SIGNATURE_TAG: signature}
+
+    def _register(self, run_id: str, folder: Path, tags: dict[str, str]) -> None:
         case = self._use_case
         columns: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), f.name, required=False) for f in case.features]  # type: ignore[no-untyped-call]
         pinned = [f"{name}=={version(name)}" for name in LIBRARIES]
@@ -134,6 +155,4 @@ class Tracking:
             )
         with contextlib.suppress(MlflowException):  # it already exists
             self._client.create_registered_model(case.name, description=case.about)
-        self._client.create_model_version(
-            case.name, logged.model_uri, run_id, tags={DIGEST_TAG: digest}, model_id=logged.model_id
-        )
+        self._client.create_model_version(case.name, logged.model_uri, run_id, tags=tags, model_id=logged.model_id)

@@ -10,8 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scorehouse.bundles import bundle
+from scorehouse.bundles.cache import load_packed
+from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import read_settings
+from scorehouse.errors import SettingError
 from scorehouse.logs import start_logging
 from scorehouse.serving.deployment import Deployment, Status
 from scorehouse.serving.process import open_serving
@@ -43,7 +45,12 @@ def door() -> LambdaDoor:
 
 
 def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> LambdaDoor:
-    """Return the door that `settings` describe."""
+    """Return the door that `settings` describe. Raises SettingError, BundleError."""
+    if not (settings.mongodb_address or settings.test_run):  # the function's own disk is deleted with its instance
+        raise SettingError(
+            "MONGODB_ADDRESS is empty, so the Lambda door could not keep its predictions: set it to mongodb://… of the "
+            "prediction store, or set TEST_RUN=true to store and publish nothing"
+        )
     log = Forgotten() if settings.test_run else StoredAtOnce(open_store(settings.store))
     use_case, serving, deployment = open_serving(settings.serving, DOOR, log)
     client = None if settings.test_run else kinesis_client(settings.kinesis_address, settings.aws_default_region)
@@ -54,7 +61,7 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> La
     return LambdaDoor(
         use_case,
         serving,
-        _serve_packed(Path(settings.packed_bundle), use_case, serving)
+        _serve_packed(Path(settings.packed_bundle), Trust.of(settings), use_case, serving)
         if settings.packed_bundle
         else _follow(serving, deployment, clock),
         publisher if client else None,
@@ -64,9 +71,9 @@ def build(settings: Settings, clock: Callable[[], float] = time.monotonic) -> La
     )
 
 
-def _serve_packed(folder: Path, use_case: UseCase, serving: Serving) -> Callable[[], Status]:
+def _serve_packed(folder: Path, trust: Trust, use_case: UseCase, serving: Serving) -> Callable[[], Status]:
     """Serve the bundle that was packed with the code; nothing is left to poll. Raises BundleError."""
-    packed = bundle.load(folder)
+    packed, _ = load_packed(folder, trust)
     serving.model = Model(packed, packed.scorer(use_case))
     return Status
 

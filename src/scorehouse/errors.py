@@ -22,7 +22,7 @@ class ConfigurationError(ScorehouseError):
 
 
 class BundleError(ScorehouseError):
-    """A bundle is missing, damaged, or not for this code. It is refused for good, and the old model still serves."""
+    """A bundle is missing, damaged, unsigned, or not for this code. It is refused, and the old model still serves."""
 
 
 class CacheUnavailable(ScorehouseError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,6 +25,22 @@ def _mongodb(value: str) -> str:
 def _run(value: str) -> str:
     if value and value != "production" and not re.fullmatch("[0-9a-f]{32}", value):
         raise ValueError("it should be a run ID of 32 hex digits, or 'production' to follow MLflow's alias production")
+    return value
+
+
+def verify_keys(value: str) -> tuple[bytes, ...]:
+    """Return the public keys in VERIFY_KEY, 32 bytes each. Raises ValueError."""
+    keys = tuple(b64decode(key.strip(), validate=True) for key in value.split(",") if key.strip())
+    if any(len(key) != 32 for key in keys):
+        raise ValueError("a key has 32 bytes")
+    return keys
+
+
+def _keys(value: str) -> str:
+    try:
+        verify_keys(value)
+    except ValueError as error:
+        raise ValueError("it should be one or more public keys of 44 characters, separated by commas") from error
     return value
 
 
@@ -73,6 +90,10 @@ class ServingSettings(DataSettings):
     mlflow_address: Address = Field(
         "", validate_default=False, description="MLflow; port 5051 of CLOUD_ADDRESS if empty"
     )
+    verify_key: Annotated[str, AfterValidator(_keys)] = Field(
+        "", description="The public key that signed the models which may be loaded; several separated by commas"
+    )
+    unsigned_bundles: bool = Field(False, description="True: load unsigned models, where VERIFY_KEY is empty")
 
     @property
     def bundle_folder(self) -> Path:
@@ -228,6 +249,9 @@ class TrainingSettings(Part):
     trials: int = Field(0, ge=0, description="Trials of a search; the use case's own number if 0")
     split_seed: int = Field(0, ge=0, description="Seed of the split into training, validation and test")
     train_on_outcomes: bool = Field(False, description="True: predictions whose outcome is known join the table")
+    signing_key_file: str = Field(
+        "", description="The private key that signs trained models, a PEM file; not signed if empty"
+    )
     auto_promote: bool = Field(False, description="True: a training promotes its model where the rule says so")
     training_config: str = Field(
         "", description="A config.json: path or s3://bucket/key; the one next to DATA if empty"

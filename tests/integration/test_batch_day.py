@@ -23,9 +23,11 @@ from model_orchestration.batch.places import Folder, parse_day
 from model_orchestration.batch.records import to_typed_column
 from model_orchestration.batch.sample import write_sample
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
+from scorehouse.bundles.signatures import Trust
 from scorehouse.errors import AlreadyRunning, TableError
 from scorehouse.registry.client import Version
 from scorehouse.usecase import Feature, Schedule
+from tests import signing
 from tests import toy as toys
 from tests.toy import Toy
 
@@ -37,7 +39,9 @@ ROWS = 300
 def model(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("model")
     run_id = toys.cache_in(folder, toy)
-    return Model("churn", Version("1", run_id, toy.digest), "http://127.0.0.1:9", str(folder / "bundles"))
+    version = Version("1", run_id, toy.digest, signing.signature(run_id, toy.digest))
+    trust = Trust((signing.PUBLIC,))
+    return Model("churn", version, "http://127.0.0.1:9", str(folder / "bundles"), trust)
 
 
 @pytest.fixture(scope="module")

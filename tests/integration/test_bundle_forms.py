@@ -15,8 +15,10 @@ import xgboost as xgb
 
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.registry.client import Registry
 from scorehouse.usecase import UseCase, load_use_case
+from tests import signing
 from tests import toy as toys
 from tests.random_records import random_records
 from tests.servers import Server
@@ -43,7 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(mlflow_server: Server, trained_run: str, folder: Path) -> Bundle:
     registry = Registry(mlflow_server.address)
-    return BundleCache(folder / "cache", registry).load(registry.version_of_run("churn", trained_run))
+    return BundleCache(folder / "cache", registry, Trust((signing.PUBLIC,))).load(
+        registry.version_of_run("churn", trained_run)
+    )
 
 
 @pytest.fixture(scope="module")

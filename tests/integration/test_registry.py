@@ -20,9 +20,10 @@ import requests
 from model_orchestration.training.bundling import write_bundle
 from scorehouse.bundles.bundle import MANIFEST, ONNX
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.errors import AliasMoved, BundleError, RegistryUnavailable, RunNotFound
 from scorehouse.registry.client import HOLD_TAG, PRODUCTION, SERVING, Hold, Registry
-from tests import servers
+from tests import servers, signing
 from tests import toy as toys
 from tests.registered import USE_CASE, Mlflow
 from tests.servers import Server
@@ -224,7 +225,7 @@ class another_server:  # noqa: N801  used as a word
 def test_a_bundle_is_fetched_whole_and_a_damaged_one_refused(
     registry: Registry, served: str, damaged: str, toy: Toy, tmp_path: Path
 ) -> None:
-    cache = BundleCache(tmp_path, registry)
+    cache = BundleCache(tmp_path, registry, Trust((signing.PUBLIC,)))
     found = cache.load(registry.version_of_run(USE_CASE, served))
     assert (found.folder / ONNX).read_bytes() == toy.trained.onnx
     assert found.manifest.run_id == served
@@ -237,7 +238,7 @@ def test_a_run_without_a_bundle_is_refused(mlflow: Mlflow, registry: Registry, t
     run_id = mlflow.run()
     mlflow.register(run_id, None)
     with pytest.raises(BundleError, match="no complete bundle"):
-        BundleCache(tmp_path, registry).load(registry.version_of_run(USE_CASE, run_id))
+        BundleCache(tmp_path, registry, Trust((signing.PUBLIC,))).load(registry.version_of_run(USE_CASE, run_id))
 
 
 def start(run_id: str, mlflow_address: str, folder: Path) -> subprocess.CompletedProcess[str]:

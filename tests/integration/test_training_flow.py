@@ -17,8 +17,10 @@ from mlflow import MlflowClient
 
 from scorehouse.bundles.bundle import MANIFEST, Bundle, load
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.registry.client import Registry
 from scorehouse.usecase import load_use_case
+from tests import signing
 from tests import toy as toys
 from tests.integration.conftest import train
 from tests.servers import Server
@@ -32,7 +34,7 @@ def registry(mlflow_server: Server) -> Registry:
 
 @pytest.fixture(scope="module")
 def bundle(registry: Registry, trained_run: str, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    cache = BundleCache(tmp_path_factory.mktemp("bundles"), registry)
+    cache = BundleCache(tmp_path_factory.mktemp("bundles"), registry, Trust((signing.PUBLIC,)))
     return cache.load(registry.version_of_run("churn", trained_run))
 
 

@@ -19,6 +19,7 @@ from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.onnx_model import OnnxModel, Output
 from scorehouse.scoring.quality import quality
 from scorehouse.usecase import UseCase, load_use_case
+from tests import signing
 from tests.toy import OTHER_RUN_ID, RUN_ID, table
 
 __all__ = ["OTHER_RUN_ID", "RUN_ID", "Toy", "made"]
@@ -72,7 +73,9 @@ def made(folder: Path) -> Toy:
         REFERENCE: reference.to_bytes(),
         NATIVE: b"read by nobody here: the explanations' tests train",
     }
-    return Toy(case, rows, reference, folder, bundle.write(folder, manifest, files))
+    digest = bundle.write(folder, manifest, files)
+    (folder / signing.SIGNATURE).write_text(signing.signature(RUN_ID, digest))
+    return Toy(case, rows, reference, folder, digest)
 
 
 def onnx(columns: list[str]) -> bytes:

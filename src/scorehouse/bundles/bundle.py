@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scorehouse.bundles.reference import Reference
+from scorehouse.bundles.signatures import Statement
 from scorehouse.errors import BundleError, CacheUnavailable
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.onnx_model import OnnxModel, Output
@@ -24,6 +26,9 @@ from scorehouse.scoring.scorer import Scorer
 from scorehouse.usecase import Feature, UseCase
 
 MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
+# The newest format, and the one that is written; all before it are read. A field that a door may ignore does not change
+# it: doors skip fields that they do not know. 1: labels of a feature as an object. 2: as pairs of category and label.
+FORMAT = 2
 SMOKE_ROWS = 16  # reference rows that a door scores before it serves a bundle
 TOLERANCE = 1e-5  # relative, and absolute below 1: float32 differs that much between machines
 
@@ -31,8 +36,8 @@ TOLERANCE = 1e-5  # relative, and absolute below 1: float32 differs that much be
 class Manifest(BaseModel):
     """The description of a bundle, `bundle.json`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    format: Literal[1] = 1
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    format: int = 1  # `write` sets the format that it writes
     run_id: str
     use_case: str
     use_case_version: int
@@ -55,6 +60,13 @@ class Manifest(BaseModel):
     data_hash: str
     libraries: dict[str, str]
     files: dict[str, str] = {}  # name -> sha256, written last
+
+
+class _Origin(BaseModel):
+    """What every format says: which format it is (none before 2), and the commit of the code that wrote it."""
+
+    format: int = 1
+    commit: str = "of an unknown commit"
 
 
 class Bundle:
@@ -107,6 +119,12 @@ class Bundle:
         except OSError as error:  # another door of this machine deleted it to make room
             raise CacheUnavailable(f"run {self.manifest.run_id}: {name} cannot be read: {error.strerror}") from error
 
+    def require_agreement(self, statement: Statement | None) -> None:
+        """Raise BundleError if the signed `statement` is about another bundle; nothing is asked of an unsigned one."""
+        made = self.manifest
+        if statement and statement != Statement(made.use_case, made.use_case_version, made.run_id, self.digest):
+            raise BundleError(f"run {made.run_id} has the signature of another bundle: deploy another run or retrain")
+
     def check_version(self, use_case: UseCase) -> None:
         """Raise BundleError if the run was trained for another use case or version than `use_case`."""
         manifest = self.manifest
@@ -125,21 +143,21 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
     for name, content in files.items():
         (folder / name).write_bytes(content)
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    description = manifest.model_copy(update={"files": listed}).model_dump_json(indent=1).encode()
+    description = manifest.model_copy(update={"format": FORMAT, "files": listed}).model_dump_json(indent=1).encode()
     (folder / MANIFEST).write_bytes(description)
-    return hashlib.sha256(description).hexdigest()
+    return digest_of(description)
 
 
-def load(folder: Path, digest: str | None = None) -> Bundle:
-    """Return the bundle in `folder`, after checking that every file is as it was written.
+def load(folder: Path, digest: str | None = None, called: str = "this bundle") -> Bundle:
+    """Return the bundle in `folder`, which is `called` so in messages, once every file is as it was written.
 
     Raises:
-        BundleError: a file is missing or damaged, or the manifest's digest is not `digest`.
+        BundleError: a file is missing or damaged, the manifest's digest is not `digest`, or its format is newer.
         CacheUnavailable: the folder cannot be read; try again later.
     """
     try:
         description = (folder / MANIFEST).read_bytes()
-        manifest = read_manifest(description)
+        manifest = read_manifest(description, digest, called)
         contents = {name: (folder / name).read_bytes() for name in {*manifest.files, ONNX, REFERENCE}}
     except FileNotFoundError as error:
         raise BundleError(
@@ -147,42 +165,69 @@ def load(folder: Path, digest: str | None = None) -> Bundle:
         ) from error
     except OSError as error:
         raise CacheUnavailable(f"the bundle in {folder.name} cannot be read: {error.strerror}") from error
-    actual = hashlib.sha256(description).hexdigest()
-    if digest is not None and actual != digest:
-        raise BundleError(
-            f"run {manifest.run_id}: {MANIFEST} does not match the registered digest: deploy another run or retrain"
-        )
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
             raise BundleError(
                 f"run {manifest.run_id}: {name} is damaged (sha256 mismatch): deploy another run or retrain"
             )
     try:
-        return Bundle(folder, manifest, actual)
-    except (TypeError, KeyError) as error:
+        return Bundle(folder, manifest, digest_of(description))
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BundleError(
             f"run {manifest.run_id} was built by an incompatible version of the code (commit {manifest.commit}): "
             f"check out that commit or retrain ({error})"
         ) from error
 
 
-def read_manifest(description: bytes) -> Manifest:
-    """Return the manifest that `bundle.json` holds. Raises BundleError."""
+def digest_of(description: bytes) -> str:
+    """Return the digest of the bundle with this `bundle.json`, which lists the digests of all other files."""
+    return hashlib.sha256(description).hexdigest()
+
+
+def read_manifest(description: bytes, digest: str | None = None, called: str = "this bundle") -> Manifest:
+    """Return the manifest that `bundle.json` holds. With `digest`, nothing of it is parsed unless the digest matches.
+
+    Raises:
+        BundleError: the digest differs, the manifest is damaged, or its format is newer than this code.
+    """
+    if digest is not None and digest_of(description) != digest:
+        raise BundleError(f"{called}: {MANIFEST} does not match the registered digest: deploy another run or retrain")
     try:
+        made = _Origin.model_validate_json(description)
+        if made.format > FORMAT:
+            raise BundleError(
+                f"{called} has format {made.format}, made by scorehouse {made.commit}; this door reads up to {FORMAT}: "
+                "upgrade the door"
+            )
         return Manifest.model_validate_json(description)
     except ValidationError as error:
         fault = "{loc}: {msg}".format(**error.errors()[0])
         raise BundleError(
-            f"{MANIFEST} is damaged or was written by an incompatible version of the code: {fault}"
+            f"{called}: {MANIFEST} is damaged or was written by an incompatible version of the code: {fault}"
         ) from error
 
 
 def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:
     """Return features as JSON for a manifest."""
-    return [orjson.loads(orjson.dumps(asdict(f), option=orjson.OPT_NON_STR_KEYS)) for f in features]
+    return [orjson.loads(orjson.dumps({**asdict(f), "labels": list(f.labels.items())})) for f in features]
 
 
 def _feature(stored: Mapping[str, Any]) -> Feature:
-    """A feature from JSON, which turned tuples into lists and integer keys into strings."""
-    labels = {(int(k) if k.lstrip("-").isdigit() else k): v for k, v in stored["labels"].items()}
-    return Feature(**{**stored, "categories": tuple(stored["categories"]), "labels": labels})
+    """A feature from JSON: tuples were written as lists, labels as pairs, because JSON has no keys but text.
+
+    Format 1 had labels under text: each belongs to the category that is written like its key, or to a whole number.
+    """
+    categories = tuple(stored["categories"])
+    labels = stored["labels"]
+    if isinstance(labels, Mapping):
+        by_text: dict[str, Any] = {str(category): category for category in categories}
+        labels = [(by_text.get(text, _number_or_text(text)), label) for text, label in labels.items()]
+    known = {name: stored[name] for name in _FIELDS & stored.keys()}
+    return Feature(**{**known, "categories": categories, "labels": dict(labels)})
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if re.fullmatch("-?[0-9]+", text) else text
+
+
+_FIELDS = {f.name for f in fields(Feature)}

@@ -13,6 +13,7 @@ import orjson
 
 from scorehouse.bundles import bundle
 from scorehouse.bundles.bundle import MANIFEST, Bundle
+from scorehouse.bundles.signatures import SIGNATURE, Trust
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
 from scorehouse.registry.client import SERVING, Registry, Version
 
@@ -23,10 +24,11 @@ KEPT = 8  # bundles that nothing serves; older ones are deleted, and fetched aga
 class BundleCache:
     """Fetches each bundle once and verifies it at every load; remembers which version each alias served last."""
 
-    def __init__(self, folder: Path, registry: Registry):
-        """Keep bundles in `folder`, shared by all doors of a machine."""
+    def __init__(self, folder: Path, registry: Registry, trust: Trust):
+        """Keep bundles in `folder`, shared by all doors of a machine. Load none that `trust` refuses."""
         self._folder = folder
         self._registry = registry
+        self._trust = trust
 
     def resolve(self, use_case: str, wanted: str) -> Version:
         """Return the version that `wanted` (a run id or an alias) names or, while MLflow is down, served as last.
@@ -69,17 +71,31 @@ class BundleCache:
     def load(self, version: Version) -> Bundle:
         """Return the verified bundle of `version`, fetched if it is not in the cache, or is damaged there.
 
+        The signature is verified before anything of the bundle is fetched or read.
+
         Raises:
-            BundleError: the registered bundle is missing or damaged.
+            BundleError: the registered bundle is missing or damaged, or no trusted key has signed it.
             RegistryUnavailable: it is not cached, and MLflow is down.
             CacheUnavailable: it cannot be written to this machine's disk; try again later.
         """
+        statement = self._trust.verify(f"run {version.run_id}", version.digest, version.signature)
+        loaded = self._from_disk(version) or self._from_registry(version)
+        loaded.require_agreement(statement)
+        return loaded
+
+    def _from_disk(self, version: Version) -> Bundle | None:
+        """The bundle, or None where it must be fetched. Raises CacheUnavailable."""
         folder = self._folder / version.run_id
-        if folder.exists():
-            try:
-                return _load(folder, version)
-            except BundleError as error:
-                log.warning("%s: fetching it again", error)
+        if not folder.exists():
+            return None
+        try:
+            return _load(folder, version)
+        except BundleError as error:
+            log.warning("%s: fetching it again", error)
+            return None
+
+    def _from_registry(self, version: Version) -> Bundle:
+        folder = self._folder / version.run_id
         try:
             self._fetch(version, folder)
             return _load(folder, version)
@@ -91,7 +107,8 @@ class BundleCache:
         partial = Path(tempfile.mkdtemp(prefix=".fetching-", dir=self._folder))
         try:
             self._download(version.run_id, MANIFEST, partial)
-            for name in bundle.read_manifest((partial / MANIFEST).read_bytes()).files:
+            description = (partial / MANIFEST).read_bytes()
+            for name in bundle.read_manifest(description, version.digest, f"run {version.run_id}").files:
                 self._download(version.run_id, Path(name).name, partial)
             _load(partial, version)
             self._put(partial, folder, version)
@@ -126,8 +143,29 @@ class BundleCache:
         return self._folder / f"{use_case}.{wanted}.json"
 
 
+def load_packed(folder: Path, trust: Trust) -> tuple[Bundle, Version]:
+    """Return the verified bundle in `folder`, which was packed with a door, and the version that a registry had.
+
+    Raises:
+        BundleError: it is missing or damaged, or no trusted key has signed it.
+        CacheUnavailable: the folder cannot be read.
+    """
+    try:
+        digest = bundle.digest_of((folder / MANIFEST).read_bytes())
+        signed = folder / SIGNATURE
+        signature = signed.read_text(errors="replace") if signed.exists() else None
+    except FileNotFoundError as error:
+        raise BundleError(f"the bundle in {folder.name} has no {MANIFEST}: pack the bundle of a run") from error
+    except OSError as error:
+        raise CacheUnavailable(f"the bundle in {folder.name} cannot be read: {error.strerror}") from error
+    statement = trust.verify(f"the bundle in {folder.name}", digest, signature)
+    loaded = bundle.load(folder, digest)
+    loaded.require_agreement(statement)
+    return loaded, Version("1", loaded.manifest.run_id, digest, signature)
+
+
 def _load(folder: Path, version: Version) -> Bundle:
-    loaded = bundle.load(folder, version.digest)
+    loaded = bundle.load(folder, version.digest, f"run {version.run_id}")
     if loaded.manifest.run_id != version.run_id:
         raise BundleError(
             f"the bundle stored under run {version.run_id} belongs to run {loaded.manifest.run_id}: "

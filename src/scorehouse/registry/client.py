@@ -16,6 +16,7 @@ from scorehouse.errors import AliasMoved, RegistryUnavailable, RunNotFound
 
 SERVING, PRODUCTION = "serving", "production"
 DIGEST_TAG = "bundle_digest"
+SIGNATURE_TAG = "bundle_signature"
 FOLLOWS_TAG = "serving_follows"  # of the registered model: the alias that doors follow instead of `serving`
 HOLD_TAG = "scorehouse.hold"  # of the registered model: no promotion until a person lifts it
 REQUEST_TAG = "scorehouse.requested."  # of the registered model, and the env's name: the RUN_ID that was carried out
@@ -24,11 +25,12 @@ _API = "/api/2.0/mlflow"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A registered version of a use case's model: the run that made it, and its bundle's digest."""
+    """A registered version of a use case's model: the run that made it, its bundle's digest and signature."""
 
     number: str
     run_id: str
     digest: str | None
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,8 @@ class Registry:
 
 
 def _version(found: dict[str, Any]) -> Version:
-    return Version(str(found["version"]), found["run_id"], _tags(found).get(DIGEST_TAG))
+    tags = _tags(found)
+    return Version(str(found["version"]), found["run_id"], tags.get(DIGEST_TAG), tags.get(SIGNATURE_TAG))
 
 
 def _tags(found: dict[str, Any]) -> dict[str, str]:

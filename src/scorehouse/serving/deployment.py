@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, Thread
 
@@ -15,6 +17,10 @@ from scorehouse.serving.serving import Model, Serving
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
+# A refused run is tried again after these seconds, then after twice as many and so on: memory may be free again by
+# then, or an artifact repaired. Each attempt may fetch a whole bundle.
+FIRST_RETRY = 10.0
+LONGEST_RETRY = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +33,35 @@ class Status:
     registry_up: bool = True  # until a call fails
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A version that was refused, why, and when it is tried again; `wait` is the time before that."""
+
+    version: Version
+    reason: str
+    wait: float
+    again_at: float
+
+
 class Deployment:
     """Keeps one door at the run that `wanted` names: a run id is fixed, an alias of the registry is followed."""
 
-    def __init__(self, use_case: UseCase, serving: Serving, cache: BundleCache, wanted: str = SERVING):
+    def __init__(
+        self,
+        use_case: UseCase,
+        serving: Serving,
+        cache: BundleCache,
+        wanted: str = SERVING,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         """Load nothing yet: `poll` does. `wanted` is RUN_ID, and the alias `serving` if that is empty."""
         self._use_case = use_case
         self._serving = serving
         self._cache = cache
         self._wanted = wanted or SERVING
         self._labels = (use_case.name, serving.door)
-        self._failed: tuple[Version, str] | None = None
+        self._clock = clock
+        self._refusal: Refusal | None = None
         self.status = Status()
 
     def poll(self) -> None:
@@ -64,7 +88,7 @@ class Deployment:
     def _serve_last(self) -> str | None:
         """If nothing serves yet, serve what did before the restart, or return why not. A refusal costs no outage."""
         last = self._cache.remembered(self._use_case.name, self._wanted)
-        if self._serving.model is not None or last is None or last == (self._failed and self._failed[0]):
+        if self._serving.model is not None or last is None or last == (self._refusal and self._refusal.version):
             return None
         try:
             self._load(last)
@@ -75,14 +99,16 @@ class Deployment:
     def _swap_to(self, version: Version) -> None:
         model = self._serving.model
         if model is None or model.run_id != version.run_id:
-            if self._failed is not None and self._failed[0] == version:  # refused before: do not fetch it again
-                raise BundleError(self._failed[1])
+            before = self._refusal if self._refusal and self._refusal.version == version else None
+            if before and self._clock() < before.again_at:  # do not fetch it again yet
+                raise BundleError(before.reason)
             try:
                 self._load(version)
             except BundleError as error:
-                self._failed = (version, str(error))
+                wait = min(2 * before.wait, LONGEST_RETRY) if before else FIRST_RETRY
+                self._refusal = Refusal(version, str(error), wait, self._clock() + wait)
                 raise
-        self._failed = None
+        self._refusal = None
         self._cache.remember(self._use_case.name, self._wanted, version)
 
     def _load(self, version: Version) -> None:

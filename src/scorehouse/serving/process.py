@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.journal.journal import Journal, PredictionLog
 from scorehouse.registry.client import Registry
 from scorehouse.serving.deployment import Deployment
@@ -24,5 +25,5 @@ def open_serving(
     """
     use_case = load_use_case(settings.use_case)
     serving = Serving(use_case.name, door, log or Journal(settings.journal_folder, door))
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address))
+    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), Trust.of(settings))
     return use_case, serving, Deployment(use_case, serving, cache, settings.run_id)

@@ -16,6 +16,7 @@ from monitoring.evidently_service.challenger import Challenger
 from monitoring.evidently_service.windows.cursor import Cursor
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.errors import BundleError
 from scorehouse.registry.client import Registry, Version
 from scorehouse.scoring.figures import auc
@@ -30,7 +31,7 @@ class FakeCache(BundleCache):
     """The toy's bundle for the challenger."""
 
     def __init__(self, folder: Path, toy: Toy):
-        super().__init__(folder, Registry("http://registry"))
+        super().__init__(folder, Registry("http://registry"), Trust(()))
         self.toy, self.fault = toy, False
 
     def ask(self, use_case: str, wanted: str) -> Version:

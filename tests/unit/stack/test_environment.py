@@ -47,6 +47,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
         "GRAFANA_ADMIN_PASSWORD",
         "POSTGRES_PASSWORD",
         "PREFECT_API_AUTH_STRING",
+        "VERIFY_KEY",
     ]
     first = path.read_text()
     assert make_secrets(path) == [] and path.read_text() == first
@@ -56,7 +57,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
 def test_a_secret_that_was_removed_is_made_again_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / ".secrets.env"
     path.write_text(f"POSTGRES_PASSWORD={SECRET}\n")
-    assert make_secrets(path) == ["GRAFANA_ADMIN_PASSWORD", "PREFECT_API_AUTH_STRING"]
+    assert make_secrets(path) == ["GRAFANA_ADMIN_PASSWORD", "PREFECT_API_AUTH_STRING", "VERIFY_KEY"]
     assert read_file(path)["POSTGRES_PASSWORD"] == SECRET
 
 

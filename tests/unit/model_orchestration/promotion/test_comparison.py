@@ -13,6 +13,7 @@ from model_orchestration.promotion.comparison import Candidate, Promotion, Verdi
 from model_orchestration.promotion.report import summarize, write_report
 from model_orchestration.tables.training_table import TEST, assign_splits
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.errors import BundleError, RunNotFound, TableError
 from scorehouse.registry.client import Registry, Version
 from scorehouse.scoring.quality import quality
@@ -86,7 +87,7 @@ class FakeCache(BundleCache):
     """The toy's bundle for every version but those that are damaged."""
 
     def __init__(self, folder: Path, registry: Registry, toy: Toy):
-        super().__init__(folder, registry)
+        super().__init__(folder, registry, Trust(()))
         self.toy, self.damaged = toy, set[Version]()
 
     def load(self, version: Version) -> Any:

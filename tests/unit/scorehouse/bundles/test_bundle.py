@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
 
 from scorehouse.bundles import bundle
-from scorehouse.bundles.bundle import MANIFEST, ONNX, REFERENCE, TOLERANCE
+from scorehouse.bundles.bundle import FORMAT, MANIFEST, ONNX, REFERENCE, TOLERANCE
 from scorehouse.bundles.reference import Reference
 from scorehouse.errors import BundleError, CacheUnavailable
 from scorehouse.scoring.encoding import Encoder
-from scorehouse.usecase import load_use_case
+from scorehouse.usecase import Feature, load_use_case
 from tests.unit.toy import RUN_ID, Toy
 
 
@@ -91,7 +93,13 @@ def test_a_changed_manifest_is_not_the_one_that_was_registered(toy: Toy, folder:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "JSON"), (b"{}", "Field required"), (b"[]", "object"), (b'{"format": 2}', "format"), (b"\xff\xfe", "JSON")],
+    [
+        (b"", "JSON"),
+        (b"{}", "Field required"),
+        (b"[]", "object"),
+        (b'{"format": "x"}', "format"),
+        (b"\xff", "JSON"),
+    ],
 )
 def test_a_manifest_that_is_none_is_refused(folder: Path, content: bytes, said: str) -> None:
     (folder / MANIFEST).write_bytes(content)
@@ -105,10 +113,81 @@ def test_a_manifest_that_lists_no_model_is_refused(folder: Path) -> None:
         bundle.load(folder)
 
 
-def test_a_bundle_of_newer_code_is_refused_with_the_commit_that_made_it(folder: Path) -> None:
-    rewrite(folder, lambda m: m["features"][0].update(colour="red"))
-    with pytest.raises(BundleError, match=rf"commit {'0' * 40}.*colour"):
+def test_a_bundle_of_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
+    rewrite(folder, lambda m: m.update(format=FORMAT + 1, features="nobody knows what they are by then"))
+    said = f"has format 3, made by scorehouse {'0' * 40}; this door reads up to 2: upgrade the door"
+    with pytest.raises(BundleError, match=said):
         bundle.load(folder)
+
+
+def test_fields_that_are_not_known_change_nothing_within_a_format(toy: Toy, folder: Path) -> None:
+    def add(manifest: dict[str, Any]) -> None:
+        manifest["weather"] = {"sunny": True}
+        manifest["features"][0]["colour"] = "red"
+        manifest["columns"][0]["colour"] = "red"
+
+    rewrite(folder, add)
+    assert bundle.load(folder).features == toy.use_case.features
+    assert bundle.load(folder).scorer(toy.use_case)
+
+
+def test_a_feature_that_lacks_a_field_is_refused_with_the_commit_that_made_it(folder: Path) -> None:
+    rewrite(folder, lambda m: m["features"][0].pop("categories"))
+    with pytest.raises(BundleError, match=rf"commit {'0' * 40}.*categories"):
+        bundle.load(folder)
+
+
+@pytest.mark.parametrize("labels", [[["a"]], [1], "text", None, [[["a"], "b"]]])
+def test_labels_that_are_none_are_refused(folder: Path, labels: Any) -> None:
+    rewrite(folder, lambda m: m["features"][0].update(labels=labels))
+    with pytest.raises(BundleError, match="built by an incompatible version"):
+        bundle.load(folder)
+
+
+def test_a_bundle_of_the_first_format_is_read(toy: Toy, folder: Path) -> None:
+    """It said no format to older code, and had the labels as an object."""
+
+    def before(manifest: dict[str, Any]) -> None:
+        del manifest["format"]
+        for feature in manifest["features"]:
+            feature["labels"] = {str(category): label for category, label in feature["labels"]}
+
+    rewrite(folder, before)
+    assert bundle.load(folder).features == toy.use_case.features
+
+
+# Each example writes the folder again.
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+CATEGORIES = st.lists(st.integers(-(2**63), 2**63) | st.text(), unique_by=lambda c: (type(c), c), max_size=5)
+
+
+@SHARED
+@given(CATEGORIES, st.text(max_size=5))
+@example(["1", "2"], "north")
+@example([1, 2], "north")
+@example(["\u00b2", "\u0663"], "digits to Python, and no numbers")
+def test_labels_of_any_categories_come_back(folder: Path, categories: list[str | int], label: str) -> None:
+    feature = Feature(
+        name="region", kind="category", help="", categories=tuple(categories), labels=dict.fromkeys(categories, label)
+    )
+    rewrite(folder, lambda m: m.update(features=bundle.features_json([feature])))
+    assert bundle.load(folder).features == (feature,)
+
+
+@SHARED
+@given(CATEGORIES)
+@example(["\u00b2", "-", "--1"])
+def test_labels_of_the_first_format_come_back_if_no_two_read_the_same(
+    folder: Path, categories: list[str | int]
+) -> None:
+    assume(len({str(category) for category in categories}) == len(categories))
+    feature = Feature(
+        name="region", kind="category", help="", categories=tuple(categories), labels=dict.fromkeys(categories, "x")
+    )
+    (stored,) = bundle.features_json([feature])
+    stored["labels"] = {str(category): "x" for category in categories}
+    rewrite(folder, lambda m: m.update(features=[stored]))
+    assert bundle.load(folder).features == (feature,)
 
 
 def test_another_use_cases_bundle_is_refused(toy: Toy) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.signatures import Trust
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
 from scorehouse.journal.journal import Journal
 from scorehouse.registry.client import Registry, Version
@@ -24,7 +27,7 @@ class FakeCache(BundleCache):
     """A cache whose registry says what the test tells it to."""
 
     def __init__(self, folder: Path, toy: Toy):
-        super().__init__(folder, Registry("http://registry"))
+        super().__init__(folder, Registry("http://registry"), Trust(()))
         self.toy, self.says, self.faults, self.loads = toy, ONE, {}, 0
         self.fault: Exception | None = None
         self.faults: dict[Version, Exception]
@@ -48,9 +51,9 @@ def cache(toy: Toy, tmp_path: Path) -> FakeCache:
     return FakeCache(tmp_path / "bundles", toy)
 
 
-def door(cache: FakeCache, tmp_path: Path) -> tuple[Deployment, Serving]:
+def door(cache: FakeCache, tmp_path: Path, clock: Callable[[], float] = lambda: 0.0) -> tuple[Deployment, Serving]:
     serving = Serving("churn", "http", Journal(tmp_path / "journal", "http"))
-    return Deployment(cache.toy.use_case, serving, cache), serving
+    return Deployment(cache.toy.use_case, serving, cache, clock=clock), serving
 
 
 def served(serving: Serving) -> str | None:
@@ -85,6 +88,37 @@ def test_a_refused_bundle_is_told_and_fetched_once_while_the_old_one_serves(cach
     deployment.poll()
     assert deployment.status.refused is None
     assert metrics.MODEL_REFUSED.labels("churn", "http")._value.get() == 0
+
+
+def test_a_refused_bundle_is_tried_again_after_a_growing_wait(cache: FakeCache, tmp_path: Path) -> None:
+    now = 0.0
+    deployment, serving = door(cache, tmp_path, lambda: now)
+    deployment.poll()
+    cache.says, cache.faults = OTHER, {OTHER: BundleError("there was no memory for it")}
+    tried = []
+    while now < 3600:
+        loads = cache.loads
+        deployment.poll()
+        if cache.loads > loads:
+            tried.append(now)
+        assert served(serving) == RUN_ID and deployment.status.refused == "there was no memory for it"
+        now += 2
+    assert tried == [0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430, 3030]
+    cache.faults = {}
+    deployment.poll()  # the next attempt is due in half a minute
+    assert served(serving) == RUN_ID
+    now += 30
+    deployment.poll()
+    assert served(serving) == OTHER_RUN_ID and deployment.status.refused is None
+
+
+def test_a_refused_version_that_has_been_signed_since_is_tried_at_once(cache: FakeCache, tmp_path: Path) -> None:
+    deployment, serving = door(cache, tmp_path)
+    cache.faults = {ONE: BundleError("it is not signed")}
+    deployment.poll()
+    cache.says = replace(ONE, signature="signed")
+    deployment.poll()
+    assert served(serving) == RUN_ID
 
 
 def test_a_refused_deployment_is_no_outage_after_a_restart(cache: FakeCache, tmp_path: Path) -> None:
@@ -183,8 +217,6 @@ def test_a_disk_that_is_full_for_a_while_refuses_nothing_for_good(cache: FakeCac
 
 
 def test_another_version_of_the_code_refuses_the_bundle(cache: FakeCache, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     serving = Serving("churn", "http", Journal(tmp_path / "journal", "http"))
     deployment = Deployment(replace(cache.toy.use_case, version=2), serving, cache)
     deployment.poll()

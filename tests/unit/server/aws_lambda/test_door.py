@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import orjson
 import pytest
 from botocore.exceptions import ClientError
 
-from scorehouse.errors import JournalError, StoreUnavailable
+from scorehouse.errors import BundleError, JournalError, SettingError, StoreUnavailable
 from scorehouse.serving.deployment import Status
 from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import Settings
@@ -21,6 +22,7 @@ from scorehouse.streams.publisher import Publisher
 from server.aws_lambda.door import LambdaDoor, NothingServes
 from server.aws_lambda.main import build
 from server.aws_lambda.stored import StoredAtOnce
+from tests import signing
 from tests.streams import trigger_event
 from tests.unit.toy import RUN_ID, Toy
 
@@ -187,7 +189,7 @@ def test_a_batch_of_two_shards_keeps_each_records_own_id(house: House, toy_recor
 
 
 def packed(toy: Toy, folder: Path, **more: Any) -> LambdaDoor:
-    return build(Settings(packed_bundle=str(toy.folder), data_folder=folder, **more))
+    return build(Settings(packed_bundle=str(toy.folder), data_folder=folder, verify_key=signing.VERIFY_KEY, **more))
 
 
 def test_a_test_run_returns_the_answers_and_the_bad_records_and_leaves_no_trace(
@@ -207,3 +209,17 @@ def test_a_door_without_a_packed_bundle_asks_the_registry_and_says_what_it_answe
     door = build(Settings(data_folder=tmp_path, test_run=True, mlflow_address="http://127.0.0.1:9"))
     with pytest.raises(NothingServes, match=r"MLflow at 127\.0\.0\.1:9"):
         door.handle(batch(toy_records), lambda: 60)
+
+
+def test_a_door_that_could_not_keep_its_predictions_does_not_start(toy: Toy, tmp_path: Path) -> None:
+    """Its only disk is deleted with its instance."""
+    with pytest.raises(SettingError, match=r"MONGODB_ADDRESS is empty, so the Lambda door could not .*TEST_RUN=true"):
+        packed(toy, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_packed_bundle_that_nobody_signed_is_not_served(toy: Toy, tmp_path: Path) -> None:
+    shutil.copytree(toy.folder, tmp_path / "packed")
+    (tmp_path / "packed" / signing.SIGNATURE).unlink()
+    with pytest.raises(BundleError, match="the bundle in packed is not signed"):
+        build(Settings(packed_bundle=str(tmp_path / "packed"), test_run=True, verify_key=signing.VERIFY_KEY))
