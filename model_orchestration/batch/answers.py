@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model_orchestration.batch.prediction_log import PREDICTION_ID
 from model_orchestration.batch.records import arrow_type, to_typed_column
 from model_orchestration.batch.scoring import Scored
 from scorehouse.bundles.bundle import Manifest
@@ -40,7 +41,11 @@ class AnswerFiles:
         # With a chance comes the class that is more likely.
         self._label = f"predicted_{target}" if manifest.task == "binary" else ""
         answer_type = pa.int64() if manifest.task == "ordinal" else pa.float64()
-        added = [pa.field(manifest.answer, answer_type), pa.field(RUN, pa.string())]
+        added = [
+            pa.field(manifest.answer, answer_type),
+            pa.field(RUN, pa.string()),
+            pa.field(PREDICTION_ID, pa.string()),
+        ]
         if self._label:
             added.insert(0, pa.field(self._label, pa.int64()))
         added_names = {column.name for column in added}
@@ -56,15 +61,16 @@ class AnswerFiles:
         self.scored_rows = 0
         self.rejected_rows = 0
 
-    def add(self, chunk: pa.Table, scored: Scored) -> None:
-        """Write each row of a chunk into one of the files, in order."""
+    def add(self, chunk: pa.Table, scored: Scored, ids: Sequence[str]) -> None:
+        """Write each row of a chunk into one of the files, in order. `ids` are under which the log keeps its rows."""
         rejected = np.array(sorted(scored.rejected), dtype=np.int64)
         accepted = np.ones(chunk.num_rows, dtype=np.bool_)
         accepted[rejected] = False
         answers = scored.answers[accepted]
         if not np.isfinite(answers).all():
             raise TableError("the model predicted NaN or infinity")  # the scorer rejects such rows
-        self._write_scored(chunk.filter(pa.array(accepted)), answers)
+        mask = pa.array(accepted)
+        self._write_scored(chunk.filter(mask), answers, pa.array(ids, pa.string()).filter(mask))
         if len(rejected):
             reasons = [describe_errors(scored.rejected[int(i)].errors) for i in rejected]
             self._write_rejected(chunk.take(pa.array(rejected)), rejected + self.rows, reasons)
@@ -92,7 +98,7 @@ class AnswerFiles:
         self._scored_writer.close()
         self._rejected_writer.close()
 
-    def _write_scored(self, accepted: pa.Table, answers: np.ndarray) -> None:
+    def _write_scored(self, accepted: pa.Table, answers: np.ndarray, ids: Any) -> None:
         columns = [
             to_typed_column(accepted[name].combine_chunks(), self._features.get(name), self._text)
             for name in self._kept
@@ -101,6 +107,7 @@ class AnswerFiles:
             columns.append(pa.array((answers >= 0.5).astype(np.int64)))
         columns.append(pa.array(answers).cast(self._scored_schema.field(self._manifest.answer).type))
         columns.append(pa.array([self._manifest.run_id] * len(answers), pa.string()))
+        columns.append(ids)
         self._scored_writer.write_table(pa.Table.from_arrays(columns, schema=self._scored_schema))
 
     def _write_rejected(self, rejected: pa.Table, rows: np.ndarray, reasons: list[str]) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 
 from model_orchestration.batch.answers import AnswerFiles
 from model_orchestration.batch.applications import Applications
 from model_orchestration.batch.places import Place, find_applications, output_names
+from model_orchestration.batch.prediction_log import log_answers, prediction_ids
 from model_orchestration.batch.scoring import Model, Scored, load_model
 from scorehouse.errors import TableError
+from scorehouse.stores.store import Store
 from scorehouse.usecase import UseCase
 
 WaitForChunk = Callable[[], Scored]  # waits until a submitted chunk is scored
@@ -34,6 +36,7 @@ class Report:
     rows: int = 0
     scored: int = 0
     rejected: int = 0
+    conflicts: int = 0  # rows whose id is in the log with another record
     rejections: dict[str, int] = field(default_factory=dict)  # field -> rows
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -53,24 +56,38 @@ class Report:
             lines.append(f"{self.rejected:,} rejected (rows are counted from 0):")
         for name, count in sorted(self.rejections.items(), key=lambda item: -item[1]):
             lines.append(f"  {name or 'the record'}: {count:,} rows, {'; '.join(self.examples[name])}")
+        if self.conflicts:
+            lines.append(
+                f"{self.conflicts:,} rows are in the prediction log with other values, which it keeps: use new "
+                "values of prediction_id for changed rows"
+            )
         if self.unused_columns:
             lines.append(f"copied to the output but not scored: {', '.join(self.unused_columns[: EXAMPLES * 3])}")
         return "\n".join([*lines, *(f"-> {file}" for file in self.written_to)])
 
 
 def score_day(
-    use_case: UseCase, place: Place, day: date, model: Model, submit: Submit, in_flight: int, advance: Advance
+    use_case: UseCase,
+    place: Place,
+    day: date,
+    model: Model,
+    store: Store,
+    submit: Submit,
+    in_flight: int,
+    advance: Advance,
+    now: datetime,
 ) -> Report:
     """Score the applications of `day` at `place`. At most `in_flight` chunks are held at a time.
 
-    Nothing is published before everything is written and counted, so a run that dies changes nothing. A repeated run
-    scores all rows again, and the same model gives the same answers.
+    Nothing is logged in `store` before everything is written and counted, and nothing is published before everything is
+    logged. A repeated run scores all rows again, and the same model gives the same answers under the same ids.
 
     Raises:
         TableError: there are no applications, columns are missing, the file is incomplete, no row can be scored, or
             the answers cannot be written.
         BundleError, RegistryUnavailable: the model cannot be loaded.
         AlreadyRunning: another process is scoring this day.
+        StoreUnavailable: the answers cannot be logged.
     """
     bundle, _ = load_model(model)
     try:
@@ -86,15 +103,17 @@ def score_day(
                 for chunk, wait in _submit_ahead(submitted, in_flight):
                     scored = wait()
                     report.add_rejections(scored, files.rows)
-                    files.add(chunk, scored)
+                    files.add(chunk, scored, prediction_ids(chunk, day, report.model_run_id, files.rows))
                     advance(table.progress(), files.rows)
+            _check(files, report)
+            report.conflicts = log_answers(store, files.scored, bundle.manifest, bundle.features, now)
             _publish(place, files, report)
     except OSError as error:
         raise TableError(f"{place} cannot be written: {error}") from error
     return report
 
 
-def _publish(place: Place, files: AnswerFiles, report: Report) -> None:
+def _check(files: AnswerFiles, report: Report) -> None:
     report.rows = files.rows
     report.scored = files.scored_rows
     report.rejected = files.rejected_rows
@@ -103,6 +122,9 @@ def _publish(place: Place, files: AnswerFiles, report: Report) -> None:
     if not report.scored:
         raise TableError(f"{report.source} has no row that can be scored, so nothing was written\n{report}")
     files.check()
+
+
+def _publish(place: Place, files: AnswerFiles, report: Report) -> None:
     scored, rejected = output_names(report.day)
     place.publish(files.rejected, rejected)
     place.publish(files.scored, scored)  # last: whoever sees this file knows that the day is complete

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_orchestration.batch import applications
+from model_orchestration.batch import applications, prediction_log
 from model_orchestration.batch.applications import Applications
 from model_orchestration.batch.day import Report, WaitForChunk, score_day
 from model_orchestration.batch.places import Folder, parse_day
@@ -24,8 +24,9 @@ from model_orchestration.batch.records import to_typed_column
 from model_orchestration.batch.sample import write_sample
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
 from scorehouse.bundles.signatures import Trust
-from scorehouse.errors import AlreadyRunning, TableError
+from scorehouse.errors import AlreadyRunning, StoreUnavailable, TableError
 from scorehouse.registry.client import Version
+from scorehouse.stores.sqlite_store import SqliteStore
 from scorehouse.usecase import Feature, Schedule
 from tests import signing
 from tests import toy as toys
@@ -33,6 +34,7 @@ from tests.toy import Toy
 
 DAY = date(2026, 11, 20)
 ROWS = 300
+NOW = datetime(2026, 11, 21, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,12 @@ def here(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
 
 
 def run(toy: Toy, folder: Path, model: Model, submit: Callable[..., WaitForChunk] = here, in_flight: int = 1) -> Report:
-    return score_day(toy.use_case, Folder(folder), DAY, model, submit, in_flight, lambda share, rows: None)
+    store = SqliteStore(folder / "predictions.db")
+    return score_day(toy.use_case, Folder(folder), DAY, model, store, submit, in_flight, lambda share, rows: None, NOW)
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    return SqliteStore(folder / "predictions.db").predictions_after("churn", 0, 10 * ROWS)
 
 
 def out(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -96,7 +103,7 @@ def test_a_day_of_any_format_is_answered_as_the_door_would_in_its_order(
     scored, rejected = out(folder)
     assert (report.rows, report.scored, report.rejected) == (ROWS, ROWS, 0)
     assert list(scored["churn chance"]) == toy.bundle().scorer(toy.use_case).score(records)
-    assert list(scored.columns) == [*frame.columns, "predicted_left", "churn chance", "model_run_id"]
+    assert list(scored.columns) == [*frame.columns, "predicted_left", "churn chance", "model_run_id", "prediction_id"]
     assert list(scored["application"]) == list(frame["application"])
     assert set(scored["model_run_id"]) == {model.version.run_id}
     np.testing.assert_array_equal(scored["predicted_left"], scored["churn chance"] >= 0.5)
@@ -129,6 +136,8 @@ def test_bad_rows_are_in_the_second_file_with_reasons_and_cost_the_others_nothin
     assert "card_category: is not allowed (expected one of 'blue', 'silver'" in rejected["reason"][0]
     assert rejected["customer_age"][1] == "old"
     assert list(scored["application"]) == [f"A{i}" for i in range(ROWS) if i not in {3, 41, 200}]
+    assert [d["prediction_id"] for d in logged(folder)] == list(scored["prediction_id"])
+    assert list(scored["prediction_id"])[3] == f"batch-{DAY}-aaaaaaaa-4"  # ids count the rows of the input
     assert "card_category: 2 rows, row 3 is not allowed" in str(report) and "row 200" in str(report)
     assert "bronze" not in str(report)  # what people wrote does not go into logs
 
@@ -221,13 +230,61 @@ def test_a_run_that_dies_half_way_leaves_nothing_and_the_next_gives_one_whole_fi
 
     with pytest.raises(KeyboardInterrupt):
         run(toy, folder, model, dies)
-    assert not list((folder / "out").glob("*.parquet"))
+    assert not list((folder / "out").glob("*.parquet")) and not logged(folder)
     run(toy, folder, model)
     first = (folder / f"out/{DAY}.parquet").read_bytes()
     assert list(out(folder)[0]["application"]) == list(frame["application"])
     assert sorted(p.name for p in (folder / "out").iterdir()) == [f"{DAY}.parquet", f"{DAY}.rejected.parquet"]
     run(toy, folder, model)
     assert (folder / f"out/{DAY}.parquet").read_bytes() == first
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_every_answer_is_in_the_prediction_log_once_however_often_the_day_is_scored(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, records: list[dict[str, Any]], ending: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    small_chunks(monkeypatch)
+    monkeypatch.setattr(prediction_log, "AT_ONCE", 70)
+    frame["customer_id"] = [float(i) if i % 3 else None for i in range(ROWS)]
+    file = folder / f"in/{DAY}.{ending}"
+    frame.to_parquet(file) if ending == "parquet" else frame.to_csv(file, index=False)
+    for _ in range(2):
+        assert run(toy, folder, model).conflicts == 0
+    documents = logged(folder)
+    scored, _ = out(folder)
+    assert [d["prediction_id"] for d in documents] == [f"batch-{DAY}-aaaaaaaa-{i}" for i in range(ROWS)]
+    assert [d["prediction_id"] for d in documents] == list(scored["prediction_id"])
+    assert [d["prediction"] for d in documents] == list(scored["churn chance"])
+    assert [d["record"] for d in documents] == records
+    assert [d["customer_id"] for d in documents] == [str(i) if i % 3 else None for i in range(ROWS)]
+    assert {(d["door"], d["use_case"], d["model_run_id"], d["created_at"]) for d in documents} == {
+        ("batch", "churn", toys.RUN_ID, NOW.isoformat())
+    }
+
+
+def test_the_files_own_ids_are_kept_and_a_changed_row_under_an_old_id_is_told(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame["prediction_id"] = [f"order-{i}" if i else None for i in range(ROWS)]
+    frame.to_parquet(folder / f"in/{DAY}.parquet")
+    run(toy, folder, model)
+    expected = [f"batch-{DAY}-aaaaaaaa-0", *(f"order-{i}" for i in range(1, ROWS))]
+    assert [d["prediction_id"] for d in logged(folder)] == expected == list(out(folder)[0]["prediction_id"])
+    frame.loc[7, "credit_limit"] += 1
+    frame.to_parquet(folder / f"in/{DAY}.parquet")
+    assert "1 rows are in the prediction log with other values, which it keeps" in str(run(toy, folder, model))
+    assert len(logged(folder)) == ROWS
+
+
+def test_answers_that_cannot_be_logged_are_not_published(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.to_csv(folder / f"in/{DAY}.csv", index=False)
+    (folder / "predictions.db").mkdir()
+    with pytest.raises(StoreUnavailable):
+        run(toy, folder, model)
+    assert list((folder / "out").iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
@@ -238,7 +295,10 @@ def test_progress_grows_to_the_end(
     file = folder / f"in/{DAY}.{ending}"
     frame.to_parquet(file) if ending == "parquet" else frame.to_csv(file, index=False)
     seen: list[tuple[float, int]] = []
-    score_day(toy.use_case, Folder(folder), DAY, model, here, 1, lambda share, rows: seen.append((share, rows)))
+    store = SqliteStore(folder / "predictions.db")
+    score_day(
+        toy.use_case, Folder(folder), DAY, model, store, here, 1, lambda share, rows: seen.append((share, rows)), NOW
+    )
     assert seen == sorted(seen) and seen[-1] == (1.0, ROWS)
     assert ending == "csv" or seen[0][0] == pytest.approx(37 / ROWS)  # of a CSV many blocks are read ahead
 

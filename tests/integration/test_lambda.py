@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from scorehouse.aws import aws_client
-from scorehouse.stores.sqlite_store import SqliteStore
-from tests import lambda_runtime
+from scorehouse.stores.mongo_store import MongoStore
+from tests import lambda_runtime, signing
 from tests.engines import REGION, Engine, ministack
 from tests.streams import INPUT, RESULTS, Outcome, Traffic, running_with_streams, trigger_event
 from tests.toy import Toy, until
@@ -47,10 +47,11 @@ def test_in_its_runtime_a_test_run_reports_exactly_the_two_bad_records_of_a_batc
 
 
 def test_in_its_runtime_a_batch_is_stored_and_published_and_reports_exactly_its_two_bad_records(
-    toy: Toy, toy_records: list[dict[str, Any]], engine: Engine, tmp_path: Path
+    toy: Toy, toy_records: list[dict[str, Any]], engine: Engine, tmp_path: Path, mongodb_address: str
 ):
     environ = {
         "REPORT_UNSCORABLE": "True",
+        "MONGODB_ADDRESS": mongodb_address,
         "PACKED_BUNDLE": str(toy.folder),
         "DATA_FOLDER": str(tmp_path),
         "KINESIS_ADDRESS": engine.address,
@@ -64,12 +65,12 @@ def test_in_its_runtime_a_batch_is_stored_and_published_and_reports_exactly_its_
     results, errors = _held(engine, "runtime-results"), _held(engine, "runtime-results-errors")
     assert [r["prediction_id"] for r in results] == [f"{SHARD}:{n}" for n in (100, 101, 103, 104, 105, 107)]
     assert [e["sequence"] for e in errors] == ["102", "106"]
-    stored = SqliteStore(tmp_path / "predictions.db").predictions_after("churn", 0, 100)
-    assert [p["prediction_id"] for p in stored] == [r["prediction_id"] for r in results]
+    assert _stored(mongodb_address) >= {r["prediction_id"] for r in results}
+    assert not (tmp_path / "predictions.db").exists()
 
 
 def test_a_kinesis_trigger_answers_every_record_once_and_tells_every_bad_one(
-    toy: Toy, toy_records: list[dict[str, Any]], engine: Engine, tmp_path: Path
+    toy: Toy, toy_records: list[dict[str, Any]], engine: Engine, tmp_path: Path, mongodb_address: str
 ):
     traffic = Traffic(toy_records, bad_every=20)
     traffic.put(engine.client(), 400)
@@ -85,6 +86,8 @@ def test_a_kinesis_trigger_answers_every_record_once_and_tells_every_bad_one(
         Environment={
             "Variables": {
                 "PACKED_BUNDLE": str(toy.folder),
+                "VERIFY_KEY": signing.VERIFY_KEY,
+                "MONGODB_ADDRESS": mongodb_address,
                 "DATA_FOLDER": str(tmp_path),
                 "KINESIS_ADDRESS": engine.address,
                 "PREDICTIONS_STREAM_NAME": INPUT,
@@ -105,9 +108,13 @@ def test_a_kinesis_trigger_answers_every_record_once_and_tells_every_bad_one(
     outcome.wait(traffic, 60)
     outcome.check(traffic, once=True)
     assert outcome.in_order(traffic)
-    stored = SqliteStore(tmp_path / "predictions.db").predictions_after("churn", 0, 1000)
-    assert {p["prediction_id"] for p in stored} == set(traffic.scorable)
-    assert {p["door"] for p in stored} == {"lambda"}
+    assert _stored(mongodb_address) >= set(traffic.scorable)
+
+
+def _stored(mongodb_address: str) -> set[str]:
+    """The ids of all predictions of this door in the store, which other tests use too."""
+    stored = MongoStore(mongodb_address).predictions_after("churn", 0, 100_000)
+    return {p["prediction_id"] for p in stored if p["door"] == "lambda"}
 
 
 def _held(engine: Engine, stream: str) -> list[dict[str, Any]]:
