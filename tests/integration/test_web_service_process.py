@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 import requests
 
 from tests import toy as toys
-from tests.toy import HOST, ROOT, Scorer, free_port
+from tests.toy import HOST, ROOT, Scorer, free_port, until
 from use_cases.insurance import use_case
 from web_service.offers.sqlite_store import SqliteStore
 
@@ -37,6 +38,7 @@ def pages(tmp_path: Path) -> Iterator[Scorer]:
         "MONGODB_ADDRESS": "",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+        "WEB_SERVICE_PROXIES": "1",
     }
     pages = Scorer("web_service", environ, tmp_path / "pages.log", url=f"http://{HOST}:{port}")
     with toys.running(pages):
@@ -57,6 +59,31 @@ def test_fifty_stalled_clients_delay_nobody(pages: Scorer) -> None:
             since = time.monotonic()
             assert requests.get(f"{pages.url}/newc", timeout=10).ok
             assert time.monotonic() - since < 2
+
+
+def test_an_address_that_guesses_locks_a_customer_for_itself_alone(pages: Scorer, tmp_path: Path) -> None:
+    def customers() -> SqliteStore:
+        return SqliteStore(tmp_path / "web_service" / "customers.db")
+
+    customer = until(lambda: customers().made_up_customer(), 30, "the sample customers are there")
+    statuses = [identify_as(pages, customer["ID"], "1911-01-01", "203.0.113.9") for _ in range(7)]
+    assert statuses == [403] * 5 + [429] * 2
+    assert identify_as(pages, customer["ID"], customer["Date_birth"], "203.0.113.9") == 429
+    assert identify_as(pages, customer["ID"], customer["Date_birth"], "192.0.2.1") == 303
+
+
+def identify_as(pages: Scorer, number: str, birth: str, address: str) -> int:
+    """Send a form as a browser behind a proxy does; return the status."""
+    browser = requests.Session()
+    browser.headers["X-Forwarded-For"] = address
+    form = browser.get(f"{pages.url}/existingc", timeout=10).text
+    (token,) = re.findall(r'name="token" value="([^"]+)"', form)
+    vehicle = {
+        "Type_risk": "3", "Year_matriculation": "2008", "Power": "90", "Cylinder_capacity": "1600",
+        "Value_vehicle": "17600", "Type_fuel": "P", "Area": "0", "Second_driver": "0", "Date_renewal": "2026-12-01",
+    }  # fmt: skip
+    typed = {**vehicle, "token": token, "customer_id": number, "Date_birth": birth}
+    return browser.post(f"{pages.url}/existingc", data=typed, timeout=10, allow_redirects=False).status_code
 
 
 def test_a_signal_ends_the_pages_with_status_0_and_a_kill_loses_nothing(pages: Scorer) -> None:

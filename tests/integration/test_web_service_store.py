@@ -14,7 +14,7 @@ from scorehouse.errors import StoreUnavailable
 from tests.toy import HOST
 from web_service.offers.mongo_store import DATABASE, MongoStore
 from web_service.offers.sqlite_store import SqliteStore
-from web_service.offers.store import FREE_ATTEMPTS, Attempts, Offer, Store, count_attempt
+from web_service.offers.store import CLIENT_RULE, Attempts, Offer, Store, clear_attempts, client_key, count_attempt
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
@@ -72,11 +72,14 @@ def test_an_offer_belongs_to_its_visitor_and_keeps_its_first_answer(store: Store
 
 def test_of_a_hundred_attempts_at_once_five_are_allowed(store: Store) -> None:
     with ThreadPoolExecutor(8) as pool:
-        allowed = [until == 0 for until in pool.map(lambda _: count_attempt(store, "17", 1000.0), range(100))]
-    assert sum(allowed) == FREE_ATTEMPTS
-    assert store.attempts("17").locked_until > 1000.0
-    store.clear_attempts("17")
-    assert store.attempts("17") == Attempts()
+        allowed = [
+            until == 0 for until in pool.map(lambda _: count_attempt(store, "17", "192.0.2.1", 1000.0), range(100))
+        ]
+    assert sum(allowed) == CLIENT_RULE.free
+    assert store.attempts(client_key("17", "192.0.2.1")).locked_until > 1000.0
+    assert store.attempts("17").failures == CLIENT_RULE.free
+    clear_attempts(store, "17", "192.0.2.1")
+    assert store.attempts("17") == store.attempts(client_key("17", "192.0.2.1")) == Attempts()
 
 
 def test_attempts_that_were_counted_in_between_are_not_replaced(store: Store) -> None:

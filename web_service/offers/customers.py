@@ -15,7 +15,7 @@ from scorehouse.settings import Settings
 from scorehouse.tables import parse_table
 from use_cases.insurance import customers as records_of
 from use_cases.insurance import use_case
-from web_service.offers.store import Document, Store, count_attempt
+from web_service.offers.store import Document, Store, clear_attempts, count_attempt
 
 log = logging.getLogger(__name__)
 SAMPLE_ROWS = 2_000
@@ -23,7 +23,7 @@ SAMPLE_SEED = 1
 
 
 class CustomerLocked(ScorehouseError):
-    """A customer number is locked after too many attempts, whether such a customer exists or not."""
+    """A customer number is locked for this client, or for a while for all, whether such a customer exists or not."""
 
     def __init__(self, until: float):
         """`until` is a Unix time."""
@@ -35,19 +35,19 @@ class UnknownCustomer(ScorehouseError):
     """No customer has this number and this date of birth; the error does not say which of the two is wrong."""
 
 
-def identify(store: Store, id_: str, birth: str, now: float) -> Document:
-    """Return the record of the customer with the number `id_` who was born on `birth`.
+def identify(store: Store, id_: str, birth: str, client: str, now: float) -> Document:
+    """Return the record of the customer with the number `id_` who was born on `birth`, for the address `client`.
 
     Raises:
         UnknownCustomer, CustomerLocked or StoreUnavailable.
     """
-    if locked_until := count_attempt(store, id_, now):
+    if locked_until := count_attempt(store, id_, client, now):
         raise CustomerLocked(locked_until)
     customer = store.customer(id_)
     expected = str(customer["Date_birth"]) if customer else "-"
     if not compare_digest(expected.encode(), birth.encode()) or customer is None:
         raise UnknownCustomer("no customer has this number and this date of birth")
-    store.clear_attempts(id_)
+    clear_attempts(store, id_, client)
     return customer
 
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Network, ip_address
 from typing import Any, Protocol
 
 Document = dict[str, Any]  # a customer: ID as text, Date_birth, Date_driving_licence and the past that is known
-FREE_ATTEMPTS = 5
-FIRST_LOCK = 15 * 60.0  # seconds
-LONGEST_LOCK = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LockRule:
+    """From the failure `free` on, a lock of `first` seconds; each further failure doubles it, up to `longest`."""
+
+    free: int
+    first: float
+    longest: float
+
+
+# One client's failures for a number lock the number for that client alone, so that nobody locks others out. All clients
+# together are slowed down later and for less: guessing a date of birth from many addresses still takes years.
+CLIENT_RULE = LockRule(free=5, first=15 * 60.0, longest=24 * 3600.0)
+NUMBER_RULE = LockRule(free=50, first=15 * 60.0, longest=3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +32,11 @@ class Attempts:
     failures: int = 0
     locked_until: float = 0.0
 
-    def after_failure(self, now: float) -> Attempts:
-        """Return the attempts after one more failure.
-
-        The fifth failure locks the number for 15 minutes, and each further one for twice as long, a day at most.
-        """
+    def after_failure(self, now: float, rule: LockRule) -> Attempts:
+        """Return the attempts after one more failure."""
         failures = self.failures + 1
-        doublings = failures - FREE_ATTEMPTS
-        lock = min(FIRST_LOCK * 2.0 ** min(doublings, 30), LONGEST_LOCK) if doublings >= 0 else 0.0
+        doublings = failures - rule.free
+        lock = min(rule.first * 2.0 ** min(doublings, 30), rule.longest) if doublings >= 0 else 0.0
         return Attempts(failures, now + lock)
 
 
@@ -63,7 +73,7 @@ class Store(Protocol):
         """Return a sample customer that a visitor can try the pages with."""
 
     def attempts(self, id_: str) -> Attempts:
-        """Return the failed attempts to identify as the customer `id_`, who need not exist."""
+        """Return the failed attempts under `id_`: a customer's number, who need not exist, or a client's key of it."""
 
     def replace_attempts(self, id_: str, known: Attempts, new: Attempts) -> bool:
         """Replace `known` by `new`; return False if another attempt was counted in between."""
@@ -93,16 +103,38 @@ class Store(Protocol):
         """Close the file or the connections."""
 
 
-def count_attempt(store: Store, id_: str, now: float) -> float:
-    """Count an attempt to identify as customer `id_`; return the time until which the number is locked, or 0.
+def count_attempt(store: Store, id_: str, client: str, now: float) -> float:
+    """Count an attempt of `client` to identify as customer `id_`; return the time until which it is locked, or 0.
 
     The attempt counts as a failure before it is checked, so that a hundred attempts at once count as a hundred.
     `now` is a Unix time, because locks outlive the process and machines share them: if the clock is set back by an
     hour, a lock lasts an hour longer. Raises StoreUnavailable.
     """
+    locked_until = store.attempts(id_).locked_until
+    if locked_until > now:
+        return locked_until
+    return _count(store, client_key(id_, client), now, CLIENT_RULE) or _count(store, id_, now, NUMBER_RULE)
+
+
+def clear_attempts(store: Store, id_: str, client: str) -> None:
+    """Forget the failures of `client` and of the number, because the customer was identified."""
+    store.clear_attempts(client_key(id_, client))
+    store.clear_attempts(id_)
+
+
+def client_key(id_: str, client: str) -> str:
+    """Return the key of a client's attempts for the number `id_`. An IPv6 client is its whole network."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return f"{id_} {client}"
+    return f"{id_} {address if address.version == 4 else IPv6Network((int(address), 64), strict=False)}"
+
+
+def _count(store: Store, key: str, now: float, rule: LockRule) -> float:
     while True:
-        known = store.attempts(id_)
+        known = store.attempts(key)
         if known.locked_until > now:
             return known.locked_until
-        if store.replace_attempts(id_, known, known.after_failure(now)):
+        if store.replace_attempts(key, known, known.after_failure(now, rule)):
             return 0.0

@@ -29,7 +29,7 @@ UNKNOWN = (
     "Please check both, or ask for an offer as a new customer."
 )
 LOCKED = (
-    "There have been several failed attempts, so this customer number is locked for {}. "
+    "There have been several failed attempts with this customer number, so you cannot use it for {}. "
     "Please try again then, or write to us."
 )
 STALE = (
@@ -142,7 +142,7 @@ def _take_form(form: Form, store: Store, exchange: Exchange, now: float) -> Page
 def _known_record(store: Store, birth: str, now: float) -> Document:
     """Return the identified customer's part of the record. Raises UnknownCustomer, CustomerLocked, StoreUnavailable."""
     id_ = request.form[CUSTOMER_ID].strip()
-    customer = identify(store, id_, birth, now)
+    customer = identify(store, id_, birth, request.remote_addr or "", now)
     return {**{name: customer[name] for name in KNOWN_FIELDS}, CUSTOMER_ID: id_}
 
 

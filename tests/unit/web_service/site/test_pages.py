@@ -71,10 +71,11 @@ def test_the_fifth_failure_locks_a_number_whether_there_is_such_a_customer_or_no
         assert "for 15 minutes" in answers[-1].text
         assert answers[-1].headers["Retry-After"] == "900"
     assert pages.send("/existingc", EXISTING).status_code == 429  # the right date of birth as well
-    assert pages.other().send("/existingc", EXISTING).status_code == 429  # from everywhere
+    assert pages.other().send("/existingc", EXISTING).status_code == 429  # with another cookie as well
     pages.time.now += 15 * 60
     assert pages.send("/existingc", EXISTING).status_code == 303
     assert pages.store.attempts("17").failures == 0
+    assert pages.store.attempts("17 127.0.0.1").failures == 0
 
 
 def test_a_further_failure_after_a_lock_locks_for_twice_as_long(pages: Pages) -> None:

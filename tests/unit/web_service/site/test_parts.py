@@ -11,7 +11,15 @@ from scorehouse.settings import Settings
 from tests.unit.web_service.conftest import CUSTOMER, Time
 from web_service.offers.customers import ensure_customers
 from web_service.offers.sqlite_store import SqliteStore
-from web_service.offers.store import FREE_ATTEMPTS, LONGEST_LOCK, Attempts, count_attempt
+from web_service.offers.store import (
+    CLIENT_RULE,
+    NUMBER_RULE,
+    Attempts,
+    LockRule,
+    clear_attempts,
+    client_key,
+    count_attempt,
+)
 from web_service.site.limits import MOST_CLIENTS, RateLimit
 from web_service.site.visitors import secret_key
 
@@ -39,14 +47,49 @@ def test_memory_is_bounded_however_many_clients_come() -> None:
 def test_a_hundred_attempts_at_once_count_as_a_hundred(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "c.db")
     with ThreadPoolExecutor(8) as pool:
-        allowed = [until == 0 for until in pool.map(lambda _: count_attempt(store, "17", 1000.0), range(100))]
+        allowed = [
+            until == 0 for until in pool.map(lambda _: count_attempt(store, "17", "192.0.2.1", 1000.0), range(100))
+        ]
     store.close()
-    assert sum(allowed) == FREE_ATTEMPTS
+    assert sum(allowed) == CLIENT_RULE.free
 
 
-def test_a_lock_is_never_longer_than_a_day() -> None:
-    attempts = Attempts(10**6, 0.0).after_failure(1000.0)
-    assert attempts.locked_until == 1000.0 + LONGEST_LOCK
+@pytest.mark.parametrize(("rule", "seconds"), [(CLIENT_RULE, 24 * 3600), (NUMBER_RULE, 3600)])
+def test_a_lock_is_never_longer_than_its_rule_allows(rule: LockRule, seconds: float) -> None:
+    attempts = Attempts(10**6, 0.0).after_failure(1000.0, rule)
+    assert attempts.locked_until == 1000.0 + seconds
+
+
+def test_nobody_locks_a_number_for_others_from_one_address(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "c.db")
+    now = 0.0
+    while now < 30 * 86400:  # it tries again as soon as it may, for a month
+        now = count_attempt(store, "17", "203.0.113.9", now) or now
+    assert count_attempt(store, "17", "203.0.113.9", now - 1) > now - 1
+    assert count_attempt(store, "17", "192.0.2.1", now) == 0
+    assert store.attempts("17").failures < NUMBER_RULE.free
+    store.close()
+
+
+def test_many_addresses_together_are_slowed_down(tmp_path: Path) -> None:
+    """A new address for each guess, as soon as one may be made: about one an hour is left."""
+    store = SqliteStore(tmp_path / "c.db")
+    now, guesses = 0.0, 0
+    while now < 7 * 86400:
+        locked_until = count_attempt(store, "17", f"10.0.{guesses // 250}.{guesses % 250}", now)
+        guesses += not locked_until
+        now = max(now, locked_until)
+    assert NUMBER_RULE.free + 7 * 24 - 3 <= guesses <= NUMBER_RULE.free + 7 * 24 + 3
+    clear_attempts(store, "17", "192.0.2.1")
+    assert count_attempt(store, "17", "192.0.2.1", now) == 0
+    store.close()
+
+
+def test_a_client_is_an_ipv4_address_or_an_ipv6_network() -> None:
+    assert client_key("17", "192.0.2.1") == "17 192.0.2.1"
+    assert client_key("17", "2001:db8::1") == client_key("17", "2001:db8::ffff:1") == "17 2001:db8::/64"
+    assert client_key("17", "2001:db8:0:1::1") != client_key("17", "2001:db8::1")
+    assert client_key("17", "unix:") == "17 unix:"
 
 
 def test_a_key_is_created_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
