@@ -8,10 +8,7 @@ import sys
 
 from tests.toy import ROOT
 
-PACKAGES = (
-    "scorehouse", "server", "model_orchestration", "monitoring", "reporting", "simulation_business", "use_cases",
-    "web_service", "demo", "stack",
-)  # fmt: skip
+PACKAGES = ("scorehouse", *sorted({p.parent.name for p in ROOT.glob("*/*.py")} - {"tests", "benchmarks"}))
 IMPORT_ALL = """
 import importlib, pkgutil, socket, sys
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,8 @@ def test_a_kinesis_trigger_answers_every_record_once_and_tells_every_bad_one(
 
 def _stored(mongodb_address: str) -> set[str]:
     """The ids of all predictions of this door in the store, which other tests use too."""
-    stored = MongoStore(mongodb_address).predictions_after("churn", 0, 100_000)
+    with closing(MongoStore(mongodb_address)) as store:
+        stored = store.predictions_after("churn", 0, 100_000)
     return {p["prediction_id"] for p in stored if p["door"] == "lambda"}
 
 

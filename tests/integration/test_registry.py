@@ -236,7 +236,7 @@ def test_a_bundle_is_fetched_whole_and_a_damaged_one_refused(
 
 def test_a_run_without_a_bundle_is_refused(mlflow: Mlflow, registry: Registry, tmp_path: Path) -> None:
     run_id = mlflow.run()
-    mlflow.register(run_id, None)
+    mlflow.register(run_id, "0" * 64)
     with pytest.raises(BundleError, match="no complete bundle"):
         BundleCache(tmp_path, registry, Trust((signing.PUBLIC,))).load(registry.version_of_run(USE_CASE, run_id))
 
@@ -245,7 +245,7 @@ def start(run_id: str, mlflow_address: str, folder: Path) -> subprocess.Complete
     """Start a scorer that is expected to end by itself."""
     scorer = toys.scorer(folder, run_id, MLFLOW_ADDRESS=mlflow_address)
     command = [sys.executable, "-m", "server.web"]
-    environ = {**scorer.environ, "PATH": "", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    environ = {**scorer.environ, "VERIFY_KEY": signing.VERIFY_KEY, "PATH": "", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,9 @@ from scorehouse.settings import Settings
 from stack.env_files import read_file
 from tests.toy import ROOT
 
-PACKAGES = (
-    "src/scorehouse", "server", "model_orchestration", "use_cases", "monitoring", "reporting", "simulation_business",
-    "web_service", "demo", "stack",
-)  # fmt: skip
+# Every folder of code beside the core, so that no list has to be remembered: only benchmarks and tests are no product.
+BESIDE_THE_CORE = sorted({p.parent.name for p in ROOT.glob("*/*.py")} - {"tests", "benchmarks"})
+PACKAGES = ("src/scorehouse", *BESIDE_THE_CORE)
 # What rules record begins with scorehouse: and is declared where it is recorded.
 METRIC = re.compile(r"\b(?:scorehouse[_:]|evidently:data_drift:)[a-zA-Z0-9_:]+")
 RECORDED = re.compile(r"^\s*-?\s*record:\s*(\S+)", re.MULTILINE)
@@ -42,6 +42,23 @@ def named(paths: Iterable[Path]) -> list[str]:
 
 def test_the_folder_mlflow_holds_no_python_for_it_would_hide_the_package() -> None:
     assert named(p for p in (ROOT / "mlflow").rglob("*") if p.suffix in {".py", ".pyc"}) == []
+
+
+def test_a_new_package_is_under_every_rule() -> None:
+    """Import contracts, types and commands name packages one by one; a forgotten one would break no build."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    every = {"scorehouse", *BESIDE_THE_CORE}
+    services = every - {"scorehouse", "use_cases"}
+    contracts = {contract["name"]: contract for contract in tools["importlinter"]["contracts"]}
+    environment = contracts["Only composition roots and commands read the environment"]["source_modules"]
+    assert set(tools["importlinter"]["root_packages"]) == every
+    assert set(tools["mypy"]["packages"]) == every
+    forbidden = contracts["The core imports no service and no web framework"]["forbidden_modules"]
+    assert every - {"scorehouse"} <= set(forbidden)
+    assert every - {"scorehouse"} <= set(environment)
+    assert set(contracts["No import cycles"]["ancestors"]) == every - {"use_cases"}
+    assert set(contracts["Services never import each other"]["modules"]) == services - {"reporting"}
+    assert set(contracts["No service imports reports"]["source_modules"]) == services - {"reporting"}
 
 
 def test_every_modules_first_line_says_its_job() -> None:
@@ -107,7 +124,15 @@ def test_every_process_of_our_own_is_in_the_procfile() -> None:
 def test_prometheus_scrapes_every_service_that_has_metrics_and_no_other() -> None:
     targets = compose_services()["prometheus"]["environment"]["PROMETHEUS_TARGETS"].split()
     wanted = [f"{name}={name}:{service.container_port}" for name, service in SERVICES.items() if service.scraped]
-    assert sorted(wanted) == sorted(targets), "PROMETHEUS_TARGETS in docker-compose-serve.yml"
+    disks = ["disks=registry-disks:9100", "disks=serving-disks:9100"]  # node-exporter, without a port on the host
+    assert sorted([*wanted, *disks]) == sorted(targets), "PROMETHEUS_TARGETS in docker-compose-serve.yml"
+
+
+def test_the_disk_of_every_volume_is_watched() -> None:
+    for file, name in (("model-registry", "registry-disks"), ("serve", "serving-disks")):
+        half = yaml.safe_load((ROOT / f"docker-compose-{file}.yml").read_text())
+        watched = half["services"][name]["volumes"]
+        assert sorted(watched) == sorted(f"{volume}:/volumes/{volume}:ro" for volume in half["volumes"])
 
 
 def test_containers_listen_on_the_default_ports_whatever_the_env_file_says() -> None:
