@@ -50,4 +50,5 @@ class Upgrade:
 
     def end(self) -> None:
         """Note that it is done: a model that appears unsigned from now on is refused."""
+        self._done.parent.mkdir(mode=0o700, exist_ok=True)
         self._done.touch()
