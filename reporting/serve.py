@@ -10,6 +10,7 @@ from flask import Flask, Response, abort, request
 from werkzeug.security import safe_join
 
 from reporting.folder import INDEX
+from scorehouse.access import open_access
 from scorehouse.environment import settings_or_exit
 from scorehouse.logs import start_logging
 from scorehouse.wsgi_server import WsgiServer
@@ -59,7 +60,7 @@ def main() -> None:
     start_logging(settings.log_level)
     app = create_app(settings.reports_folder.resolve())
     try:
-        server = WsgiServer(app, settings.bind_address, settings.report_port)
+        server = WsgiServer(app, settings.bind_address, settings.report_port, open_access(settings))
     except OSError as error:
         sys.exit(f"reports: REPORT_PORT={settings.report_port}: {error.strerror}")
     server.run()

@@ -6,6 +6,7 @@ import sys
 
 import requests
 
+from scorehouse.access import bearer
 from scorehouse.environment import settings_or_exit
 
 
@@ -14,10 +15,10 @@ def main() -> None:
     settings = settings_or_exit()
     scorer = f"http://{settings.serve_address}:{settings.scorer_port}"
     try:
-        example = requests.get(f"{scorer}/example", timeout=10)
+        example = requests.get(f"{scorer}/example", headers=bearer(settings), timeout=10)
         example.raise_for_status()
         response = requests.post(f"{scorer}/predict", data=example.content, timeout=10, headers={
-            "Content-Type": "application/json",
+            "Content-Type": "application/json", **bearer(settings),
         })  # fmt: skip
         response.raise_for_status()
         answer = response.json()

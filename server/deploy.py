@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scorehouse.access import bearer
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
@@ -78,7 +79,9 @@ class Deployer:
         version = self.registry.served(self._use_case.name)
         self._cache.load(version).scorer(self._use_case)
         doors = addresses(self._settings)
-        seconds = wait_for(version.run_id, doors, {door: ask(door).get("refused") for door in doors})
+        headers = bearer(self._settings)
+        refused = {door: ask(door, headers).get("refused") for door in doors}
+        seconds = wait_for(version.run_id, doors, refused, headers)
         self._remember_request()
         lines = [f"all doors are serving run {version.run_id} (took {seconds:.1f} s)"]
         if (run_id := self._settings.run_id) and run_id != version.run_id:
@@ -100,13 +103,14 @@ class Deployer:
         """
         self._cache.load(version).scorer(self._use_case)
         doors = addresses(self._settings)
-        refused_before = {door: ask(door).get("refused") for door in doors}
+        headers = bearer(self._settings)
+        refused_before = {door: ask(door, headers).get("refused") for door in doors}
         before = self._current()
         self._want(Desired(version, alias, hold))
         if before is None or before.version != version:
             self.history.note(version, self.author, why, back=hold is not None)
         try:
-            seconds = wait_for(version.run_id, doors, refused_before)
+            seconds = wait_for(version.run_id, doors, refused_before, headers)
         except NotFollowed:
             self._remember_request()
             raise

@@ -32,21 +32,24 @@ def addresses(settings: Settings) -> list[str]:
     return [service.address(settings) for service in SERVICES.values() if service.follows]
 
 
-def ask(door: str) -> dict[str, str | None]:
-    """Return `model_run_id` and `refused` of the door at address `door`; empty if it does not respond."""
+def ask(door: str, headers: Mapping[str, str]) -> dict[str, str | None]:
+    """Return `model_run_id` and `refused` of the door at address `door`; empty if it does not respond.
+
+    `headers` carry the secret of the services, where there is one.
+    """
     try:
-        ready = requests.get(f"{door}/readyz", timeout=2).json()
+        ready = requests.get(f"{door}/readyz", headers=headers, timeout=2).json()
         about = {name: ready.get(name) for name in ("model_run_id", "refused")}
-        if about["model_run_id"] and _workers(door) - {about["model_run_id"]}:
+        if about["model_run_id"] and _workers(door, headers) - {about["model_run_id"]}:
             about["model_run_id"] = None  # another process of this door has not followed yet
     except (requests.RequestException, ValueError, AttributeError):
         return {}
     return about
 
 
-def _workers(door: str) -> set[str]:
+def _workers(door: str, headers: Mapping[str, str]) -> set[str]:
     """The runs that the processes of the door serve: its metrics are those of all of them."""
-    text = requests.get(f"{door}/metrics", timeout=2).text
+    text = requests.get(f"{door}/metrics", headers=headers, timeout=2).text
     families = (f for f in text_string_to_metric_families(text) if f.name == "scorehouse_model_info")
     return {s.labels["model_run_id"] for family in families for s in family.samples if s.value == 1}
 
@@ -55,10 +58,12 @@ def wait_for(
     run_id: str,
     doors: Sequence[str],
     before: Mapping[str, str | None],
+    headers: Mapping[str, str],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> float:
-    """Return the seconds until every door served `run_id`. `before` holds what each door refused before the change.
+    """Return the seconds until every door served `run_id`. `before` holds what each door refused before the change,
+    and `headers` carry the secret of the services.
 
     Raises:
         Refused: a door has refused the run for SETTLED_SECONDS.
@@ -67,7 +72,7 @@ def wait_for(
     began = clock()
     refused: dict[tuple[str, str], float] = {}  # door and reason -> since when
     while True:
-        answers = {door: ask(door) for door in doors}
+        answers = {door: ask(door, headers) for door in doors}
         late = {door: about for door, about in answers.items() if about.get("model_run_id") != run_id}
         if not late:
             return clock() - began

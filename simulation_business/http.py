@@ -12,6 +12,7 @@ from itertools import islice
 
 from rich.console import Console
 
+from scorehouse.access import bearer
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from simulation_business.clients.outcomes import OutcomeSender
@@ -110,7 +111,10 @@ def main() -> int:
     rng = random.Random()  # noqa: S311 - jitter is not secret
     tally = Tally(random.Random())  # noqa: S311
     scorer = ScorerClient(
-        options.to or f"http://{settings.serve_address}:{settings.scorer_port}", stop.wait, rng.random
+        options.to or f"http://{settings.serve_address}:{settings.scorer_port}",
+        stop.wait,
+        rng.random,
+        headers=bearer(settings),
     )
     outcomes = OutcomeSender(scorer, options.outcomes_after, tally, time.monotonic)
     try:

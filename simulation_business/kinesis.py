@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from scorehouse.access import bearer
 from scorehouse.aws import aws_client
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
@@ -107,7 +108,8 @@ def main() -> int:
     rng = random.Random()  # noqa: S311 - jitter is not secret
     tally = Tally(random.Random())  # noqa: S311
     client: Any = aws_client("kinesis", settings.kinesis_address, settings.aws_default_region)
-    scorer = ScorerClient(f"http://{settings.serve_address}:{settings.scorer_port}", stop.wait, rng.random)
+    address = f"http://{settings.serve_address}:{settings.scorer_port}"
+    scorer = ScorerClient(address, stop.wait, rng.random, headers=bearer(settings))
     predictions = settings.predictions_stream_name
     answer_streams = (settings.results_stream_name, settings.errors_stream_name)
     pace = Pace(options.rate, time.monotonic)

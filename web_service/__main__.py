@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from threading import Event
 
+from scorehouse.access import open_access
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
@@ -21,7 +22,8 @@ def main() -> None:
         sys.exit(f"the web pages need USE_CASE={use_case.name}, but USE_CASE is {settings.use_case}")
     stop = Event()
     try:
-        server = WsgiServer(build(settings, stop), settings.bind_address, settings.web_service_port)
+        pages = build(settings, stop)
+        server = WsgiServer(pages, settings.bind_address, settings.web_service_port, open_access(settings))
     except (ScorehouseError, OSError, ValueError) as error:
         sys.exit(f"the web pages cannot start: {error}")
     server.run()

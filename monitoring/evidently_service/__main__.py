@@ -16,6 +16,7 @@ from monitoring.evidently_service.site.app import create_app
 from monitoring.evidently_service.windows.cursor import MonitorFolder
 from monitoring.evidently_service.windows.follower import Follower
 from monitoring.evidently_service.windows.served import Served
+from scorehouse.access import open_access
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
@@ -47,7 +48,7 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WsgiServer
     folder = MonitorFolder(settings.monitor_folder / use_case.name)
     follower = Follower(use_case, open_store(settings.store), cache, folder, time.time)
     app = create_app(follower, served, use_case, settings, alive=lambda: not stop.is_set())
-    return follower, served, WsgiServer(app, settings.bind_address, settings.monitor_port)
+    return follower, served, WsgiServer(app, settings.bind_address, settings.monitor_port, open_access(settings))
 
 
 def open_challenger(settings: Settings) -> Challenger:

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 
+from scorehouse.access import open_access
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
@@ -24,7 +25,8 @@ def main() -> None:
     keep_heap()  # halves the time that scoring a batch takes
     try:
         door = build(settings)
-        server = WsgiServer(door.health, settings.bind_address, settings.stream_metrics_port)
+        access = open_access(settings)
+        server = WsgiServer(door.health, settings.bind_address, settings.stream_metrics_port, access)
     except ScorehouseError as error:
         sys.exit(f"cannot score the stream: {error}")
     except OSError as error:

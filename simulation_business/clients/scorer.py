@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import local
@@ -35,13 +35,18 @@ class ScorerClient:
         random: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         session: Callable[[], requests.Session] = requests.Session,
+        headers: Mapping[str, str] | None = None,
     ):
-        """`sleep` waits the given seconds; it returns early, with true, when the process should stop."""
+        """`sleep` waits the given seconds; it returns early, with true, when the process should stop.
+
+        `headers` carry the secret of the services, where there is one.
+        """
         self.address = address.rstrip("/")
         self._sleep = sleep
         self._random = random
         self._now = now
         self._new_session = session
+        self._headers = dict(headers or {})
         self._thread = local()
         self.retries = 0
 
@@ -60,7 +65,7 @@ class ScorerClient:
         ends = clock() + seconds
         while True:
             try:
-                answer = self._session().get(f"{self.address}/readyz", timeout=TIMEOUT)
+                answer = self._session().get(f"{self.address}/readyz", headers=self._headers, timeout=TIMEOUT)
                 if answer.ok:
                     return True
                 reason = f"{answer.status_code}, {answer.text[:200]}"
@@ -81,7 +86,10 @@ class ScorerClient:
                     return answer
             try:
                 answer = self._session().post(
-                    f"{self.address}{path}", data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT
+                    f"{self.address}{path}",
+                    data=body,
+                    headers={"Content-Type": "application/json", **self._headers},
+                    timeout=TIMEOUT,
                 )
             except requests.RequestException:
                 answer = None

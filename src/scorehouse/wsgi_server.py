@@ -15,9 +15,12 @@ from threading import Thread
 from typing import Any
 
 import h11
+import orjson
 from a2wsgi import WSGIMiddleware
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from scorehouse.access import Access
 
 THREADS = 8  # of the application
 MOST_CONNECTIONS = 200  # from there on requests are answered 503, and beyond twice as many none is read
@@ -34,8 +37,12 @@ Send = Callable[[Message], Any]
 class WsgiServer:
     """Serves one WSGI application on one port, which it holds from the start."""
 
-    def __init__(self, application: Any, address: str, port: int):
-        """Take the port (any free one if it is 0). Raises OSError if that is not possible."""
+    def __init__(self, application: Any, address: str, port: int, access: Access):
+        """Take the port (any free one if it is 0), for requests that `access` allows, and GET /healthz.
+
+        Raises:
+            OSError: the port cannot be taken.
+        """
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.create_server((address, port), family=family)
         # asyncio sets this only on its own sockets; without it, the second half of every answer comes 40 ms later.
@@ -44,7 +51,7 @@ class WsgiServer:
         self._thread: Thread | None = None
         self._server = Server(
             Config(
-                _WholeMessages(WSGIMiddleware(application, workers=THREADS)),
+                _WholeMessages(WSGIMiddleware(application, workers=THREADS), access),
                 interface="asgi3",
                 http=_Connection,
                 ws="none",
@@ -88,10 +95,15 @@ class _WholeMessages:
     By itself, a2wsgi blocks a thread while it waits for the rest of a body, and while a client does not read.
     """
 
-    def __init__(self, adapter: Any):
+    def __init__(self, adapter: Any, access: Access):
         self._adapter = adapter
+        self._access = access
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        refused = self._refusal(scope)
+        if refused is not None:
+            await _refuse_access(send, *refused)
+            return
         if _declared_length(scope) > MOST_BODY_BYTES:
             await _refuse(send)
             return
@@ -117,6 +129,16 @@ class _WholeMessages:
         await self._adapter(_wsgi_scope(scope, len(body)), receive_body, keep)
         for message in answer:
             await send(message)
+
+    def _refusal(self, scope: Any) -> tuple[int, str] | None:
+        if scope["method"] == "GET" and scope["path"] == "/healthz":
+            return None
+        headers = dict(scope["headers"])
+        host, authorization, origin = (
+            None if (value := headers.get(name)) is None else value.decode("latin1")
+            for name in (b"host", b"authorization", b"origin")
+        )
+        return self._access.refuse(scope["method"], host, authorization, origin)
 
 
 class _Connection(H11Protocol):
@@ -172,6 +194,15 @@ def _wsgi_scope(scope: Any, length: int) -> Any:
     replaced = (b"content-length", b"transfer-encoding")
     headers = [(name, value) for name, value in scope["headers"] if name not in replaced and b"_" not in name]
     return {**scope, "headers": [*headers, (b"content-length", str(length).encode())]}
+
+
+async def _refuse_access(send: Send, status: int, why: str) -> None:
+    body = orjson.dumps(
+        {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": int(status), "detail": why}
+    )
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _refuse(send: Send) -> None:

@@ -18,10 +18,13 @@ from typing import Any
 import pytest
 
 from scorehouse import wsgi_server
+from scorehouse.access import Access
 from scorehouse.wsgi_server import MOST_BODY_BYTES, THREADS, WsgiServer
 from tests.toy import HOST, until
 
 LARGE = b"x" * 8_000_000
+OPEN = Access("", frozenset())
+SECRET = "s" * 32
 PROMPT = 2.0  # seconds: an answer that waited for nobody
 Start = Callable[..., WsgiServer]
 
@@ -41,8 +44,8 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def started(app: Any = application) -> WsgiServer:
-            server = WsgiServer(app, HOST, 0)
+        def started(app: Any = application, access: Access = OPEN) -> WsgiServer:
+            server = WsgiServer(app, HOST, 0, access)
             stack.callback(server.stop)
             server.start("pages")
             return server
@@ -242,7 +245,7 @@ def test_stop_answers_the_request_under_way_and_gives_the_port_back() -> None:
         go_on.wait(10)
         return application(environ, start_response)
 
-    server = WsgiServer(slow, HOST, 0)
+    server = WsgiServer(slow, HOST, 0, OPEN)
     server.start("pages")
     client = threading.Thread(target=lambda: answers.append(ask(server)))
     client.start()
@@ -254,7 +257,7 @@ def test_stop_answers_the_request_under_way_and_gives_the_port_back() -> None:
     stopping.join(10)
     client.join(10)
     assert answers == [(200, b"GET ")]
-    WsgiServer(application, HOST, server.port).stop()
+    WsgiServer(application, HOST, server.port, OPEN).stop()
 
 
 def listening(port: int) -> bool:
@@ -264,6 +267,7 @@ def listening(port: int) -> bool:
 
 PROGRAM = """
 import time
+from scorehouse.access import Access
 from scorehouse.wsgi_server import WsgiServer
 
 def slow(environ, start_response):
@@ -272,7 +276,7 @@ def slow(environ, start_response):
     start_response("200 OK", [("Content-Length", "4")])
     return [b"done"]
 
-server = WsgiServer(slow, "127.0.0.1", 0)
+server = WsgiServer(slow, "127.0.0.1", 0, Access("", frozenset()))
 print(server.port, flush=True)
 server.run()
 print("ended", flush=True)
@@ -296,4 +300,24 @@ def test_a_signal_ends_the_process_in_peace_once_the_request_under_way_is_answer
 
 def test_a_port_that_is_taken_is_an_error_before_anything_is_served(start: Start) -> None:
     with pytest.raises(OSError, match="Address already in use"):
-        WsgiServer(application, HOST, start().port)
+        WsgiServer(application, HOST, start().port, OPEN)
+
+
+def test_without_the_secret_a_page_is_refused_and_healthz_answered(start: Start) -> None:
+    server = start(access=Access(SECRET, frozenset()))
+    status, body = ask(server, path="/readyz")
+    assert status == 401 and b"SERVICE_SECRET" in body and SECRET.encode() not in body
+    assert ask(server, "POST", "/healthz", body=b"x")[0] == 401
+    assert ask(server, path="/healthz") == (200, b"GET ")
+    assert ask(server, path="/readyz", headers={"Authorization": f"Bearer {SECRET}"}) == (200, b"GET ")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {"Host": "evil.example"}, 421), ("POST", {"Origin": "http://evil.example"}, 403),
+        ("GET", {"Host": "localhost:8085"}, 200), ("POST", {"Origin": "http://127.0.0.1:8080"}, 200),
+    ],
+)  # fmt: skip
+def test_a_page_of_another_site_is_refused(start: Start, method: str, headers: dict[str, str], status: int) -> None:
+    assert ask(start(), method, headers=headers)[0] == status

@@ -56,14 +56,14 @@ class Doors:
         self.said, self.now = said, 0.0
         monkeypatch.setattr(doors, "ask", self.ask)
 
-    def ask(self, door: str) -> dict[str, Any]:
+    def ask(self, door: str, headers: dict[str, str]) -> dict[str, Any]:
         return self.said[door].pop(0) if len(self.said[door]) > 1 else self.said[door][0]
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def wait(self, **before: str) -> float:
-        return wait_for(NEW, list(self.said), before, lambda: self.now, self.sleep)
+        return wait_for(NEW, list(self.said), before, {}, lambda: self.now, self.sleep)
 
 
 def test_the_seconds_are_those_of_the_last_door(monkeypatch: pytest.MonkeyPatch) -> None:
