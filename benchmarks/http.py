@@ -126,7 +126,7 @@ def report(all_: list[Contender]) -> int:
     checks = [
         ("of a bare WSGI callable on Granian", ratio(ours, bare), 0.45),
         ("x a constant Flask route", ratio(ours, flask), 2.0),
-        (f"x the best peer ({best.name})", ratio(ours, best), 15.0),
+        (f"x the best peer ({best.name})", ratio(ours, best), 13.0),
     ]
     for words, value, target in checks:
         console.print(f"{'✓' if value >= target else '✗'} {value:.2f} {words} (at least {target:g})", highlight=False)

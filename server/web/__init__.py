@@ -1,1 +1,1 @@
-"""The HTTP door: its own connections, micro-batches for single records, Flask for everything else."""
+"""The HTTP door: bounded connections, micro-batches for single records, Flask for everything else."""

@@ -44,12 +44,14 @@ def main() -> None:
     uvicorn.run(
         "server.web.main:build",
         factory=True,
-        interface="asgi3",  # not called as ASGI: our connections hand requests to the door
+        interface="asgi3",  # not called as ASGI: our connections hand whole requests to the door
         http="server.web.transport.connection:Connection",
         ws="none",
         loop="uvloop",
         lifespan="off",
         proxy_headers=False,
+        server_header=False,
+        access_log=False,
         host=settings.bind_address,
         port=settings.scorer_port,
         workers=settings.scorer_workers,

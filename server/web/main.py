@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from threading import Event
 
 import numpy as np
 from flask import Flask
 
+from scorehouse.access import open_access
 from scorehouse.environment import settings_or_exit
 from scorehouse.logs import start_logging
 from scorehouse.serving.deployment import Deployment
@@ -20,16 +22,19 @@ from server.web.transport.dispatch import Dispatcher
 from server.web.transport.microbatch import MicroBatcher
 
 DOOR = "http"
+SWITCH_SECONDS = 0.0005  # a page in a thread gives the interpreter back so soon; Python's own 5 ms delay each record
 
 
 def build() -> Dispatcher:
     """Return the door of one worker; a thread loads the model and follows the registry."""
     settings = settings_or_exit()
+    sys.setswitchinterval(SWITCH_SECONDS)
     start_logging(settings.log_level)
     use_case, serving, deployment = open_serving(settings.serving, DOOR)
     deployment.follow(Event())
     app = create_app(use_case, serving, deployment, settings)
-    return Dispatcher(app.wsgi_app, MicroBatcher(serving), settings.max_body_bytes, settings.scorer_threads)
+    access = open_access(settings)
+    return Dispatcher(app.wsgi_app, MicroBatcher(serving), access, settings.max_body_bytes, settings.scorer_threads)
 
 
 def create_app(use_case: UseCase, serving: Serving, deployment: Deployment, settings: Settings) -> Flask:

@@ -16,6 +16,7 @@ from scorehouse.settings import AccessSettings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # a page of another site may send them, but cannot read the answer
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]+")  # no such name can be bought, so no stranger's page is under it
+_CALLER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # as the names of the gateway's keys are
 _SHOWN = 80  # characters of a Host header that a refusal repeats
 
 
@@ -55,6 +56,10 @@ class Access:
             return False
         scheme, _, given = (authorization or "").partition(" ")
         return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._secret)
+
+    def caller(self, authorization: str | None, name: str | None) -> str | None:
+        """Return the name in an X-Caller header, if the request carries the secret: then the gateway wrote it."""
+        return name if name and self.trusts(authorization) and _CALLER.fullmatch(name) else None
 
     def _is_allowed(self, name: str) -> bool:
         return _PLAIN_NAME.fullmatch(name) is not None or name in self._allowed_hosts or _is_ip_address(name)

@@ -22,6 +22,11 @@ class BatchHistogram(Histogram):
 
 # Doors: what came, what was answered, how long it took
 PREDICTIONS = Counter("scorehouse_predictions", "Predictions that were journalled and answered", ["use_case", "door"])
+CALLER_PREDICTIONS = Counter(
+    "scorehouse_caller_predictions",
+    "Predictions by the name of the client's API key, of at most 50 names and `other`",
+    ["use_case", "door", "caller"],
+)
 REJECTED = Counter("scorehouse_rejected_records", "Records that could not be scored", ["use_case", "door"])
 OUTCOMES = Counter("scorehouse_outcomes", "Outcomes that were accepted", ["use_case"])
 HTTP_REQUESTS = Counter("scorehouse_http_requests", "HTTP requests by route and status", ["route", "status"])

@@ -181,7 +181,7 @@ class HttpSettings(DataSettings):
 
     scorer_port: Port = Field(9696, description="The HTTP scorer's port")
     scorer_workers: int = Field(1, ge=1, le=64, description="Worker processes of the HTTP scorer: one per core at most")
-    scorer_threads: int = Field(4, ge=1, le=256, description="Threads of a worker for bodies over 16 KB")
+    scorer_threads: int = Field(4, ge=1, le=256, description="Threads of a worker for all but single records")
     max_body_bytes: int = Field(2**20, ge=1024, description="The largest request body, in bytes")
     max_records: int = Field(1000, ge=1, description="The longest list of records in one request")
 

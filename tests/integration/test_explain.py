@@ -68,10 +68,19 @@ def test_contributions_come_largest_first_each_with_the_value_that_was_sent(door
     assert (values["gender"], values["customer_age"], values["credit_limit"]) == ("unknown", None, 4000)
 
 
-def test_the_answer_is_the_one_that_predict_gives_and_nothing_is_journalled(door: Any, toy_records: Records) -> None:
+def test_the_answer_is_the_one_that_predict_gives_and_is_journalled_as_that_is(door: Any, toy_records: Records) -> None:
+    predicted = door.post("/predict", toy_records[0]).json
+    explained = door.post("/explain", {**toy_records[0], "prediction_id": predicted["prediction_id"]}).json
+    assert {key: explained[key] for key in predicted} == predicted
+    first, second = door.journalled()
+    assert {**first, "created_at": None} == {**second, "created_at": None}  # the store keeps one of them
+
+
+def test_a_record_without_an_id_gets_one_and_no_score_leaves_unlogged(door: Any, toy_records: Records) -> None:
     explained = door.post("/explain", toy_records[0]).json
-    assert door.journalled() == []
-    assert door.post("/predict", toy_records[0]).json["churn chance"] == explained["churn chance"]
+    [line] = door.journalled()
+    assert (line["prediction_id"], line["prediction"]) == (explained["prediction_id"], explained["churn chance"])
+    assert door.post("/explain", {**toy_records[0], "gender": "X"}).status_code == 422
 
 
 @pytest.mark.parametrize("body", [[], 7, None, {}, [{}]])

@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,71 @@ def test_half_a_body_and_a_half_closed_connection_is_a_400(toy_scorer: Scorer) -
         )
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+def said_until_closed(connection: socket.socket) -> bytes:
+    """Return all that the scorer says on a connection that it closes."""
+    said = b""
+    while part := connection.recv(65_536):
+        said += part
+    return said
+
+
+def test_trailers_without_end_are_refused(toy_scorer: Scorer) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-T: "
+    with connect(toy_scorer) as connection:
+        for part in (head, b"a" * 60_000, b"a" * 6_000):
+            connection.sendall(part)
+            time.sleep(0.2)
+        assert said_until_closed(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_thousands_of_pages_asked_at_once_cost_the_others_nothing(toy_scorer: Scorer, record: Record) -> None:
+    with connect(toy_scorer) as greedy:
+        greedy.sendall(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 2000)
+        for _ in range(20):
+            began = time.monotonic()
+            assert requests.get(f"{toy_scorer.url}/healthz", timeout=WAIT).ok
+            assert post(toy_scorer, "/predict", orjson.dumps(record)).ok
+            assert time.monotonic() - began < 2
+        assert 1 <= said_until_closed(greedy).count(b"HTTP/1.1 200 OK") <= 100
+
+
+def test_refused_requests_write_less_than_they_send(toy_scorer: Scorer) -> None:
+    folder = Path(toy_scorer.environ["DATA_FOLDER"]) / "journal"
+
+    def written() -> int:
+        return sum(path.stat().st_size for path in folder.iterdir())
+
+    before, sent = written(), 0
+    with requests.Session() as session:
+        for count in range(200):
+            body = orjson.dumps({f"z{i}": 1 for i in range(20 + count)})
+            sent += len(body)
+            assert session.post(f"{toy_scorer.url}/predict", data=body, headers=JSON, timeout=WAIT).status_code == 422
+    time.sleep(1.2)  # what was put off is written
+    assert 0 < written() - before < 0.1 * sent
+
+
+def test_a_scorer_with_a_secret_answers_who_has_it_and_logs_who_asked(toy: Toy, tmp_path: Path, record: Record) -> None:
+    scorer = toys.scorer(tmp_path, toys.cache_in(tmp_path, toy), SERVICE_SECRET="s" * 32)
+    scorer.start()
+    trusted = {"Authorization": f"Bearer {'s' * 32}", "X-Caller": "shop-7"}
+    try:
+        toys.until(lambda: alive_at(scorer.url), 60, "the scorer is alive")
+        toys.until(lambda: requests.get(f"{scorer.url}/readyz", headers=trusted, timeout=WAIT).ok, 60, "it is ready")
+        assert "SERVICE_SECRET" in refused(post(scorer, "/predict", orjson.dumps(record)), 401)
+        assert requests.get(f"{scorer.url}/metrics", timeout=WAIT).status_code == 401
+        id_ = post(scorer, "/predict", orjson.dumps(record), trusted).json()["prediction_id"]
+        listed = post(scorer, "/predict", orjson.dumps([record]), trusted).json()
+        outcome = orjson.dumps({"prediction_id": id_, "outcome": 1})
+        assert post(scorer, "/outcomes", outcome, trusted).status_code == 202
+    finally:
+        scorer.stop()
+    lines = [orjson.loads(line) for path in (tmp_path / "journal").iterdir() for line in path.read_bytes().splitlines()]
+    about = [(line["kind"], line["use_case"], line.get("caller"), line.get("sender")) for line in lines]
+    assert about == [("prediction", "churn", "shop-7", None)] * 2 + [("outcome", "churn", None, "shop-7")]
+    assert [line["prediction_id"] for line in lines] == [id_, listed[0]["prediction_id"], id_]
 
 
 def test_the_curl_of_the_docs_works_as_pasted(toy_scorer: Scorer) -> None:

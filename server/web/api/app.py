@@ -27,7 +27,9 @@ from server.web.api.csv_rows import csv_records
 from server.web.api.invocations import to_records
 from server.web.api.machine import Machine
 from server.web.api.outcomes import to_outcomes
-from server.web.api.problems import PROBLEM_TYPE, Problem, refusal
+from server.web.api.problems import PROBLEM_TYPE, ErrorsShown, Problem, refusal
+
+CALLER = "scorehouse.caller"  # the key under which the transport hands over who asks
 
 
 def create_api(serving: Serving, deployment: Deployment, settings: HttpSettings) -> Flask:
@@ -51,8 +53,11 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         if len(value) > settings.max_records:
             raise _too_many(settings, "a list")
         model = serving.require_model()
-        answers = serving.answer(value, model=model)
-        listed = [a.to_json(model.answer_key) if isinstance(a, Answer) else {"errors": a.to_json()} for a in answers]
+        answers = serving.answer(value, model=model, caller=caller())
+        shown = ErrorsShown()
+        listed = [
+            a.to_json(model.answer_key) if isinstance(a, Answer) else {"errors": shown.errors(a)} for a in answers
+        ]
         if listed and not any(isinstance(a, Answer) for a in answers):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=listed)
         return json_response(listed)
@@ -62,7 +67,7 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
             wanted = "the body must be one record (a JSON object) or a list of records"
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, wanted)
         model = serving.require_model()
-        [answer] = serving.answer([record], model=model)
+        [answer] = serving.answer([record], model=model, caller=caller())
         if isinstance(answer, Rejected):
             raise refusal(answer)
         return answer.to_json(model.answer_key)
@@ -83,8 +88,9 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
             records = to_records(body(), [f.name for f in features])
         if len(records) > settings.max_records:
             raise _too_many(settings, "a request")
-        answers = serving.answer(records, all_or_none=True, model=model)
-        faults = [{"index": i, "errors": a.to_json()} for i, a in enumerate(answers) if isinstance(a, Rejected)]
+        answers = serving.answer(records, all_or_none=True, model=model, caller=caller())
+        shown = ErrorsShown()
+        faults = [{"index": i, "errors": shown.errors(a)} for i, a in enumerate(answers) if isinstance(a, Rejected)]
         if faults:
             raise Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -97,8 +103,14 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
     def outcomes() -> Response:
         task = serving.require_model().bundle.manifest.task
         accepted = to_outcomes(body(), task, settings.max_records)
-        serving.accept_outcomes(accepted)
+        serving.accept_outcomes(accepted, sender=caller())
         return json_response({"accepted": len(accepted)}, 202)
+
+
+def caller() -> str | None:
+    """Return the name of the client that sent this request, where the gateway has said it."""
+    name: str | None = request.environ.get(CALLER)
+    return name
 
 
 def _too_many(settings: HttpSettings, what: str) -> Problem:

@@ -11,6 +11,7 @@ from scorehouse.errors import ScorehouseError
 from scorehouse.scoring.schema import Rejected
 
 PROBLEM_TYPE = "application/problem+json"
+MOST_ERRORS = 200  # of all records of one answer; beyond, each record that is refused shows its first error
 
 
 class Problem(ScorehouseError):
@@ -29,6 +30,20 @@ class Problem(ScorehouseError):
         return orjson.dumps(
             {"type": "about:blank", "title": title, "status": self.status.value, "detail": self.detail, **self.members}
         )
+
+
+class ErrorsShown:
+    """What is said about the refused records of one list: short, however long the list is."""
+
+    def __init__(self) -> None:
+        """Nothing is shown yet."""
+        self._left = MOST_ERRORS
+
+    def errors(self, rejected: Rejected) -> list[dict[str, Any]]:
+        """Return the errors of the next record: all of them, or the first where the answer would become too long."""
+        shown = rejected.to_json(max(1, self._left))
+        self._left -= len(shown)
+        return shown
 
 
 def refusal(rejected: Rejected) -> Problem:

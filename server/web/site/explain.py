@@ -42,9 +42,10 @@ class Explainer:
         self._loaded: tuple[str, Trees] | None = None
 
     def explain(self, model: Model, record: Any) -> dict[str, Any]:
-        """Return the answer to one record, the base, and each column's contribution, largest first.
+        """Return the base of the answer to one record, and each column's contribution, largest first.
 
-        Base and contributions add up to the answer, on the scale that is named.
+        Base and contributions add up to the answer, on the scale that is named. So they are an answer: the caller
+        journals it.
 
         Raises:
             Problem: 422 for a record that cannot be scored, 404 for a model that cannot be explained.
@@ -52,9 +53,6 @@ class Explainer:
         checked = model.scorer.schema.check(record)
         if isinstance(checked, Rejected):
             raise refusal(checked)
-        [answer] = model.scorer.score([record])
-        if isinstance(answer, Rejected):
-            raise refusal(answer)
         rows = model.scorer.rows([checked])
         scale, (*parts, base) = self._contributions(model, rows)
         values: Mapping[str, Any] = {**model.scorer.derive(checked), **record}
@@ -63,18 +61,24 @@ class Explainer:
             for name, part in zip(model.scorer.encoder.names, parts, strict=True)
         ]
         return {
-            model.answer_key: answer,
-            "model_run_id": model.run_id,
             "scale": scale,
             "base": round(base, 6),
             "contributions": sorted(explained, key=lambda e: -abs(e["contribution"])),
         }
 
+    def require_trees(self, model: Model) -> None:
+        """Raise Problem (404 or 503) if the answers of `model` cannot be explained."""
+        with self._lock:
+            self._trees(model)
+
+    def _trees(self, model: Model) -> Trees:
+        if self._loaded is None or self._loaded[0] != model.run_id:
+            self._loaded = (model.run_id, load_trees(model.bundle))
+        return self._loaded[1]
+
     def _contributions(self, model: Model, rows: Matrix) -> tuple[str, list[float]]:
         with self._lock:
-            if self._loaded is None or self._loaded[0] != model.run_id:
-                self._loaded = (model.run_id, load_trees(model.bundle))
-            trees = self._loaded[1]
+            trees = self._trees(model)
             parts: list[float] = trees.contributions(rows)[0, 0].tolist()
             return _SCALES.get(trees.objective, AS_ANSWERED), parts
 

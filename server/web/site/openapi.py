@@ -56,7 +56,8 @@ def _scoring(model: Model) -> Json:
         ),
         "/explain": _post(
             "explain",
-            "One record's prediction and what moved it up or down. It is not written to the prediction log.",
+            "One record's prediction and what moved it up or down. Send the prediction_id of /predict, and both are "
+            "logged as one prediction.",
             {"one": {"value": example}},
             "Record", ("200", "Explanation"), ("400", "404", *_BODY[1:]),
         ),

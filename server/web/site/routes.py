@@ -17,7 +17,9 @@ from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import HttpSettings
 from scorehouse.usecase import UseCase
 from server.web.api.answers import json_response
+from server.web.api.app import caller
 from server.web.api.bodies import parse, read_body
+from server.web.api.problems import Problem, refusal
 from server.web.site.card import build_card
 from server.web.site.examples import example_record, random_record
 from server.web.site.explain import Explainer
@@ -67,7 +69,14 @@ def add_pages(
     @site.post("/explain")
     def explain() -> Response:
         model = serving.require_model()
-        return json_response(explainer.explain(model, parse(read_body(request.environ, settings.max_body_bytes))))
+        record = parse(read_body(request.environ, settings.max_body_bytes))
+        if not isinstance(record, dict):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body must be one record (a JSON object)")
+        explainer.require_trees(model)
+        [answer] = serving.answer([record], model=model, caller=caller())
+        if isinstance(answer, Rejected):
+            raise refusal(answer)
+        return json_response({**answer.to_json(model.answer_key), **explainer.explain(model, record)})
 
     app.register_blueprint(site)
 

@@ -78,6 +78,7 @@ def _answers(key: str, task: Task) -> Json:
             {
                 key: _ANSWERS[task],
                 "model_run_id": RUN_ID,
+                "prediction_id": ID,
                 "scale": scale,
                 "base": {"type": "number", "description": "The average answer, from which the contributions start"},
                 "contributions": {**_list(pushed), "description": "Largest first"},

@@ -1,1 +1,1 @@
-"""From bytes to requests and back: connections, HTTP parsing, micro-batches, WSGI."""
+"""From a connection to an answer: uvicorn's protocol with our bounds, micro-batches, WSGI in threads."""

@@ -1,84 +1,147 @@
-"""What answers which request: micro-batches for single records, threads for long bodies, Flask for the rest."""
+"""What answers which request: micro-batches for single records, threads with Flask for the rest."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
-import httptools
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from scorehouse import metrics
+from scorehouse.access import Access
 from server.web.api.problems import PROBLEM_TYPE, Problem
 from server.web.transport import wsgi
-from server.web.transport.connection import Connection
-from server.web.transport.microbatch import MicroBatcher
-from server.web.transport.wsgi import Request, head
+from server.web.transport.connection import SHORT, Connection, headers_of
+from server.web.transport.microbatch import MicroBatcher, Single
+from server.web.transport.wsgi import WsgiAnswer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 _JSON = b"application/json"
-LONG = 16 * 1024  # bytes: a longer body takes milliseconds to answer, so a thread does it
+_START = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+_VETTED = (b"host", b"authorization", b"origin", b"x-caller")
+_ALIVE = b'{"status":"alive"}'
+_MOST_HELD = 64 * 2**20  # bytes of long bodies that one process holds, unless a few of the longest need more
 
 
 class Dispatcher:
     """Answers the requests of every connection of one process.
 
     The loop reads every connection that has bytes before it runs what `take` has scheduled. So under load the single
-    records of many clients are answered as one micro-batch, for much less than one by one. Alone, a record is answered
-    at once.
+    records of many clients are answered as one micro-batch, for much less than one by one. Flask answers everything
+    else in a few threads, and `/healthz` needs neither, so no page and no long body keeps them waiting.
     """
 
-    def __init__(self, app: WSGIApplication, batcher: MicroBatcher, max_body_bytes: int, threads: int):
-        """`batcher` answers single records, and `app` everything else."""
+    def __init__(self, app: WSGIApplication, batcher: MicroBatcher, access: Access, max_body_bytes: int, threads: int):
+        """`batcher` answers single records, and `app` everything else that `access` allows."""
         self._app = app
         self._batcher = batcher
+        self._access = access
         self.max_body_bytes = max_body_bytes
-        self._threads = ThreadPoolExecutor(threads, "long-body")
-        self._batch: list[tuple[Connection, Request]] = []
+        self.most_held = max(_MOST_HELD, 4 * max_body_bytes)
+        self.held = 0
+        self._threads = ThreadPoolExecutor(threads, "flask")
+        self._batch: list[tuple[Connection, RequestResponseCycle, Single]] = []
 
-    def take(self, connection: Connection, request: Request) -> None:
-        """Answer `request`, now or soon, through `connection.send`."""
-        if len(request.body) > LONG:
-            loop = asyncio.get_running_loop()
-            answer = self._threads.submit(self._answer, request)
-            answer.add_done_callback(lambda done: loop.call_soon_threadsafe(connection.send, done.result()))
-        elif request.target == b"/predict" and request.method == b"POST" and _is_plain(request):
+    def take(self, connection: Connection, cycle: RequestResponseCycle) -> None:
+        """Answer a whole request soon, through `connection`."""
+        arrived = perf_counter()
+        scope = cycle.scope
+        path, method = scope["path"], scope["method"]
+        headers = headers_of(cycle)
+        if path == "/healthz" and method == "GET":
+            connection.loop.call_soon(self._answer_alive, connection, cycle, arrived)
+            return
+        asked = (method, *map(headers.get, _VETTED))
+        if asked != connection.vetted:
+            refused = self._vet(connection, asked)
+            if refused is not None:
+                self._refuse(connection, cycle, refused)
+                return
+        caller = connection.caller
+        if path == "/predict" and method == "POST" and len(cycle.body) <= SHORT and _is_json(headers):
             if not self._batch:
-                asyncio.get_running_loop().call_soon(self._answer_batch)
-            self._batch.append((connection, request))
+                connection.loop.call_soon(self._answer_batch)
+            self._batch.append((connection, cycle, Single(cycle.body, arrived, caller)))
         else:
-            self._answer_now(connection, request)
+            self._answer_by_app(connection, cycle, caller)
 
-    def _answer_now(self, connection: Connection, request: Request) -> None:
-        connection.send(self._answer(request))
+    def _vet(self, connection: Connection, asked: tuple[Any, ...]) -> Problem | None:
+        """Decide about the headers in `asked`; they are remembered, because a client sends the same each time."""
+        method = asked[0]
+        host, authorization, origin, caller = (v if v is None else v.decode("latin1") for v in asked[1:])
+        refused = self._access.refuse(method, host, authorization, origin)
+        if refused is not None:
+            return Problem(HTTPStatus(refused[0]), refused[1])
+        connection.vetted = asked
+        connection.caller = self._access.caller(authorization, caller)
+        return None
+
+    def _answer_alive(self, connection: Connection, cycle: RequestResponseCycle, arrived: float) -> None:
+        connection.send(cycle, _start(connection), _ALIVE)
+        metrics.HTTP_REQUESTS.labels("/healthz", "200").inc()
+        metrics.HTTP_SECONDS.labels("/healthz").observe(perf_counter() - arrived)
+
+    def _refuse(self, connection: Connection, cycle: RequestResponseCycle, problem: Problem) -> None:
+        metrics.HTTP_REQUESTS.labels("unknown", str(problem.status.value)).inc()
+
+        async def refuse(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+            connection.release(cycle)
+            await _send(send, _problem(problem))
+
+        connection.run(cycle, refuse)
 
     def _answer_batch(self) -> None:
         batch, self._batch = self._batch, []
-        answers = self._batcher.answers([request for _, request in batch])
-        start = head(HTTPStatus.OK, [("Content-Type", "application/json")], keep_alive=True)[:-2]
-        for (connection, request), answer in zip(batch, answers, strict=True):
-            if answer is None:  # Flask says what is wrong with it, once the others have their answers
-                asyncio.get_running_loop().call_soon(self._answer_now, connection, request)
+        answers = self._batcher.answers([single for _, _, single in batch])
+        start = _start(batch[0][0])
+        for (connection, cycle, single), answer in zip(batch, answers, strict=True):
+            if answer is None:  # Flask says what is wrong with it
+                self._answer_by_app(connection, cycle, single.caller)
             else:
-                connection.send(b"%bContent-Length: %d\r\n\r\n%b" % (start, len(answer), answer))
+                connection.send(cycle, start, answer)
 
-    def _answer(self, request: Request) -> bytes:
+    def _answer_by_app(self, connection: Connection, cycle: RequestResponseCycle, caller: str | None) -> None:
+        async def answer(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+            try:
+                made = await connection.loop.run_in_executor(self._threads, self._ask_app, cycle, caller)
+            finally:
+                connection.release(cycle)
+            await _send(send, made)
+
+        connection.run(cycle, answer)
+
+    def _ask_app(self, cycle: RequestResponseCycle, caller: str | None) -> WsgiAnswer:
+        if cycle.disconnected:  # nobody would read the answer
+            return WsgiAnswer(HTTPStatus.BAD_REQUEST, [], b"")
         try:
-            return wsgi.answer(self._app, request)
-        except httptools.HttpParserInvalidURLError:
-            problem = Problem(HTTPStatus.BAD_REQUEST, "the request's target is not a URL")
+            return wsgi.answer(self._app, wsgi.environ(cycle.scope, cycle.body, caller))
         except Exception:
             log.exception("a request failed")
-            problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "see the scorer's log")
-        body = problem.to_bytes()
-        headers = [("Content-Type", PROBLEM_TYPE), ("Content-Length", str(len(body)))]
-        return head(problem.status, headers, request.keep_alive) + body
+            return _problem(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "see the scorer's log"))
 
 
-def _is_plain(request: Request) -> bool:
-    media = request.media
-    return request.keep_alive and (media == _JSON or media.partition(b";")[0].strip().lower() == _JSON)
+def _problem(problem: Problem) -> WsgiAnswer:
+    body = problem.to_bytes()
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+    return WsgiAnswer(problem.status, headers, body)
+
+
+async def _send(send: Any, answer: WsgiAnswer) -> None:
+    await send({"type": "http.response.start", "status": int(answer.status), "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _start(connection: Connection) -> bytes:
+    """The head of a JSON answer with the date, which uvicorn renews each second."""
+    return _START + b"".join(b"%b: %b\r\n" % header for header in connection.server_state.default_headers)
+
+
+def _is_json(headers: dict[bytes, bytes]) -> bool:
+    media = headers.get(b"content-type", b"")
+    return media == _JSON or media.partition(b";")[0].strip().lower() == _JSON

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,10 +14,17 @@ from scorehouse.errors import JournalError
 from scorehouse.serving.serving import Answer, NotServing, Serving
 from server.web.api.bodies import parse
 from server.web.api.problems import Problem
-from server.web.transport.wsgi import Request
 
 log = logging.getLogger(__name__)
 ROUTE = "/predict"
+
+
+class Single(NamedTuple):
+    """A request of `POST /predict` that may hold one record: its body, when it arrived, and who asks if known."""
+
+    body: bytes | bytearray
+    arrived: float
+    caller: str | None = None
 
 
 class MicroBatcher:
@@ -29,12 +36,12 @@ class MicroBatcher:
         self._seconds = metrics.HTTP_SECONDS.labels(ROUTE)
         self._answered = metrics.HTTP_REQUESTS.labels(ROUTE, "200")
 
-    def answers(self, requests: Sequence[Request]) -> list[bytes | None]:
+    def answers(self, requests: Sequence[Single]) -> list[bytes | None]:
         """Return the body of each answer, journalled, or None where the request's record cannot be scored."""
         records = [_record(request) for request in requests]
         try:
             model = self._serving.require_model()
-            answers = self._serving.answer_valid(records, model)
+            answers = self._serving.answer_valid(records, model, [request.caller for request in requests])
         except (NotServing, JournalError):
             return [None] * len(requests)
         except Exception:
@@ -49,7 +56,7 @@ class MicroBatcher:
         return bodies
 
 
-def _record(request: Request) -> Any:
+def _record(request: Single) -> Any:
     """The one record of a body, or None for a body that holds anything else: no model can score it."""
     try:
         value = parse(request.body)

@@ -15,7 +15,8 @@ from scorehouse.scoring.nearest import KnownNames
 from scorehouse.usecase import Feature
 
 ID_FIELDS = tuple(envelope())
-MOST_UNKNOWN = 20  # unknown fields that are named for one record, so that a body full of them costs no seconds
+MOST_UNKNOWN = 5  # unknown fields that are named for one record, so that a body full of them costs little
+MORE_UNKNOWN = "more fields are not known"  # without their number: the sender chooses it, and reasons are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ class Rejected:
         """All errors in one line, without the values (they may be personal)."""
         return "; ".join(f"{e.field}: {e.problem}" if e.field else e.problem for e in self.errors)
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Return the errors as JSON objects."""
-        return [{k: v for k, v in asdict(e).items() if v is not None or k == "value"} for e in self.errors]
+    def to_json(self, most: int | None = None) -> list[dict[str, Any]]:
+        """Return the errors as JSON objects, or the first `most` of them."""
+        return [{k: v for k, v in asdict(e).items() if v is not None or k == "value"} for e in self.errors[:most]]
 
 
 class RecordSchema:
@@ -53,21 +54,27 @@ class RecordSchema:
         self.features = {f.name: f for f in features}
         self._adapter = _adapter(tuple(self.features.values()))
         self._validate = self._adapter.validator.validate_python
-        self._known = KnownNames([*self.features, *ID_FIELDS])
+        self._names = frozenset((*self.features, *ID_FIELDS))
+        self._known = KnownNames(self._names)
 
     def check(self, record: object) -> dict[str, Any] | Rejected:
-        """Return the record, or every reason why it cannot be scored."""
+        """Return the record, or every reason why it cannot be scored: all of known fields, a few of unknown ones."""
+        left_out: frozenset[str] = frozenset()
+        if type(record) is dict and len(record) > len(self._names):
+            unknown = [name for name in record if name not in self._names]
+            left_out = frozenset(unknown[MOST_UNKNOWN:])  # the validator would describe each of them
+            record = {name: value for name, value in record.items() if name not in left_out}
         try:
             checked: dict[str, Any] = self._validate(record)
         except ValidationError as error:
-            return Rejected(tuple(self._explain(record, error)))
+            return Rejected(tuple(self._explain(record, error, bool(left_out))))
         return checked
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of one record."""
         return self._adapter.json_schema()
 
-    def _explain(self, record: object, error: ValidationError) -> Iterable[FieldError]:
+    def _explain(self, record: object, error: ValidationError, more: bool) -> Iterable[FieldError]:
         if not isinstance(record, Mapping):
             yield FieldError("", _shown(record), "is not a record", "a JSON object of named fields")
             return
@@ -79,8 +86,8 @@ class RecordSchema:
                 continue  # a union reports each of its branches
             seen.add(name)
             yield self._field_error(name, kind, fault["input"])
-        if unknown > MOST_UNKNOWN:
-            yield FieldError("", None, f"{unknown - MOST_UNKNOWN:,} more fields are not known", "a field of this model")
+        if more or unknown > MOST_UNKNOWN:
+            yield FieldError("", None, MORE_UNKNOWN, "a field of this model")
 
     def _field_error(self, name: str, kind: str, value: Any) -> FieldError:
         if kind == "extra_forbidden":

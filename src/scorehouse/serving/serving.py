@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
+from itertools import repeat
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from scorehouse.errors import JournalError, ScorehouseError
 from scorehouse.journal.journal import PredictionLog
 from scorehouse.scoring.schema import ID_FIELDS, Rejected
 from scorehouse.scoring.scorer import Prediction, Scorer
+from scorehouse.serving.callers import CallerCounts
 from scorehouse.serving.rejections import Rejections
 
 NO_MODEL = "no model is loaded yet: set RUN_ID and run `make start-serve`"
@@ -91,7 +93,8 @@ class Serving:
         self._last_outcome = datetime.min.replace(tzinfo=UTC)
         self._predicted = metrics.PREDICTIONS.labels(use_case, door)
         self._rejected = metrics.REJECTED.labels(use_case, door)
-        self._rejections = Rejections(use_case, door)
+        self._rejections = Rejections(use_case, door, self._write)
+        self._callers = CallerCounts(use_case, door)
 
     def require_model(self) -> Model:
         """Return the serving model. Raises NotServing."""
@@ -105,12 +108,14 @@ class Serving:
         ids: Sequence[str] | None = None,
         all_or_none: bool = False,
         model: Model | None = None,
+        caller: str | None = None,
     ) -> list[Answer | Rejected]:
         """Return each record's answer, journalled, or what is wrong with it, in order.
 
         `ids` are used for records without a prediction_id of their own; without `ids`, new ones are made. With
         `all_or_none` one record that cannot be scored leaves none answered: no prediction is journalled or counted.
-        `model` is for a caller that must know which one answers; without it, it is the serving model.
+        `model` is for code that must know which one answers; without it, it is the serving model. `caller` names
+        the client, where the gateway has said so.
 
         Raises:
             NotServing: no model is loaded yet.
@@ -118,38 +123,54 @@ class Serving:
         """
         model = model or self.require_model()
         now = self._now()
-        answers, lines = self._score(model, now, records, ids)
+        answers, lines = self._score(model, now, records, repeat(caller), ids)
         if all_or_none and len(lines) != len(answers):
             lines = []
         predicted = len(lines)
         if predicted != len(answers):
             rejected = [answer for answer in answers if isinstance(answer, Rejected)]
-            lines.append(self._rejections.line(model.run_id, now, rejected))
+            lines.append(self._rejections.add(model.run_id, now, rejected))
             self._rejected.inc(len(rejected))
         self._write(b"".join(lines))
         self._predicted.inc(predicted)
+        if caller is not None:
+            self._callers.count(caller, predicted)
         return answers
 
-    def answer_valid(self, records: Sequence[Any], model: Model) -> list[Answer | Rejected]:
-        """Return what `answer` returns, but leave what cannot be scored uncounted: the caller asks `answer` again.
+    def answer_valid(
+        self, records: Sequence[Any], model: Model, callers: Sequence[str | None]
+    ) -> list[Answer | Rejected]:
+        """Return what `answer` returns, but leave what cannot be scored uncounted: it is given to `answer` again.
+
+        `callers` name each record's client, where the gateway has said so.
 
         Raises:
             JournalError: as `answer`.
         """
-        answers, lines = self._score(model, self._now(), records)
+        answers, lines = self._score(model, self._now(), records, callers)
         self._write(b"".join(lines))
         self._predicted.inc(len(lines))
+        if any(callers):
+            for caller, answer in zip(callers, answers, strict=True):
+                if caller is not None and isinstance(answer, Answer):
+                    self._callers.count(caller, 1)
         return answers
 
     def _score(
-        self, model: Model, now: datetime, records: Sequence[Any], ids: Sequence[str] | None = None
+        self,
+        model: Model,
+        now: datetime,
+        records: Sequence[Any],
+        callers: Iterable[str | None],
+        ids: Sequence[str] | None = None,
     ) -> tuple[list[Answer | Rejected], list[bytes]]:
         """The answers, and the journal lines that must be written before any answer leaves."""
         run_id = model.run_id
         predictions = model.scorer.score(records)
         answers: list[Answer | Rejected] = []
         lines = []
-        for record, prediction, id_ in zip(records, predictions, ids or self._new_ids(len(records)), strict=True):
+        new_ids = ids or self._new_ids(len(records))
+        for record, prediction, id_, caller in zip(records, predictions, new_ids, callers, strict=False):
             if isinstance(prediction, Rejected):
                 answers.append(prediction)
                 continue
@@ -169,6 +190,8 @@ class Serving:
                 "prediction": prediction,
                 "customer_id": customer_id,
             }
+            if caller is not None:
+                line["caller"] = caller
             lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
             answers.append(Answer(prediction, run_id, id_))
         return answers, lines
@@ -177,12 +200,15 @@ class Serving:
         """Count what the door itself rejected, because it was not even a record. Raises JournalError."""
         self._rejected.inc(len(rejected))
         if rejected and self.model is not None:
-            self._write(self._rejections.line(self.model.run_id, self._now(), rejected))
+            self._write(self._rejections.add(self.model.run_id, self._now(), rejected))
 
-    def accept_outcomes(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
-        """Journal checked outcomes (prediction_id, outcome). Raises JournalError."""
+    def accept_outcomes(self, outcomes: Sequence[Mapping[str, Any]], sender: str | None = None) -> None:
+        """Journal checked outcomes (prediction_id, outcome) from the client `sender`. Raises JournalError."""
         timed = zip(outcomes, self._outcome_times(len(outcomes)), strict=True)
-        lines = [{"kind": "outcome", **outcome, "outcome_at": at} for outcome, at in timed]
+        about: dict[str, Any] = {"kind": "outcome", "use_case": self.use_case}
+        if sender is not None:
+            about["sender"] = sender
+        lines = [{**about, **outcome, "outcome_at": at} for outcome, at in timed]
         self._write(b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
         metrics.OUTCOMES.labels(self.use_case).inc(len(outcomes))
 

@@ -72,6 +72,16 @@ def test_a_service_without_a_secret_trusts_nobody() -> None:
     assert not OPEN.trusts(None)
 
 
+@pytest.mark.parametrize(
+    ("name", "believed"),
+    [("shop-7", "shop-7"), ("", None), (None, None), ("Shop", None), ("-x", None), ("x" * 41, None), ("a\n", None)],
+)
+def test_only_the_gateway_says_who_asks(name: str | None, believed: str | None) -> None:
+    assert CLOSED.caller(f"Bearer {SECRET}", name) == believed
+    assert CLOSED.caller("Bearer wrong", name) is None
+    assert OPEN.caller(None, name) is None
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1.evil.example", "http://[::1"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_a_page_of_another_site_changes_nothing(method: str, origin: str) -> None:

@@ -54,7 +54,8 @@ async function predict() {
   clearErrors();
   if (!answer.ok) return refuse(answer);
   show(answer.body);
-  explain(await ask("explain", input));
+  const { prediction_id } = answer.body; // so that both answers are kept as one prediction
+  explain(await ask("explain", { ...input, prediction_id }));
 }
 
 async function attempt(doing, button) {

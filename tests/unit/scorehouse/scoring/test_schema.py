@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scorehouse.scoring.schema import RecordSchema, Rejected
+from scorehouse.scoring.schema import MORE_UNKNOWN, MOST_UNKNOWN, RecordSchema, Rejected
 from scorehouse.usecase import Feature
 
 FEATURES = (
@@ -94,6 +94,20 @@ def test_every_bad_field_is_named_with_its_value_and_what_is_allowed(schema: Rec
 def test_the_reason_repeats_no_value(schema: RecordSchema) -> None:
     reason = refused(schema, {**GOOD, "age": 987654}).reason
     assert "age" in reason and "987654" not in reason
+
+
+@pytest.mark.parametrize("count", [MOST_UNKNOWN + 1, 9, 21, 1234])
+def test_many_unknown_fields_are_one_reason_whatever_their_number(schema: RecordSchema, count: int) -> None:
+    errors = refused(schema, {**GOOD, "age": 17, **{f"z{i}": 1 for i in range(count)}}).errors
+    assert [e.problem for e in errors].count("is not a known field") == MOST_UNKNOWN
+    assert [e for e in errors if e.field == "age"]
+    assert errors[-1].problem == MORE_UNKNOWN
+    assert len(errors) == MOST_UNKNOWN + 2
+
+
+def test_a_few_unknown_fields_are_all_named(schema: RecordSchema) -> None:
+    errors = refused(schema, {**GOOD, **{f"z{i}": 1 for i in range(MOST_UNKNOWN)}}).errors
+    assert [e.field for e in errors] == [f"z{i}" for i in range(MOST_UNKNOWN)]
 
 
 def test_long_values_and_structures_are_not_repeated_whole(schema: RecordSchema) -> None:

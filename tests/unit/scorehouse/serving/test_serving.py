@@ -86,12 +86,12 @@ def test_all_or_none_journals_no_prediction_that_nobody_was_told(serving: Servin
 
 def test_what_can_be_answered_is_and_the_rest_leaves_no_trace(serving: Serving, tmp_path: Path) -> None:
     running = model("run-1", 2.0)
-    answers = serving.answer_valid([{"x": 1}, {"y": 1}, None, {"x": 2, "prediction_id": "mine"}], running)
+    answers = serving.answer_valid([{"x": 1}, {"y": 1}, None, {"x": 2, "prediction_id": "mine"}], running, [None] * 4)
     assert [answers[0], answers[3]] == [Answer(2.0, "run-1", "id-0"), Answer(4.0, "run-1", "mine")]
     assert isinstance(answers[1], Rejected) and isinstance(answers[2], Rejected)
     assert [p["prediction_id"] for p in journalled(tmp_path)] == ["id-0", "mine"]
     assert journalled(tmp_path, "rejected") == []
-    [refused] = serving.answer_valid([{"y": 1}], running)
+    [refused] = serving.answer_valid([{"y": 1}], running, [None])
     assert isinstance(refused, Rejected) and journalled(tmp_path, "rejected") == []
 
 

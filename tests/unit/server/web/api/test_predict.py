@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from server.web.api.problems import MOST_ERRORS
+
 Records = list[dict[str, Any]]
 
 
@@ -89,8 +91,17 @@ def test_an_unknown_field_is_named_with_the_nearest_known_one(door: Any, toy_rec
 def test_a_body_full_of_unknown_fields_is_refused_in_a_short_answer(door: Any, toy_records: Records) -> None:
     answer = door.post("/predict", {**toy_records[0], **{f"field{i}": 1 for i in range(5000)}})
     assert answer.status_code == 422
-    assert answer.json["errors"][-1]["problem"] == "4,980 more fields are not known"
+    assert answer.json["errors"][-1]["problem"] == "more fields are not known"
     assert len(answer.data) < 10_000
+
+
+@pytest.mark.parametrize("path", ["/predict", "/invocations"])
+def test_a_list_of_bad_records_is_refused_in_a_short_answer(door: Any, path: str) -> None:
+    bad = [{f"a_field_nobody_knows_{i}": 1 for i in range(100)}] * 20
+    answer = door.post(path, bad if path == "/predict" else {"instances": bad})
+    assert answer.status_code == 422
+    assert all(record["errors"] for record in answer.json["records"])
+    assert sum(len(record["errors"]) for record in answer.json["records"]) <= MOST_ERRORS + len(bad)
 
 
 def test_what_is_too_large_or_of_another_type_is_refused(door: Any) -> None:

@@ -92,7 +92,7 @@ def test_a_fault_of_our_own_is_a_problem_without_its_innards(
 
     for name in ("answer", "accept_outcomes"):
         monkeypatch.setattr(door.serving, name, broken)
-    monkeypatch.setattr("server.web.site.explain.Explainer.explain", broken)
+    monkeypatch.setattr("server.web.site.explain.Explainer.require_trees", broken)
     body = {"prediction_id": "p", "outcome": 1} if path == "/outcomes" else toy_records[0]
     answer = door.post(path, body)
     assert (answer.status_code, answer.content_type) == (500, PROBLEM_TYPE)

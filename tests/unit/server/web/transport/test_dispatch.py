@@ -1,4 +1,4 @@
-"""Who answers which request: single records together, long bodies beside, the rest at once."""
+"""What answers which request: single records together, Flask in threads, /healthz without either."""
 
 from __future__ import annotations
 
@@ -9,24 +9,66 @@ from typing import Any
 import orjson
 import pytest
 from prometheus_client import REGISTRY
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 from werkzeug.wrappers import Request as Asked
 from werkzeug.wrappers import Response
 
-from server.web.transport.dispatch import LONG, Dispatcher
+from scorehouse.access import Access
+from server.web.api.app import CALLER
+from server.web.transport.connection import SHORT, Connection
+from server.web.transport.dispatch import Dispatcher
 from server.web.transport.microbatch import MicroBatcher
-from server.web.transport.wsgi import Request
 
 Records = list[dict[str, Any]]
+SECRET = "s" * 32
 
 
-class Caller:
-    """A connection that keeps its answer."""
+class Wire:
+    """A transport that keeps what was written."""
 
-    answer = b""
+    def __init__(self) -> None:
+        self.written, self.closed = b"", False
 
-    def send(self, response: bytes) -> None:
-        assert not self.answer
-        self.answer = response
+    def get_extra_info(self, name: str) -> tuple[str, int] | None:
+        return {"peername": ("10.0.0.7", 5000), "sockname": ("10.0.0.1", 9696)}.get(name)
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Client:
+    """Sends one request on a connection of its own, and keeps the answer."""
+
+    def __init__(self, door: Dispatcher, request: bytes) -> None:
+        self._wire = Wire()
+        config = Config(door, interface="asgi3", http=Connection, ws="none", lifespan="off",  # type: ignore[arg-type]
+                        proxy_headers=False, log_config=None)  # fmt: skip
+        config.load()
+        self.connection = Connection(config, ServerState(), {})
+        self.connection.connection_made(self._wire)  # type: ignore[arg-type]
+        self.connection.data_received(request)
+
+    @property
+    def answer(self) -> bytes:
+        return self._wire.written
+
+    async def answered(self) -> Client:
+        for _ in range(500):
+            if self.answer:
+                return self
+            await asyncio.sleep(0.01)
+        raise AssertionError("no answer")
 
     @property
     def status(self) -> int:
@@ -35,36 +77,32 @@ class Caller:
     @property
     def json(self) -> Any:
         head, _, body = self.answer.partition(b"\r\n\r\n")
-        assert b"Content-Length: %d" % len(body) in head
+        assert b"content-length: %d" % len(body) in head
         return orjson.loads(body)
 
 
-def request(value: Any, target: bytes = b"/predict", media: bytes = b"application/json") -> Request:
-    made = Request("10.0.0.7", ("10.0.0.1", 9696))
-    made.method, made.target, made.media = b"POST", target, media
-    made.body = value if isinstance(value, bytes) else orjson.dumps(value)
-    made.headers = [(b"content-type", media), (b"content-length", b"%d" % len(made.body))]
-    return made
+def request(value: Any, target: str = "/predict", media: str = "application/json", **headers: str) -> bytes:
+    body = value if isinstance(value, bytes) else orjson.dumps(value)
+    fields = {"Host": "127.0.0.1", "Content-Type": media, "Content-Length": str(len(body)), **headers}
+    lines = [f"POST {target} HTTP/1.1", *(f"{name.replace('_', '-')}: {text}" for name, text in fields.items() if text)]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 @Asked.application
 def told(asked: Asked) -> Response:
-    """What stands behind the door: it says what it was asked, and by which thread."""
+    """The application behind the door: it says what it was asked, by which thread and for whom."""
     if asked.path == "/fault":
         raise ZeroDivisionError("secret")
-    return Response(f'["{asked.path}", {len(asked.get_data())}, {threading.get_ident()}]', 207)
+    said = [asked.path, len(asked.get_data()), threading.get_ident(), asked.environ[CALLER]]
+    return Response(orjson.dumps(said), 207)
 
 
-def ask(door: Dispatcher, *requests: Request, turns: int = 4) -> list[Caller]:
-    """Have the door take all requests in one turn of the loop; return who asked."""
+def ask(door: Dispatcher, *requests: bytes) -> list[Client]:
+    """Have the door take all requests in one turn of the loop; return who asked, answered."""
 
-    async def run() -> list[Caller]:
-        callers = [Caller() for _ in requests]
-        for caller, each in zip(callers, requests, strict=True):
-            door.take(caller, each)  # type: ignore[arg-type]
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        return callers
+    async def run() -> list[Client]:
+        clients = [Client(door, each) for each in requests]
+        return [await client.answered() for client in clients]
 
     return asyncio.run(run())
 
@@ -84,7 +122,7 @@ def counted() -> list[float]:
 
 @pytest.fixture
 def house(door: Any) -> Dispatcher:
-    return Dispatcher(told, MicroBatcher(door.serving), 2**20, 1)
+    return Dispatcher(told, MicroBatcher(door.serving), Access("", frozenset()), 2**20, 1)
 
 
 def test_single_records_that_are_there_together_are_scored_together(
@@ -132,51 +170,126 @@ def test_while_nothing_can_be_scored_or_written_the_application_says_why(
     assert [c.status for c in callers] == [207] * 3
 
 
-@pytest.mark.parametrize("media", [b"application/json; charset=utf-8", b"Application/JSON"])
-def test_every_usual_spelling_of_json_is_scored(house: Dispatcher, toy_records: Records, media: bytes) -> None:
+@pytest.mark.parametrize("media", ["application/json; charset=utf-8", "Application/JSON"])
+def test_every_usual_spelling_of_json_is_scored(house: Dispatcher, toy_records: Records, media: str) -> None:
     assert ask(house, request(toy_records[0], media=media))[0].status == 200
 
 
-@pytest.mark.parametrize("media", [b"", b"text/csv", b"application/jsonp"])
-def test_another_media_type_is_left_to_the_application(house: Dispatcher, toy_records: Records, media: bytes) -> None:
+@pytest.mark.parametrize("media", ["", "text/csv", "application/jsonp"])
+def test_another_media_type_is_left_to_the_application(house: Dispatcher, toy_records: Records, media: str) -> None:
     assert ask(house, request(toy_records[0], media=media))[0].status == 207
 
 
-def test_a_long_body_is_answered_by_a_thread_and_the_others_do_not_wait_for_it(
-    house: Dispatcher, toy_records: Records
-) -> None:
+def test_the_application_runs_in_a_thread_and_the_others_do_not_wait_for_it(door: Any, toy_records: Records) -> None:
+    going_on = threading.Event()
+
+    @Asked.application
+    def slow(asked: Asked) -> Response:
+        assert going_on.wait(10)
+        return Response(str(threading.get_ident()), 207)
+
+    house = Dispatcher(slow, MicroBatcher(door.serving), Access("", frozenset()), 2**20, 1)
+
     async def run() -> None:
-        long, short, single = Caller(), Caller(), Caller()
-        house.take(long, request(b"x" * (LONG + 1), b"/long"))  # type: ignore[arg-type]
-        house.take(short, request(b"x" * LONG, b"/short"))  # type: ignore[arg-type]
-        house.take(single, request(toy_records[0]))  # type: ignore[arg-type]
-        assert short.json == ["/short", LONG, threading.get_ident()]
-        for _ in range(500):
-            if long.answer:
-                break
-            await asyncio.sleep(0.01)
-        assert single.status == 200
-        assert long.json[:2] == ["/long", LONG + 1] and long.json[2] != threading.get_ident()
+        page = Client(house, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n")
+        long = Client(house, request(b"x" * (SHORT + 1)))
+        invalid = Client(house, request({}))
+        alive = await Client(house, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answered()
+        single = await Client(house, request(toy_records[0])).answered()
+        assert (alive.status, alive.json, single.status) == (200, {"status": "alive"}, 200)
+        assert not page.answer and not long.answer and not invalid.answer
+        going_on.set()
+        for each in (page, long, invalid):
+            assert (await each.answered()).status == 207 and each.json != threading.get_ident()
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("size", [2, LONG + 1])
-def test_a_fault_of_the_application_is_a_problem_without_its_innards(house: Dispatcher, size: int) -> None:
-    async def run() -> Caller:
-        caller = Caller()
-        house.take(caller, request(b"x" * size, b"/fault"))  # type: ignore[arg-type]
+def test_what_a_client_sent_that_has_gone_is_not_worked_on(door: Any) -> None:
+    worked: list[str] = []
+    going_on = threading.Event()
+
+    @Asked.application
+    def slow(asked: Asked) -> Response:
+        worked.append(asked.path)
+        assert going_on.wait(10)
+        return Response("")
+
+    house = Dispatcher(slow, MicroBatcher(door.serving), Access("", frozenset()), 2**20, 1)
+
+    async def run() -> None:
+        first, gone, last = (Client(house, request(b"x" * (SHORT + 1), f"/{i}")) for i in range(3))
+        await asyncio.sleep(0.05)
+        gone.connection.connection_lost(None)
+        going_on.set()
+        await first.answered()
+        await last.answered()
         for _ in range(500):
-            if caller.answer:
+            if house.held == 0:
                 break
             await asyncio.sleep(0.01)
-        return caller
 
-    caller = asyncio.run(run())
-    assert caller.status == 500 and b"secret" not in caller.answer
-    assert caller.json["title"] == "Internal Server Error"
+    asyncio.run(run())
+    assert (worked, house.held) == (["/0", "/2"], 0)
 
 
-@pytest.mark.parametrize("target", [b"nowhere", b"http:///", b"//"])
-def test_a_target_that_is_no_url_is_a_problem(house: Dispatcher, target: bytes) -> None:
-    assert ask(house, request(b"{}", target))[0].status in {400, 207}
+@pytest.mark.parametrize("size", [2, SHORT + 1])
+def test_a_fault_of_the_application_is_a_problem_without_its_innards(house: Dispatcher, size: int) -> None:
+    [client] = ask(house, request(b"x" * size, "/fault"))
+    assert client.status == 500 and b"secret" not in client.answer
+    assert client.json["title"] == "Internal Server Error"
+
+
+@pytest.fixture
+def closed(door: Any) -> Dispatcher:
+    return Dispatcher(told, MicroBatcher(door.serving), Access(SECRET, frozenset()), 2**20, 1)
+
+
+def test_without_the_secret_only_healthz_is_answered(closed: Dispatcher, door: Any, toy_records: Records) -> None:
+    get = b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n"
+    refused = [request(toy_records[0]), request(b"x" * (SHORT + 1)), request({}, "/outcomes"), get % b"/readyz"]
+    wrong = request(toy_records[0], Authorization="Bearer x")
+    posted = request({}, "/healthz")
+    assert [c.status for c in ask(closed, *refused, wrong, posted, get % b"/healthz")] == [401] * 6 + [200]
+    assert door.journalled() == [] and closed.held == 0
+
+
+def test_with_the_secret_the_gateway_says_who_asks(closed: Dispatcher, door: Any, toy_records: Records) -> None:
+    trusted = {"Authorization": f"Bearer {SECRET}", "X_Caller": "shop-7"}
+    single, other = ask(closed, request(toy_records[0], **trusted), request({}, "/outcomes", **trusted))
+    assert (single.status, other.status, other.json[3]) == (200, 207, "shop-7")
+    assert [line["caller"] for line in door.journalled()] == ["shop-7"]
+    labels = {"use_case": "churn", "door": "http", "caller": "shop-7"}
+    assert REGISTRY.get_sample_value("scorehouse_caller_predictions_total", labels) == 1
+
+
+def test_without_a_secret_nobody_says_who_asks(house: Dispatcher, door: Any, toy_records: Records) -> None:
+    [client] = ask(house, request(toy_records[0], X_Caller="shop-7"))
+    assert client.status == 200
+    assert "caller" not in door.journalled()[0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421), ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:9696"}, 200), ({"Host": "localhost:9696"}, 200),
+    ],
+)  # fmt: skip
+def test_a_page_of_another_site_is_refused(
+    house: Dispatcher, toy_records: Records, headers: dict[str, str], status: int
+) -> None:
+    assert [c.status for c in ask(house, request(toy_records[0], **headers))] == [status]
+
+
+def test_each_request_of_a_connection_is_looked_at(house: Dispatcher, toy_records: Records) -> None:
+    async def run() -> None:
+        client = await Client(house, request(toy_records[0])).answered()
+        client.connection.data_received(request(toy_records[0], Host="evil.example"))
+        for _ in range(500):
+            if b"HTTP/1.1 421 " in client.answer:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(client.answer)
+
+    asyncio.run(run())
