@@ -26,7 +26,7 @@ def judge_and_promote(use_case: UseCase, settings: Settings, table: TrainingTabl
     Raises:
         ScorehouseError: the run cannot be judged. No alias was moved.
     """
-    registry = Registry(settings.mlflow_address, timeout=30.0)
+    registry = Registry(settings.mlflow_address, timeout=30.0, login=settings.mlflow_login)
     cache = BundleCache(settings.bundle_folder, registry, Trust.of(settings))
     promotion = Promotion(use_case, table, settings.split_seed, registry, cache)
     version = registry.version_of_run(use_case.name, run_id or registry.newest(use_case.name))

@@ -26,7 +26,9 @@ from scorehouse.stores.open import open_report_store
 def open_reporter(settings: Settings) -> Iterator[Reporter]:
     """Yield a reporter with these settings, and close its store afterwards. Raises SettingError."""
     store = open_report_store(settings.store)
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), Trust.of(settings))
+    cache = BundleCache(
+        settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), Trust.of(settings)
+    )
     try:
         yield Reporter(
             store,

@@ -39,7 +39,7 @@ class Deployer:
         """Connect to nothing yet. Raises UseCaseError."""
         self._settings = settings
         self._use_case = load_use_case(settings.use_case)
-        self.registry = Registry(settings.mlflow_address)
+        self.registry = Registry(settings.mlflow_address, login=settings.mlflow_login)
         self._cache = BundleCache(settings.bundle_folder, self.registry, Trust.of(settings))
         self.history = History(self.registry, self._use_case.name)
 

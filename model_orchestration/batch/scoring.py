@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Model:
     mlflow_address: str
     folder: str
     trust: Trust
+    login: tuple[str, str] | None = field(default=None, repr=False)  # of MLflow; Dask's pages show what tasks print
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,18 @@ class Scored:
 def resolve_model(settings: Settings, use_case: UseCase) -> Model:
     """Return the version of RUN_ID, or the serving one. Raises RunNotFound, RegistryUnavailable."""
     trust = Trust.of(settings)
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), trust)
+    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), trust)
     version = cache.resolve(use_case.name, settings.run_id or SERVING)
-    return Model(use_case.name, version, settings.mlflow_address, str(settings.bundle_folder.absolute()), trust)
+    folder = str(settings.bundle_folder.absolute())
+    return Model(use_case.name, version, settings.mlflow_address, folder, trust, settings.mlflow_login)
 
 
 @lru_cache(maxsize=2)
 def load_model(model: Model) -> tuple[Bundle, Scorer]:
     """Return the verified bundle and its scorer, as a door has them. Raises BundleError, RegistryUnavailable."""
-    bundle = BundleCache(Path(model.folder), Registry(model.mlflow_address), model.trust).load(model.version)
+    bundle = BundleCache(Path(model.folder), Registry(model.mlflow_address, login=model.login), model.trust).load(
+        model.version
+    )
     return bundle, bundle.scorer(load_use_case(model.use_case))
 
 

@@ -42,7 +42,7 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WsgiServer
         OSError: the port is taken.
     """
     use_case = load_use_case(settings.use_case)
-    registry = Registry(settings.mlflow_address)
+    registry = Registry(settings.mlflow_address, login=settings.mlflow_login)
     cache = BundleCache(settings.bundle_folder, registry, Trust.of(settings))
     served = Served(use_case, cache, History(registry, use_case.name))
     folder = MonitorFolder(settings.monitor_folder / use_case.name)
@@ -55,7 +55,9 @@ def open_challenger(settings: Settings) -> Challenger:
     """Return the challenger, which begins where the monitor has read to. Its thread needs a store of its own."""
     use_case = load_use_case(settings.use_case)
     folder = settings.monitor_folder / settings.use_case
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), Trust.of(settings))
+    cache = BundleCache(
+        settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), Trust.of(settings)
+    )
     path = folder / f"shadow-{settings.shadow_run_id}.jsonl"
     return Challenger(
         use_case, open_store(settings.store), cache, settings.shadow_run_id, settings.shadow_share, path,

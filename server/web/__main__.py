@@ -23,7 +23,11 @@ def check_run(settings: Settings) -> None:
     try:
         use_case = load_use_case(settings.use_case)
         if len(settings.run_id) == 32:
-            cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), Trust.of(settings))
+            cache = BundleCache(
+                settings.bundle_folder,
+                Registry(settings.mlflow_address, login=settings.mlflow_login),
+                Trust.of(settings),
+            )
             cache.load(cache.resolve(use_case.name, settings.run_id)).scorer(use_case)
     except (RegistryUnavailable, CacheUnavailable) as error:
         sys.stderr.write(f"{error}; starting anyway and trying again\n")

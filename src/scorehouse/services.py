@@ -53,7 +53,7 @@ _SERVICES = (
             ready="/healthz", page="/pages"),
     Service("mlflow", 5051, "trials and models, with the data they were trained on",
             host="cloud_address", ready="/health"),
-    Service("prefect", 4200, "scheduled trainings and reports (user and password: see below)",
+    Service("prefect", 4200, "scheduled trainings and reports",
             host="cloud_address", ready="/api/ready"),
     Service("monitor", "monitor_port", "what drifts, since when, and by how much", follows=True, scraped=True),
     Service("reports", "report_port", "reports: what drifted, and how good the predictions were",
@@ -67,6 +67,7 @@ _SERVICES = (
     Service("worker", 8081, "health of the worker that trains", host="cloud_address", ready="/health", page="/health"),
     Service("localstack", 4566, "Kinesis and S3, for aws --endpoint-url", host="cloud_address",
             ready="/_localstack/health", page=""),
-    Service("mongodb", 27018, "the prediction log", ready="", page="", scheme="mongodb"),
+    Service("mongodb", 27018, "the prediction log (user scorehouse, password: see below)",
+            ready="", page="", scheme="mongodb"),
 )  # fmt: skip
 SERVICES: Mapping[str, Service] = {service.name: service for service in _SERVICES}

@@ -95,6 +95,16 @@ class ServingSettings(DataSettings):
     )
     unsigned_bundles: bool = Field(False, description="True: load unsigned models, where VERIFY_KEY is empty")
 
+    mlflow_tracking_username: str = Field("scorehouse", description="MLflow's user, where it asks for one")
+    mlflow_tracking_password: str = Field("", repr=False, description="Their password; none if empty")
+
+    @property
+    def mlflow_login(self) -> tuple[str, str] | None:
+        """The user and password for MLflow, or None."""
+        if not self.mlflow_tracking_password:
+            return None
+        return self.mlflow_tracking_username, self.mlflow_tracking_password
+
     @property
     def bundle_folder(self) -> Path:
         """The folder of cached bundles."""
@@ -147,7 +157,7 @@ class StoreSettings(DataSettings):
     """Where predictions are stored."""
 
     mongodb_address: Annotated[str, AfterValidator(_mongodb)] = Field(
-        "", description="mongodb://… of the prediction store; SQLite in DATA_FOLDER if empty"
+        "", repr=False, description="mongodb://… of the prediction store; SQLite in DATA_FOLDER if empty"
     )
 
     @property
@@ -239,7 +249,9 @@ class RetrainingSettings(Part):
     retrain_on_drift: bool = Field(False, description="True: drift of the serving run starts a training")
     retrain_cooldown_minutes: int = Field(1440, ge=1, description="Minutes in which drift starts at most one training")
     prefect_api_url: str = Field("", description="Prefect's API; port 4200 of CLOUD_ADDRESS if empty")
-    prefect_api_auth_string: str = Field("", description="user:password of Prefect's API, where it asks for one")
+    prefect_api_auth_string: str = Field(
+        "", repr=False, description="user:password of Prefect's API, where it asks for one"
+    )
 
 
 class TrainingSettings(Part):

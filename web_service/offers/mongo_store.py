@@ -26,8 +26,12 @@ class MongoStore:
         """Connect to nothing yet. Raises SettingError if `address` is not a MongoDB address."""
         try:
             self._client = MongoClient[Document](address, connect=False, serverSelectionTimeoutMS=3000)
-        except (InvalidURI, ConfigurationError, ValueError) as error:
-            raise SettingError(f"MONGODB_ADDRESS is not a mongodb://… address: {error}") from error
+        except (InvalidURI, ConfigurationError, ValueError):
+            # Nothing of pymongo's reason: it quotes a part of a password that is not percent-encoded.
+            raise SettingError(
+                "MONGODB_ADDRESS is not a mongodb://… address: write mongodb://user:password@host:port, and "
+                "percent-encode special characters of user and password"
+            ) from None
         database = self._client.get_database(DATABASE, write_concern=WriteConcern(w="majority", j=True))
         self._customers = database["insurance_customers"]
         self._attempts = database["insurance_tries"]

@@ -46,11 +46,12 @@ class Hold:
 class Registry:
     """MLflow at `address`; every call is bounded by `timeout` seconds."""
 
-    def __init__(self, address: str, timeout: float = 5.0):
-        """Open no connection yet. The address may contain credentials."""
+    def __init__(self, address: str, timeout: float = 5.0, login: tuple[str, str] | None = None):
+        """Open no connection yet. `login` is the user and the password, if MLflow asks for them."""
         self.address = address
         self._timeout = timeout
         self._session = requests.Session()
+        self._session.auth = login
 
     def version_by_alias(self, use_case: str, alias: str) -> Version:
         """Return the version that `alias` of the model `use_case` names. Raises RunNotFound, RegistryUnavailable."""

@@ -25,5 +25,7 @@ def open_serving(
     """
     use_case = load_use_case(settings.use_case)
     serving = Serving(use_case.name, door, log or Journal(settings.journal_folder, door))
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address), Trust.of(settings))
+    cache = BundleCache(
+        settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), Trust.of(settings)
+    )
     return use_case, serving, Deployment(use_case, serving, cache, settings.run_id)

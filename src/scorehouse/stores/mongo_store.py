@@ -47,8 +47,12 @@ class MongoStore:
         }
         try:
             self._client = MongoClient[Document](address, connect=False, appname="scorehouse", tz_aware=True, **options)
-        except (InvalidURI, ConfigurationError, ValueError) as error:
-            raise SettingError(f"MONGODB_ADDRESS is not a mongodb://… address: {error}") from error
+        except (InvalidURI, ConfigurationError, ValueError):
+            # Nothing of pymongo's reason: it quotes a part of a password that is not percent-encoded.
+            raise SettingError(
+                "MONGODB_ADDRESS is not a mongodb://… address: write mongodb://user:password@host:port, and "
+                "percent-encode special characters of user and password"
+            ) from None
         concern = WriteConcern(w="majority", j=True)  # a segment is deleted once its lines are here
         database = self._client.get_database(DATABASE, write_concern=concern)
         self._predictions, self._waiting = database[PREDICTIONS], database["waiting_outcomes"]

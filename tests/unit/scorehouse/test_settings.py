@@ -55,13 +55,20 @@ def test_a_run_id_may_be_empty_or_an_alias_or_32_hex_digits(run_id: str) -> None
         ("LOG_LEVEL", "chatty", "DEBUG"),
         ("MAX_RECORDS", "0", "greater than or equal to 1"),
         ("TRAINING_INTERVAL_MINUTES", "-5", "greater than or equal to 1"),
-        ("MONGODB_ADDRESS", "localhost:27018", "mongodb://"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_it_should_be(name: str, value: str, said: str) -> None:
     with pytest.raises(SettingError) as refused:
         read_settings({name: value})
     assert f"{name}={value!r}" in str(refused.value) and said in str(refused.value)
+
+
+def test_a_bad_address_of_the_store_is_named_without_its_value_which_may_hold_a_password() -> None:
+    with pytest.raises(
+        SettingError, match="MONGODB_ADDRESS: it should be an address that starts with mongodb://"
+    ) as told:
+        read_settings({"MONGODB_ADDRESS": "mongo://me:secret@host"})
+    assert "secret" not in str(told.value)
 
 
 def test_all_bad_settings_are_named_at_once() -> None:
@@ -81,9 +88,17 @@ def test_a_part_holds_its_own_settings_and_no_others() -> None:
     settings = read_settings({"SCORER_PORT": "9700", "DATA_FOLDER": "/data", "PREFECT_API_AUTH_STRING": "me:secret"})
     assert settings.http == HttpSettings(scorer_port=9700, data_folder=Path("/data"))
     assert type(settings.http) is HttpSettings
-    assert "secret" in repr(settings) and "secret" not in repr(settings.http)
+    assert settings.prefect_api_auth_string == "me:secret"
     assert not hasattr(settings.http, "prefect_api_auth_string")
     assert settings.serving.bundle_folder == Path("/data/bundles")
+
+
+def test_no_secret_is_in_what_a_log_may_show_of_the_settings() -> None:
+    names = ("PREFECT_API_AUTH_STRING", "SERVICE_SECRET", "MLFLOW_TRACKING_PASSWORD")
+    values = {**dict.fromkeys(names, "hidden"), "MONGODB_ADDRESS": "mongodb://me:hidden@host"}
+    settings = read_settings(values)
+    assert "hidden" not in repr(settings) and settings.mlflow_login == ("scorehouse", "hidden")
+    assert read_settings({}).mlflow_login is None
 
 
 def test_parts_see_what_the_hosts_imply() -> None:
