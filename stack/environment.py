@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import bcrypt
+
 from scorehouse.settings import Settings
-from stack.env_files import quote, read_file
+from stack.env_files import quote, read_file, write_value
 from stack.errors import StackError
 from stack.machine import read_machine_file
 from stack.signing import make_key, signing_variables
@@ -26,6 +29,11 @@ _SET_BY_COMPOSE = {
 }  # fmt: skip
 # Settings that containers read from env files alone. Only these are copied from the shell into a file: no credentials.
 _READ_FROM_FILES = {name.upper() for name in Settings.model_fields} - _SET_BY_COMPOSE
+# A short one is refused in the cloud; PostgreSQL's has a remedy of its own.
+_PASSWORDS = (
+    "PREFECT_API_AUTH_STRING", "GRAFANA_ADMIN_PASSWORD", "SERVICE_SECRET", "MONGODB_PASSWORD", "MONGODB_ADMIN_PASSWORD",
+    "MLFLOW_TRACKING_PASSWORD",
+)  # fmt: skip
 
 
 def read_files(name: str, root: Path = ROOT) -> dict[str, str]:
@@ -41,17 +49,44 @@ def make_command(target: str, name: str) -> str:
 def make_secrets(path: Path = SECRETS) -> list[str]:
     """Add every missing secret to `path`, which only its owner may read; return the names of the new ones."""
     known = read_file(path) if path.exists() else {}
+    prefect = known.get("PREFECT_API_AUTH_STRING", "").partition(":")[2]
+    # One secret for all HTTP services, which Nginx also accepts where a key is needed. An older stack has Prefect's.
+    secret = known.get("SERVICE_SECRET") or (prefect if re.fullmatch("[A-Za-z0-9_-]{24,}", prefect) else _random())
     wanted = {
-        "POSTGRES_PASSWORD": secrets.token_hex(24),
-        "PREFECT_API_AUTH_STRING": f"admin:{secrets.token_hex(24)}",
-        "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(24),
+        "POSTGRES_PASSWORD": _random(),
+        "MONGODB_PASSWORD": _random(),
+        "MONGODB_ADMIN_PASSWORD": _random(),
+        "GRAFANA_ADMIN_PASSWORD": _random(),
         "VERIFY_KEY": make_key(path.parent),
+        "SERVICE_SECRET": secret,
+        "MLFLOW_TRACKING_PASSWORD": secret,
+        "PREFECT_API_AUTH_STRING": f"admin:{secret}",
     }
     new = {name: value for name, value in wanted.items() if not known.get(name)}
     if new:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "w") as file:
             file.writelines(f"{name}={value}\n" for name, value in new.items())
-    return sorted(new)
+    return sorted([*new, *_hash_secret(path)])
+
+
+def _random() -> str:
+    return secrets.token_hex(24)
+
+
+def _hash_secret(path: Path) -> list[str]:
+    """Keep SERVICE_SECRET_BCRYPT, which Prometheus and Alertmanager compare with, in step with SERVICE_SECRET."""
+    known = read_file(path)
+    secret = known["SERVICE_SECRET"].encode()
+    hashed = known.get("SERVICE_SECRET_BCRYPT", "")
+    if hashed and bcrypt.checkpw(secret, hashed.encode()):
+        return []
+    line = f"'{bcrypt.hashpw(secret, bcrypt.gensalt(10)).decode()}'"  # in quotes: it contains $
+    if "SERVICE_SECRET_BCRYPT" in known:
+        write_value(path, "SERVICE_SECRET_BCRYPT", line)
+    else:
+        with path.open("a") as file:
+            file.write(f"SERVICE_SECRET_BCRYPT={line}\n")
+    return ["SERVICE_SECRET_BCRYPT"]
 
 
 def settings_of(name: str, shell: Mapping[str, str] = os.environ, root: Path = ROOT) -> dict[str, str]:
@@ -70,8 +105,9 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     """
     file = read_files(name, root)
     variables = _override({**file, **read_file(root / SECRETS.name)}, shell)
-    if name == "cloud" and (faults := find_unsafe(variables)):
-        raise StackError("env=cloud cannot start with these settings:\n  " + "\n  ".join(faults))
+    faults = find_public(variables) + (find_unsafe(variables) if name == "cloud" else [])
+    if faults:
+        raise StackError(f"env={name} cannot start with these settings:\n  " + "\n  ".join(faults))
     table = variables.get("DATA", "")
     if table and not table.startswith("s3://"):  # a path of this machine: containers read the copy init_aws uploaded
         table = f"s3://{variables['BUCKET_NAME']}/{variables['USE_CASE']}/training.csv"
@@ -120,8 +156,11 @@ def container_env_file(name: str, overrides: Mapping[str, str], root: Path = ROO
     return str(copy.relative_to(root))
 
 
-def find_unsafe(variables: Mapping[str, str]) -> list[str]:
-    """Return a line for each setting that is unsafe on a machine that others can reach."""
+def find_public(variables: Mapping[str, str]) -> list[str]:
+    """Return a line for each address on which any machine could reach more than the gateway, or without TLS.
+
+    Docker publishes ports past the firewall of most machines, so this holds for every env file.
+    """
     faults = []
     public = {}
     for name in ("BIND_ADDRESS", "GATEWAY_BIND"):
@@ -130,20 +169,30 @@ def find_unsafe(variables: Mapping[str, str]) -> list[str]:
             public[name] = not _is_private(address)
         except ValueError:
             faults.append(f"{name}={address} is not an IP address")
+    if variables.get("ALLOW_PUBLIC_BIND", "false") == "true":
+        return faults
     if public.get("BIND_ADDRESS"):
         faults.append(
-            f"BIND_ADDRESS={variables['BIND_ADDRESS']} is public, but MLflow, MongoDB and the scorer have no password"
+            f"BIND_ADDRESS={variables['BIND_ADDRESS']} is public: every machine could try the ports of all services; "
+            "use 127.0.0.1 and let others come through the gateway (GATEWAY_BIND), or set ALLOW_PUBLIC_BIND=true"
         )
+    if public.get("GATEWAY_BIND") and not variables.get("GATEWAY_TLS"):
+        faults.append(
+            f"GATEWAY_BIND={variables['GATEWAY_BIND']} is public, but GATEWAY_TLS is not set: API keys would travel "
+            "unencrypted; set GATEWAY_TLS to the certificate's folder, or set ALLOW_PUBLIC_BIND=true"
+        )
+    return faults
+
+
+def find_unsafe(variables: Mapping[str, str]) -> list[str]:
+    """Return a line for each setting that a machine in the cloud cannot start with."""
+    faults = []
     if variables.get("BUCKET_NAME", "") in {"", "scorehouse"}:
         faults.append(
             "BUCKET_NAME is empty or still the default 'scorehouse', which is already taken on S3: choose your own name"
         )
     if "emulator" in variables.get("COMPOSE_PROFILES", ""):
         faults.append("COMPOSE_PROFILES contains `emulator`, which loses everything when it restarts: remove it")
-    if "gateway" not in variables.get("COMPOSE_PROFILES", "").split(","):
-        faults.append("COMPOSE_PROFILES does not include `gateway`, so other machines cannot reach the scorer: add it")
-    if not variables.get("GATEWAY_TLS") and public.get("GATEWAY_BIND"):
-        faults.append("GATEWAY_TLS is not set: API keys would travel unencrypted; set it to the certificate's folder")
     faults += [
         f"{name}={variables[name]} is not an AWS endpoint: leave it empty, or use https://…"
         for name in ("KINESIS_ADDRESS", "S3_ADDRESS", "AWS_INSIDE")
@@ -158,7 +207,7 @@ def find_unsafe(variables: Mapping[str, str]) -> list[str]:
         )
     faults += [
         f"{name} is shorter than 24 characters: remove it from .secrets.env and start again"
-        for name in ("PREFECT_API_AUTH_STRING", "GRAFANA_ADMIN_PASSWORD")
+        for name in _PASSWORDS
         if _is_short(variables.get(name, ""))
     ]
     return faults

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from stack.environment import HOST_DATA, ROOT, settings_of
+from stack.env_files import read_file
+from stack.environment import HOST_DATA, ROOT, SECRETS, settings_of
 from stack.errors import StackError
 
 
@@ -13,7 +14,8 @@ def main() -> None:
     """Replace this process by the command."""
     name, *command = sys.argv[1:]
     try:
-        variables = settings_of(name)
+        secrets = read_file(SECRETS) if SECRETS.exists() else {}  # ports on a private network ask for them
+        variables = {**secrets, **settings_of(name)}
     except StackError as error:
         sys.exit(str(error))
     os.chdir(ROOT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import bcrypt
 import pytest
 import yaml
 
@@ -15,7 +16,6 @@ from stack.environment import (
     find_unsafe,
     make_command,
     make_secrets,
-    read_files,
     settings_of,
 )
 from stack.errors import StackError
@@ -23,10 +23,17 @@ from tests.env_lines import VALUES
 
 SECRET = "s" * 48
 SAFE = {
-    "BIND_ADDRESS": "10.0.0.7", "BUCKET_NAME": "ours-1", "COMPOSE_PROFILES": "gateway,grafana", "AWS_INSIDE": "",
+    "BIND_ADDRESS": "10.0.0.7", "BUCKET_NAME": "ours-1", "COMPOSE_PROFILES": "grafana", "AWS_INSIDE": "",
     "GATEWAY_BIND": "0.0.0.0", "GATEWAY_TLS": "/etc/tls",
     "POSTGRES_PASSWORD": SECRET, "PREFECT_API_AUTH_STRING": SECRET, "GRAFANA_ADMIN_PASSWORD": SECRET,
+    "SERVICE_SECRET": SECRET, "MONGODB_PASSWORD": SECRET, "MONGODB_ADMIN_PASSWORD": SECRET,
+    "MLFLOW_TRACKING_PASSWORD": SECRET,
 }  # fmt: skip
+MADE = [
+    "GRAFANA_ADMIN_PASSWORD", "MLFLOW_TRACKING_PASSWORD", "MONGODB_ADMIN_PASSWORD", "MONGODB_PASSWORD",
+    "POSTGRES_PASSWORD", "PREFECT_API_AUTH_STRING", "SERVICE_SECRET", "SERVICE_SECRET_BCRYPT",
+    "VERIFY_KEY",
+]  # fmt: skip
 RUN = "0123456789abcdef" * 2
 
 
@@ -43,12 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -> None:
     path = tmp_path / ".secrets.env"
-    assert make_secrets(path) == [
-        "GRAFANA_ADMIN_PASSWORD",
-        "POSTGRES_PASSWORD",
-        "PREFECT_API_AUTH_STRING",
-        "VERIFY_KEY",
-    ]
+    assert make_secrets(path) == MADE
     first = path.read_text()
     assert make_secrets(path) == [] and path.read_text() == first
     assert path.stat().st_mode & 0o777 == 0o600
@@ -57,8 +59,35 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
 def test_a_secret_that_was_removed_is_made_again_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / ".secrets.env"
     path.write_text(f"POSTGRES_PASSWORD={SECRET}\n")
-    assert make_secrets(path) == ["GRAFANA_ADMIN_PASSWORD", "PREFECT_API_AUTH_STRING", "VERIFY_KEY"]
+    assert make_secrets(path) == [name for name in MADE if name != "POSTGRES_PASSWORD"]
     assert read_file(path)["POSTGRES_PASSWORD"] == SECRET
+
+
+def test_an_older_stack_keeps_the_password_of_prefect_and_every_service_gets_the_same(tmp_path: Path) -> None:
+    path = tmp_path / ".secrets.env"
+    path.write_text(f"PREFECT_API_AUTH_STRING=admin:{SECRET}\n")
+    make_secrets(path)
+    known = read_file(path)
+    assert known["PREFECT_API_AUTH_STRING"] == f"admin:{SECRET}"
+    assert known["SERVICE_SECRET"] == known["MLFLOW_TRACKING_PASSWORD"] == SECRET
+
+
+@pytest.mark.parametrize("old", ["admin:short", "admin:a password with spaces that is long enough", "", "admin"])
+def test_a_password_of_prefect_that_cannot_be_the_services_secret_is_not_taken_over(tmp_path: Path, old: str) -> None:
+    path = tmp_path / ".secrets.env"
+    path.write_text(f"PREFECT_API_AUTH_STRING='{old}'\n")
+    make_secrets(path)
+    assert re.fullmatch("[0-9a-f]{48}", read_file(path)["SERVICE_SECRET"])
+
+
+def test_the_hash_follows_the_secret(tmp_path: Path) -> None:
+    path = tmp_path / ".secrets.env"
+    make_secrets(path)
+    before = read_file(path)
+    path.write_text(path.read_text().replace(f"SERVICE_SECRET={before['SERVICE_SECRET']}", f"SERVICE_SECRET={SECRET}"))
+    assert make_secrets(path) == ["SERVICE_SECRET_BCRYPT"]
+    assert bcrypt.checkpw(SECRET.encode(), read_file(path)["SERVICE_SECRET_BCRYPT"].encode())
+    assert make_secrets(path) == []
 
 
 def test_the_shell_overrides_the_files_and_its_empty_variables_do_not_count(root: Path) -> None:
@@ -155,29 +184,46 @@ def test_the_cloud_refuses_its_own_file_as_committed_until_a_bucket_is_named(roo
     assert made["AWS_INSIDE"] == ""
 
 
-def test_other_machines_reach_only_the_gateway() -> None:
-    """Every port but the gateway's is published on BIND_ADDRESS, which is private on a cloud machine."""
-    for name in ("docker-compose-model-registry.yml", "docker-compose-serve.yml"):
-        services = yaml.safe_load((ROOT / name).read_text())["services"]
-        for service, about in services.items():
-            where = "${GATEWAY_BIND:-127.0.0.1}:" if service == "gateway" else "${BIND_ADDRESS:-127.0.0.1}:"
-            assert all(port.startswith(where) for port in about.get("ports", [])), service
-    assert read_files("cloud")["BIND_ADDRESS"] == "127.0.0.1"
-
-
+@pytest.mark.parametrize("env", ["local", "cloud", "second"])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("BIND_ADDRESS", "0.0.0.0"),
         ("BIND_ADDRESS", "::"),
         ("BIND_ADDRESS", "8.8.8.8"),
+        ("BIND_ADDRESS", "2606:4700::1"),
         ("BIND_ADDRESS", "my.host"),
         ("GATEWAY_BIND", "localhost"),
+        ("GATEWAY_BIND", "0.0.0.0"),
+    ],
+)
+def test_no_env_opens_a_public_address_by_itself(root: Path, env: str, name: str, value: str) -> None:
+    (root / ".env.second").write_text((root / ".env.local").read_text())
+    shell = {"COMMIT": "c", "BUCKET_NAME": "ours-1", "GATEWAY_BIND": "127.0.0.1", name: value}
+    with pytest.raises(StackError, match=f"env={env} cannot start with these settings:\n  {name}=[^\n]*$"):
+        environment(env, shell, root)
+
+
+def test_a_setting_allows_public_addresses_but_no_names(root: Path) -> None:
+    shell = {"COMMIT": "c", "ALLOW_PUBLIC_BIND": "true", "BIND_ADDRESS": "0.0.0.0", "GATEWAY_BIND": "0.0.0.0"}
+    assert environment("local", shell, root)["BIND_ADDRESS"] == "0.0.0.0"
+    with pytest.raises(StackError, match=r"my\.host is not an IP address"):
+        environment("local", {**shell, "BIND_ADDRESS": "my.host"}, root)
+
+
+def test_the_gateway_may_be_public_with_a_certificate(root: Path) -> None:
+    made = environment("local", {"COMMIT": "c", "GATEWAY_BIND": "0.0.0.0", "GATEWAY_TLS": "/etc/tls"}, root)
+    assert made["GATEWAY_BIND"] == "0.0.0.0" and made["BIND_ADDRESS"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
         ("BUCKET_NAME", "scorehouse"),
         ("BUCKET_NAME", ""),
-        ("COMPOSE_PROFILES", "emulator,gateway"),
-        ("COMPOSE_PROFILES", "grafana"),
-        ("GATEWAY_TLS", ""),
+        ("COMPOSE_PROFILES", "emulator,grafana"),
+        ("SERVICE_SECRET", "short"),
+        ("MONGODB_PASSWORD", ""),
         ("KINESIS_ADDRESS", "http://127.0.0.1:4566"),
         ("AWS_INSIDE", "http://localstack:4566"),
         ("AWS_ACCESS_KEY_ID", "test"),

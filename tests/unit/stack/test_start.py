@@ -21,7 +21,7 @@ RUN, TRAINED = "0123456789abcdef" * 2, "f" * 32
 class FakeCompose:
     """Services that are healthy at once."""
 
-    def __init__(self, *_: object):
+    def __init__(self, *_: object, **__: object):
         """Start nothing."""
 
     def services(self) -> set[str]:
@@ -46,7 +46,7 @@ class FakeRegistry:
 
     serves = ""
 
-    def __init__(self, *_: object):
+    def __init__(self, *_: object, **__: object):
         """Connect to nothing."""
 
     def served(self, use_case: str) -> Version:
