@@ -7,9 +7,17 @@
 #   ALERT_EMAIL_TO       receives a mail for the same; needs ALERT_SMTP_ADDRESS (host:port) and ALERT_EMAIL_FROM
 #   ALERT_SMTP_USER, ALERT_SMTP_PASSWORD    if the mail server asks for them; ALERT_SMTP_TLS=false if it has no TLS
 #   ALERT_GROUP_WAIT, ALERT_GROUP_INTERVAL, ALERT_REPEAT_INTERVAL    10s, 30s and 4h unless set
+#   SERVICE_SECRET_BCRYPT    the hash of the password that Alertmanager asks for (user `scorehouse`); none if not set
 #   ALERTMANAGER, ALERTMANAGER_CONFIG       the program to start, and the path of the configuration
+#
+# `start.sh --ready` exits with 0 if Alertmanager in this container is ready. It sends SERVICE_SECRET, the password.
 set -eu
 umask 077
+if [ "${1:-}" = --ready ]; then
+  secret=$(printf 'scorehouse:%s' "$SERVICE_SECRET" | base64 | tr -d '\n')
+  printf 'GET /-/ready HTTP/1.0\r\nAuthorization: Basic %s\r\n\r\n' "$secret" | busybox nc -w 5 127.0.0.1 9093 | grep -q '^HTTP/1.. 200'
+  exit
+fi
 config=${ALERTMANAGER_CONFIG:-/tmp/alertmanager.yml}
 
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"; }
@@ -47,4 +55,8 @@ YAML
   fi
 } > "$config"
 
+if [ -n "${SERVICE_SECRET_BCRYPT:-}" ]; then
+  printf "basic_auth_users: {scorehouse: '%s'}\n" "$SERVICE_SECRET_BCRYPT" > "$config.web"
+  set -- --web.config.file="$config.web" "$@"
+fi
 exec "${ALERTMANAGER:-alertmanager}" --config.file="$config" "$@"
