@@ -20,7 +20,7 @@ RUN --mount=type=cache,target=/root/.cache \
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin scorehouse \
- && install -d -o 10001 -g 10001 /data /srv/reports
+ && install -d -o 10001 -g 10001 /data /srv/reports /scratch
 COPY --from=environment /venv /venv
 COPY stack/images/ask stack/images/serve /usr/local/bin/
 ENV PATH=/venv/bin:$PATH HOME=/tmp PYTHONPATH=/app/src:/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 
@@ -24,11 +25,12 @@ MOST_FALLS = 15  # polls that find a service down: waiting longer will not bring
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One service's container: its state (running, exited, …) and health (healthy, …; empty without a check)."""
+    """One service's container: its state (running, exited, …), health (healthy, …; empty without a check) and ports."""
 
     service: str
     state: str
     health: str
+    published: frozenset[ports.Address] = frozenset()
 
     @property
     def healthy(self) -> bool:
@@ -83,8 +85,9 @@ class Compose:
     def start(self) -> None:
         """Start the services that do not run. Raises StackError: a port is taken, or a service fails (with its log)."""
         configuration = json.loads(self.output("config", "--format", "json"))
-        running = {c.service for c in self.containers() if c.state == "running"}
-        if faults := ports.faults(ports.published(configuration), running):
+        containers = [c for c in self.containers() if c.state == "running"]
+        ours = {address for c in containers for address in c.published}
+        if faults := ports.faults(ports.published(configuration), {c.service for c in containers}, ours):
             raise StackError("cannot start:\n  " + "\n  ".join(faults))
         try:
             self.run("up", "--detach", "--quiet-pull")
@@ -104,7 +107,7 @@ class Compose:
     def containers(self) -> list[Container]:
         """Return the project's containers, including stopped ones."""
         lines = self.output("ps", "--all", "--format", "json").splitlines()
-        return [Container(c["Service"], c["State"], c["Health"]) for c in map(json.loads, lines)]
+        return [_container(json.loads(line)) for line in lines]
 
     def wait(self, services: set[str], seconds: float = PATIENCE_SECONDS) -> None:
         """Return once all of `services` are healthy.
@@ -133,3 +136,10 @@ class Compose:
     def logs(self, services: list[str]) -> str:
         """Return the last lines of each service's log. Raises StackError."""
         return self.output("logs", "--no-color", "--tail", "25", *services)
+
+
+def _container(told: Mapping[str, Any]) -> Container:
+    """Return what a line of `docker compose ps` is about."""
+    addresses = ((p["URL"], p["PublishedPort"]) for p in told.get("Publishers") or [])
+    published = frozenset((host, port) for host, port in addresses if port)
+    return Container(told["Service"], told["State"], told["Health"], published)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 Address = tuple[str, int]
@@ -35,13 +35,20 @@ def problem(address: Address) -> str | None:
 
 
 def faults(
-    wanted: Mapping[str, Iterable[Address]], running: set[str], ask: Callable[[Address], str | None] = problem
+    wanted: Mapping[str, Iterable[Address]],
+    running: set[str],
+    ours: Collection[Address] = (),
+    ask: Callable[[Address], str | None] = problem,
 ) -> list[str]:
-    """Return a line for each address that a service which is not `running` yet cannot use."""
+    """Return a line for each address that a service which is not `running` yet cannot use.
+
+    `ours` are the addresses that the project's own containers publish now: another of its services may take them over,
+    as after an upgrade.
+    """
     return [
         f"{service} needs port {address[1]} on {address[0]}, but {why}"
         for service, addresses in sorted(wanted.items())
         if service not in running
         for address in addresses
-        if (why := ask(address))
+        if address not in ours and (why := ask(address))
     ]

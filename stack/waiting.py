@@ -30,7 +30,6 @@ def await_doors(settings: Settings, serve: Compose, console: Console) -> None:
 
 def _answers(address: str) -> bool:
     try:
-        requests.get(address, timeout=2)
-    except requests.RequestException:
-        return False
-    return True
+        return "model_run_id" in requests.get(address, timeout=2).json()
+    except (requests.RequestException, ValueError):
+        return False  # not even the gateway, or the gateway says that the door is not there

@@ -84,30 +84,62 @@ def test_the_shared_env_file_shows_the_defaults() -> None:
 
 
 def compose_services() -> dict[str, Any]:
-    """Return the services of both Compose files that publish a port."""
+    """Return the services of both Compose files."""
     files = ("docker-compose-model-registry.yml", "docker-compose-serve.yml")
-    services = {k: v for f in files for k, v in yaml.safe_load((ROOT / f).read_text())["services"].items()}
-    return {name: about for name, about in services.items() if "ports" in about}
+    return {k: v for f in files for k, v in yaml.safe_load((ROOT / f).read_text())["services"].items()}
+
+
+def ports_by_nginx(services: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return, by service, the port that Nginx publishes for it, and the address that Nginx asks."""
+    found = {}
+    for about in services.values():
+        published = dict(p.rsplit(":", 1)[::-1] for p in about.get("ports", []))  # by the port inside
+        listed = about.get("environment", {}).get("LOCAL_PORTS", "")
+        for inside, name, address in re.findall(r"(\d+):(\w+)=([^\s,]+)", listed):
+            found[name] = (published[inside].split("}:", 1)[1], address)
+    return found
 
 
 def test_every_service_of_the_list_is_in_a_compose_file_and_back_with_its_ports() -> None:
     composed = compose_services()
+    published = ports_by_nginx(composed)
     assert sorted(SERVICES.keys() - composed.keys()) == [], "add it to a Compose file"
-    assert sorted(composed.keys() - SERVICES.keys()) == [], "add it to src/scorehouse/services.py"
-    for name, service in SERVICES.items():
+    assert sorted(published.keys() - SERVICES.keys()) == [], "add it to src/scorehouse/services.py"
+    assert SERVICES.keys() - published.keys() == {"gateway", "mongodb"}, "add it to LOCAL_PORTS in its Compose file"
+    for name, (port, address) in published.items():
+        service = SERVICES[name]
         default = service.container_port
-        published = f"${{{service.port.upper()}:-{default}}}" if isinstance(service.port, str) else str(default)
-        (port,) = composed[name]["ports"]
-        outside, inside = (
-            port.removeprefix("${BIND_ADDRESS:-").removeprefix("${GATEWAY_BIND:-").split("}:", 1)[1].rsplit(":", 1)
-        )
-        assert outside == published, f"{name}: its published port in Compose"
-        assert isinstance(service.port, int) or inside == str(default), f"{name}: its port inside the container"
+        wanted = f"${{{service.port.upper()}:-{default}}}" if isinstance(service.port, str) else str(default)
+        assert port == wanted, f"{name}: its published port in Compose"
+        inside = {f"http://{name}:{default}", "/srv/reports"}
+        assert isinstance(service.port, int) or address in inside, f"{name}: its address in LOCAL_PORTS"
+
+
+def test_only_nginx_and_the_store_publish_ports_and_only_the_gateway_to_others() -> None:
+    composed = {name: about for name, about in compose_services().items() if "ports" in about}
+    assert composed.keys() == {"gateway", "insurance", "reports", "mongodb"}
+    public = [port for about in composed.values() for port in about["ports"] if not port.startswith("${BIND_ADDRESS:-")]
+    assert public == ["${GATEWAY_BIND:-127.0.0.1}:8000:8000"]
+
+
+def test_only_what_uses_the_emulator_is_in_its_network_and_only_nginx_meets_this_machine() -> None:
+    def joined(network: str) -> set[str]:
+        return {name for name, about in compose_services().items() if network in about.get("networks", ["default"])}
+
+    assert joined("emulator") == {"localstack", "reports", "worker", "stream", "simulator-kinesis"}
+    assert joined("border") == {"gateway", "reports", "insurance"}
+    assert "localstack" not in joined("default")
+
+
+def test_the_workers_temporary_folder_is_on_a_disk() -> None:
+    worker = compose_services()["worker"]
+    folder = worker["environment"]["TMPDIR"]
+    assert f"scratch:{folder}" in worker["volumes"] and folder != "/tmp"
 
 
 def test_a_services_health_check_in_compose_asks_the_path_of_the_list() -> None:
     for name, about in compose_services().items():
-        if isinstance(SERVICES[name].port, str) and about["healthcheck"]["test"][1] == "ask":
+        if name in SERVICES and isinstance(SERVICES[name].port, str) and about["healthcheck"]["test"][1] == "ask":
             assert about["healthcheck"]["test"][3] == SERVICES[name].ready, f"{name}: its health check in Compose"
 
 
@@ -138,10 +170,15 @@ def test_the_disk_of_every_volume_is_watched() -> None:
 def test_containers_listen_on_the_default_ports_whatever_the_env_file_says() -> None:
     common = yaml.safe_load((ROOT / "docker-compose-common.yml").read_text())["services"]["serving"]["environment"]
     for name, about in compose_services().items():
-        service = SERVICES[name]
-        if isinstance(service.port, str) and about["extends"]["service"] == "serving":
+        service = SERVICES.get(name)
+        if service and isinstance(service.port, str) and about["extends"]["service"] == "serving":
             inside = {**common, **about.get("environment", {})}
             assert inside.get(service.port.upper()) == str(service.container_port), f"{name}: {service.port.upper()}"
+
+
+def test_every_client_of_the_registry_logs_in() -> None:
+    opened = {p: re.findall(r"\bRegistry\((?!\")[^\n]*", p.read_text()) for p in modules()}
+    assert {str(p): calls for p, calls in opened.items() if any("login=" not in call for call in calls)} == {}
 
 
 def declared() -> set[str]:

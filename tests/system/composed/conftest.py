@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from tests.system.composed.project import ENV_FILE, HOST, compose, ill, make, write_env_file
+from tests.system.composed.project import ENV_FILE, HOST, compose, ill, make, secrets, write_env_file
 
 SHOWN: list[str] = []
 
@@ -50,6 +50,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def log(stack: str) -> Iterator[Any]:
     """The predictions in the store, as any client of MongoDB sees them."""
-    client: MongoClient[dict[str, Any]] = MongoClient(HOST, 27018, serverSelectionTimeoutMS=3000)
+    address = f"mongodb://scorehouse:{secrets()['MONGODB_PASSWORD']}@{HOST}:27018"
+    client: MongoClient[dict[str, Any]] = MongoClient(address, serverSelectionTimeoutMS=3000)
     yield client["scorehouse"]["predictions"]
     client.close()

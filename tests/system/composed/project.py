@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import requests
 ROOT = Path(__file__).parents[3]
 # Another loopback address than the default one, so that a stack or a demo on this machine is not disturbed.
 HOST = os.environ.get("COMPOSE_TEST_HOST", "127.0.0.2")
-# The address of another Kinesis and S3, which containers can reach, with COMPOSE_TEST_PROFILES=simulators,gateway: the
+# The address of another Kinesis and S3, which containers can reach, with COMPOSE_TEST_PROFILES=simulators: the
 # stack's own emulator takes only some sixty records a second while everything runs on two cores.
 ELSEWHERE = os.environ.get("COMPOSE_TEST_EMULATOR", "")
 EMULATOR = ELSEWHERE or f"http://{HOST}:4566"
@@ -32,7 +33,7 @@ OWN = {
     "COMPOSE_PROJECT_NAME": "scorehouse-test", "TAG": "test", "TRIALS": str(TRIALS), "RUN_ID": "", "COMMIT": "test",
     "BIND_ADDRESS": HOST, "CLOUD_ADDRESS": HOST, "SERVE_ADDRESS": HOST, "KINESIS_ADDRESS": EMULATOR,
     "S3_ADDRESS": EMULATOR,
-    "GATEWAY_BIND": HOST, "COMPOSE_PROFILES": os.environ.get("COMPOSE_TEST_PROFILES", "emulator,simulators,gateway"),
+    "COMPOSE_PROFILES": os.environ.get("COMPOSE_TEST_PROFILES", "emulator,simulators"),
 } | ({"AWS_INSIDE": ELSEWHERE} if ELSEWHERE else {})  # fmt: skip
 ENV_FILE = ROOT / ".env.test"
 ENV = {name: value for name, value in os.environ.items() if name not in OWN}
@@ -41,7 +42,7 @@ ENV = {name: value for name, value in os.environ.items() if name not in OWN}
 def write_env_file() -> None:
     """Write `.env.test`, which `make … env=test` reads."""
     text = (ROOT / ".env.local").read_text()
-    for name, value in OWN.items():
+    for name, value in {**OWN, "GATEWAY_BIND": outside()}.items():
         text = re.sub(rf"(?m)^{name}=.*\n", "", text) + f"{name}={value}\n"
     ENV_FILE.write_text(text)
 
@@ -54,16 +55,39 @@ def make(*words: str, seconds: float) -> str:
     return done.stdout
 
 
-def compose(*words: str) -> str:
-    """Run a command of Compose on this stack and return what it printed."""
+@cache
+def outside() -> str:
+    """Return an address of this machine that others can reach: the engine's bridge at the least."""
+    command = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def secrets() -> dict[str, str]:
+    """Return the generated passwords."""
+    lines = (ROOT / ".secrets.env").read_text().splitlines()
+    return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
+
+
+def compose(*words: str, given: str = "") -> str:
+    """Run a command of Compose on this stack, with `given` on its standard input, and return what it printed."""
+    done = _run(words, given)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fails(*words: str, given: str = "") -> str:
+    """Run a command of Compose that must fail, and return what it printed on standard error."""
+    done = _run(words, given)
+    assert done.returncode != 0, done.stdout
+    return done.stderr
+
+
+def _run(words: tuple[str, ...], given: str) -> subprocess.CompletedProcess[str]:
     files = [word for file in FILES for word in ("-f", file)]
     env_files = [word for file in (".env", ENV_FILE.name, ".secrets.env") for word in ("--env-file", file)]
     command = ["docker", "compose", "-p", OWN["COMPOSE_PROJECT_NAME"], *env_files, *files, *words]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**ENV, "ENV_FILE": ENV_FILE.name}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    env = {**ENV, "ENV_FILE": ENV_FILE.name}
+    return subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, check=False)
 
 
 def services() -> list[str]:

@@ -18,11 +18,17 @@ def test_what_compose_publishes_is_read_by_service() -> None:
 
 def test_a_taken_port_is_named_with_the_service_that_needs_it() -> None:
     wanted = {"scorer": [("127.0.0.1", 9696)], "monitor": [("127.0.0.1", 8085)]}
-    assert faults(wanted, set(), taken) == ["scorer needs port 9696 on 127.0.0.1, but it is taken"]
+    assert faults(wanted, set(), ask=taken) == ["scorer needs port 9696 on 127.0.0.1, but it is taken"]
 
 
 def test_a_service_that_runs_holds_its_own_port() -> None:
-    assert faults({"scorer": [("127.0.0.1", 9696)]}, {"scorer"}, taken) == []
+    assert faults({"scorer": [("127.0.0.1", 9696)]}, {"scorer"}, ask=taken) == []
+
+
+def test_a_service_takes_over_the_port_of_another_one_of_the_project() -> None:
+    """Before, each service published its own port; now Nginx does."""
+    assert faults({"gateway": [("127.0.0.1", 9696)]}, {"scorer"}, [("127.0.0.1", 9696)], taken) == []
+    assert faults({"gateway": [("127.0.0.2", 9696)]}, {"scorer"}, [("127.0.0.1", 9696)], taken)
 
 
 def test_a_port_on_which_a_process_listens_is_taken_and_free_again_afterwards() -> None:

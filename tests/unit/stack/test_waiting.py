@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from io import StringIO
 
 import pytest
+from requests import Response
 from rich.console import Console
 
 from scorehouse.environment import read_settings
@@ -87,11 +88,27 @@ def test_the_addresses_are_those_of_the_configured_ports() -> None:
     assert "9696" not in shown
 
 
+def response(content: bytes) -> Response:
+    made = Response()
+    made._content = content
+    return made
+
+
+def test_a_door_is_awaited_while_only_the_gateway_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    door = b'{"model_run_id": null}'
+    answers = [b'{"title": "Service Unavailable", "status": 503}', b"<html>", door, door]
+    monkeypatch.setattr("stack.waiting.requests.get", lambda address, timeout: response(answers.pop(0)))
+    monkeypatch.setattr("stack.waiting.time.sleep", lambda seconds: None)
+    await_doors(read_settings({}), Scripted([HEALTHY]), Console(quiet=True))
+    assert answers == []
+
+
 def test_doors_are_awaited_on_the_configured_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def answer(address: str, timeout: float) -> None:
+    def answer(address: str, timeout: float) -> Response:
         asked.append(address)
+        return response(b'{"status": "not ready", "model_run_id": null}')
 
     monkeypatch.setattr("stack.waiting.requests.get", answer)
     env = {"SCORER_PORT": "9700", "STREAM_METRICS_PORT": "9702"}
