@@ -16,7 +16,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift quality get-data lock clean dashboards check-dashboards \
+.PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check sign rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
@@ -175,6 +175,9 @@ bench-batch: .venv/.ready  ## score ten million applications in one process and 
 
 bench-drift: .venv/.ready  ## measure false alarms and missed shifts of the drift rule on a real churn table (DATA=…)
 	@$(BIN)/python -m benchmarks.drift_rule $(DATA)
+
+bench-traffic: .venv/.ready  ## simulate months of traffic without drift, and real shifts; count false notifications (FOLDER=…)
+	@$(BIN)/python -m benchmarks.drift $(FOLDER) --shifts 20 --old-records 240000
 
 quality: .venv/.ready  ## check a use case's promised quality over several splits (USE_CASE=… DATA=…)
 	@$(BIN)/python -m benchmarks.quality

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.presets import DataDriftPreset
 from numpy.typing import NDArray
 
+from monitoring.evidently_service.drift.dependence import design_effect
 from monitoring.evidently_service.drift.evidently_figures import evidently_figures
-from monitoring.evidently_service.drift.statistics import Column, Floats, prepare
+from monitoring.evidently_service.drift.statistics import Column, Floats, Table, prepare
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, judge
 
 ORDERED = {
@@ -110,10 +112,20 @@ def run_split(
         rows = generator.choice(kept_out, DEFAULT_RULE.window, replace=False)
         is_shifted = i >= quiet
         window = model.with_predictions(shift(features[rows], generator), rows) if is_shifted else everything[rows]
-        verdict = judge(reference, prepare(window, COLUMNS))
+        verdict = judge(reference, prepare_window(window))
         alarms[is_shifted] += verdict.alarm
         named[is_shifted].update(verdict.drifted)
     return alarms[0], alarms[1], *named
+
+
+def prepare_window(rows: Floats) -> Table:
+    """Return the window as the monitor compares it: each column with its design effect."""
+    table = prepare(rows, COLUMNS)
+    samples = {
+        name: replace(sample, design_effect=design_effect(rows[:, place], sample))
+        for place, (name, sample) in enumerate(table.columns.items())
+    }
+    return Table(samples, table.rows)
 
 
 def milliseconds(evaluate: Callable[[], object], repeats: int) -> float:
@@ -138,10 +150,10 @@ def print_cost(rows: Floats, window_rows: int, reference_rows: int) -> bool:
     frames = [pd.DataFrame(side, columns=names) for side in (window, reference_part)]
 
     def verdict_alone() -> object:
-        return judge(reference, prepare(window, COLUMNS))
+        return judge(reference, prepare_window(window))
 
     def live() -> object:
-        prepared = prepare(window, COLUMNS)
+        prepared = prepare_window(window)
         return judge(reference, prepared), evidently_figures(reference, prepared)
 
     def report() -> object:
