@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from monitoring.evidently_service.drift.verdict import drift_rule
 from reporting.folder import ReportFolder
 from reporting.pages import page_links, span
 from reporting.reporter import Reporter
@@ -38,6 +39,7 @@ def open_reporter(settings: Settings) -> Iterator[Reporter]:
             settings.report_most_records,
             settings.report_retention_days,
             {settings.use_case: settings.shadow_run_id},
+            drift_rule(settings.drift_window_hours),
         )
     finally:
         store.close()

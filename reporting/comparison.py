@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from monitoring.evidently_service.drift.observed import Observed, RunColumns
+import numpy as np
+
+from monitoring.evidently_service.drift.observed import Observed, Places, RunColumns
 from monitoring.evidently_service.drift.reference import RunReference
-from monitoring.evidently_service.drift.statistics import Table
+from monitoring.evidently_service.drift.sampling import CELLS, last_of_each
+from monitoring.evidently_service.drift.statistics import Floats, Table
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule, Verdict, judge
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.stores.store import Document
@@ -33,7 +36,9 @@ class Comparison:
     """A window of at least one record. `episodes` has the columns that drift in some slice.
 
     `unsent` has the share of records (0..1) that leave an optional field out, `unseen` how many records have a
-    category that the model never saw, `refused` how many stored records do not fit this run's schema.
+    category that the model never saw, `refused` how many stored records do not fit this run's schema, `repeated` how
+    many were left out because their customer or content came again. `whole` says whether the records cover the time
+    that a verdict needs.
     """
 
     observed: Observed
@@ -44,6 +49,8 @@ class Comparison:
     unsent: dict[str, float]
     unseen: dict[str, int]
     refused: int
+    repeated: int
+    whole: bool
     bare_share: float
 
     @property
@@ -60,9 +67,16 @@ class Comparison:
 
 
 def compare(
-    documents: Sequence[Document], bundle: Bundle, use_case: UseCase, rule: DriftRule = DEFAULT_RULE
+    documents: Sequence[Document],
+    bundle: Bundle,
+    use_case: UseCase,
+    rule: DriftRule = DEFAULT_RULE,
+    *,
+    whole: bool = True,
 ) -> Comparison | None:
     """Compare stored predictions, oldest first; None where none of them fits the run's schema.
+
+    `whole` says whether they cover the rule's span of time.
 
     Raises:
         BundleError: this code cannot read the run's records.
@@ -70,7 +84,8 @@ def compare(
     """
     columns = RunColumns(bundle, use_case)
     reference = RunReference(bundle.reference, columns)
-    observed = columns.observe(documents)
+    fitting = columns.observe(documents)
+    observed = fitting.at(last_of_each(fitting.keys))
     if not len(observed):
         return None
     reference_table, window_table = reference.tables(observed)
@@ -79,11 +94,13 @@ def compare(
         observed=observed,
         reference=reference_table,
         window=window_table,
-        verdict=judge(reference_table, window_table, rule),
-        episodes=_episodes(observed, reference, rule),
+        verdict=judge(reference_table, window_table, rule, whole=whole),
+        episodes=_episodes(observed, reference, rule) if whole else {},
         unsent={name: float(share) for (name, _), share in zip(columns.columns, unsent, strict=True) if share},
         unseen=_unseen(documents, bundle),
-        refused=len(documents) - len(observed),
+        refused=len(documents) - len(fitting),
+        repeated=len(fitting) - len(observed),
+        whole=whole,
         bare_share=float(reference.groups(observed)[1].mean()),
     )
 
@@ -94,12 +111,32 @@ def slices(rows: int, rule: DriftRule) -> Iterator[tuple[int, int]]:
     yield from ((max(0, end - rule.window), end) for end in reversed(ends))
 
 
+def spans(times: Floats, rule: DriftRule) -> Iterator[Places]:
+    """Yield the places of the records of each whole span, oldest first; the last ends at the newest record.
+
+    They are a 24th of a span apart. Windows with too few records for the alarm are left out.
+    """
+    newest, step = times.max(), rule.span / CELLS
+    earlier = max(int((newest - times.min() - rule.span) // step), 0)
+    for steps in range(earlier, -1, -1):
+        end = newest - steps * step
+        places = np.flatnonzero((times > end - rule.span) & (times <= end))
+        if len(places) >= rule.minimum_window:
+            yield places
+
+
+def _windows(observed: Observed, rule: DriftRule) -> Iterator[Observed]:
+    if rule.span:
+        yield from (observed.at(places) for places in spans(observed.times, rule))
+    else:
+        yield from (observed.at(np.arange(start, end)) for start, end in slices(len(observed), rule))
+
+
 def _episodes(observed: Observed, reference: RunReference, rule: DriftRule) -> dict[str, Episode]:
     """The last unbroken sequence of slices in which a column drifts, by column."""
     episodes: dict[str, Episode] = {}
     before: tuple[str, ...] = ()
-    for place, (start, end) in enumerate(slices(len(observed), rule)):
-        part = _between(observed, start, end)
+    for place, part in enumerate(_windows(observed, rule)):
         verdict = judge(*reference.tables(part), rule)
         newest = float(part.times.max())
         for name in before:
@@ -110,16 +147,6 @@ def _episodes(observed: Observed, reference: RunReference, rule: DriftRule) -> d
                 episodes[name] = Episode(newest, place == 0, None)
         before = verdict.drifted
     return episodes
-
-
-def _between(observed: Observed, start: int, end: int) -> Observed:
-    return Observed(
-        observed.rows[start:end],
-        observed.sent[start:end],
-        observed.predictions[start:end],
-        observed.times[start:end],
-        observed.numbers[start:end],
-    )
 
 
 def _unseen(documents: Sequence[Document], bundle: Bundle) -> dict[str, int]:

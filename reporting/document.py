@@ -36,7 +36,7 @@ def headline(comparison: Comparison, rule: DriftRule = DEFAULT_RULE) -> tuple[st
     count = len(comparison.drifting)
     ended = len(comparison.drifted)
     total = len(comparison.verdict.columns)
-    if len(comparison.observed) < rule.minimum_window:
+    if len(comparison.observed) < rule.minimum_window or not comparison.whole:
         return "early", "Too early to say"
     if count:
         return "drifts", f"{count} of {total} columns drift{'s' if count == 1 else ''}"
@@ -72,10 +72,15 @@ def refused_document(run: Answered, span: Span, made_at: datetime, reason: str) 
 
 
 def report_document(
-    run: Answered, span: Span, made_at: datetime, comparison: Comparison, quality: Mapping[str, Any]
+    run: Answered,
+    span: Span,
+    made_at: datetime,
+    comparison: Comparison,
+    quality: Mapping[str, Any],
+    rule: DriftRule = DEFAULT_RULE,
 ) -> dict[str, Any]:
     """Return the document of a run's window; `quality` has `records`, `figures` and `at_training`."""
-    state, verdict = headline(comparison)
+    state, verdict = headline(comparison, rule)
     return {
         **_about(span, made_at, _name(run, span)),
         "use_case": run.use_case,
@@ -89,7 +94,7 @@ def report_document(
         "newest": _iso(float(comparison.observed.times.max())),
         "columns": [_column(comparison, place) for place in range(len(comparison.verdict.columns))],
         "quality": dict(quality),
-        "notices": notices(run, comparison),
+        "notices": notices(run, comparison, rule),
     }
 
 
@@ -99,8 +104,16 @@ def notices(run: Answered, comparison: Comparison, rule: DriftRule = DEFAULT_RUL
     texts = []
     if rows < rule.minimum_window:
         texts.append(f"{_records(rows)} can be compared; a verdict needs {rule.minimum_window}.")
-    if run.records > rows + comparison.refused:
-        texts.append(f"The newest {rows + comparison.refused:,} of {run.records:,} records are compared.")
+    read = rows + comparison.refused + comparison.repeated
+    if rule.span:
+        texts.append(_about_span(read, comparison.whole, rule))
+    elif run.records > read:
+        texts.append(f"The newest {read:,} of {run.records:,} records are compared.")
+    if comparison.repeated:
+        texts.append(
+            f"{_records(comparison.repeated)} {'repeats' if comparison.repeated == 1 else 'repeat'} the customer or "
+            "the content of another; each customer or content counts once."
+        )
     if comparison.refused:
         texts.append(
             f"{_records(comparison.refused)} {'was' if comparison.refused == 1 else 'were'} left out because "
@@ -122,6 +135,13 @@ def notices(run: Answered, comparison: Comparison, rule: DriftRule = DEFAULT_RUL
             f"{rule.minimum_reference:,} or more, so small shifts may be missed."
         )
     return texts
+
+
+def _about_span(read: int, whole: bool, rule: DriftRule) -> str:
+    hours = f"{rule.span / 3600:g} hours"
+    if whole:
+        return f"Drift is judged on {_records(read)} of the {hours} before the end of this report."
+    return f"This run has answered for less than {hours}, which a verdict needs because records differ by the hour."
 
 
 def _column(comparison: Comparison, place: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule
 from monitoring.evidently_service.site.page import code_labels
 from monitoring.evidently_service.windows.watch import quality_at_training
 from reporting import pages
@@ -28,6 +29,7 @@ from scorehouse.stores.store import Answered, Document
 from scorehouse.usecase import UseCase, load_use_case
 
 SHOWN = 500  # reports in the index
+PARTS = 96  # of a time whose records are sampled
 Report = dict[str, Any]
 
 
@@ -43,6 +45,7 @@ class Reporter:
         most_records: int,
         keep_days: int = 0,
         challengers: Mapping[str, str] = MappingProxyType({}),
+        rule: DriftRule = DEFAULT_RULE,
         clock: Callable[[], float] = time.time,
         load: Callable[[str], UseCase] = load_use_case,
     ):
@@ -58,6 +61,7 @@ class Reporter:
         self._most_records = most_records
         self._keep_days = keep_days
         self._challengers = challengers
+        self._rule = rule
         self._clock = clock
         self._load = load
 
@@ -90,12 +94,38 @@ class Reporter:
             use_case = self._load(run.use_case)
             bundle = self._cache.load(self._cache.resolve(run.use_case, run.run_id))
             documents = self._store.newest_between(run, span.since, span.until, self._most_records)
-            comparison = compare(documents, bundle, use_case)
+            comparison = self._compare(run, span, documents, bundle, use_case)
         except (RunNotFound, BundleError, UseCaseError) as error:
             return refused_document(run, span, self._now(), str(error))
         if comparison is None:
             return refused_document(run, span, self._now(), "No record has the fields that this run's model needs.")
         return self._write(run, span, comparison, documents, bundle, use_case)
+
+    def _compare(
+        self, run: Answered, span: Span, documents: Sequence[Document], bundle: Bundle, use_case: UseCase
+    ) -> Comparison | None:
+        """Compare the report's records; with a rule that spans time, a sample of at least that time before its end."""
+        if not self._rule.span:
+            return compare(documents, bundle, use_case, self._rule)
+        since = min(span.since, span.until - timedelta(seconds=self._rule.span))
+        earlier = self._store.newest_between(run, since - timedelta(seconds=self._rule.span), since, 1)
+        spread = self._read_spread(run, since, span.until)
+        return compare(spread, bundle, use_case, self._rule, whole=bool(earlier))
+
+    def _read_spread(self, run: Answered, since: datetime, until: datetime) -> list[Document]:
+        """Return at most `most_records` of a time, oldest first: of each part of it the newest, by its share of all."""
+        step = (until - since) / PARTS
+        parts = [(since + i * step, since + (i + 1) * step) for i in range(PARTS)]
+        answered = [self._store.answered_between(*part) for part in parts]
+        same = (run.use_case, run.run_id)
+        counts = [sum(a.records for a in of_part if (a.use_case, a.run_id) == same) for of_part in answered]
+        share = min(1.0, self._most_records / max(sum(counts), 1))
+        return [
+            document
+            for part, count in zip(parts, counts, strict=True)
+            if count
+            for document in self._store.newest_between(run, *part, max(round(count * share), 1))
+        ]
 
     def _write(
         self,
@@ -113,7 +143,7 @@ class Reporter:
             "figures": quality(bundle.manifest.task, *pairs.T),
             "at_training": quality_at_training(bundle.manifest, comparison.bare_share),
         }
-        report = report_document(run, span, self._now(), comparison, figures)
+        report = report_document(run, span, self._now(), comparison, figures, self._rule)
         challenger = self._challengers.get(use_case.name)
         if challenger and challenger != run.run_id:
             report |= self._compare_challenger(challenger, report, documents, with_outcome, use_case)

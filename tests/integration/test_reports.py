@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from pymongo import MongoClient
 
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
 from reporting.folder import ReportFolder
 from reporting.reporter import Reporter
 from scorehouse.bundles.bundle import Bundle
@@ -300,3 +302,37 @@ def test_mongodb_keeps_reports_in_the_collection_report(mongodb_address: str, tm
         store.close()
         [kept] = client[DATABASE][COLLECTION].find()
     assert COLLECTION == "report" and kept["verdict"] == "Nothing to report"
+
+
+def spaced(count: int, seconds: float, drift: float = 0.0) -> list[Document]:
+    """Predictions so many seconds apart, until the report's end."""
+    first = UNTIL.timestamp() - count * seconds
+    times = [datetime.fromtimestamp(first + i * seconds, UTC).isoformat() for i in range(count)]
+    return [{**d, "created_at": t} for d, t in zip(documents(records(count, 7, drift)), times, strict=True)]
+
+
+def test_a_short_report_judges_drift_on_a_spread_sample_of_the_windows_time(store: Any, tmp_path: Path) -> None:
+    add(store, spaced(2000, 7.0, drift=1))
+    [made] = made_by(store, tmp_path, minutes=15, most_records=300, rule=replace(DEFAULT_RULE, span=7200.0))
+    assert (made["state"], made["records"]) == ("drifts", 129)
+    assert 280 <= made["compared"] <= 320
+    oldest, newest = (datetime.fromisoformat(made[name]) for name in ("oldest", "newest"))
+    assert 6900 < (newest - oldest).total_seconds() <= 7200
+    assert any("of the 2 hours before the end of this report" in notice for notice in made["notices"])
+
+
+def test_a_run_that_answered_for_less_than_the_windows_time_has_no_verdict(sqlite: Any, tmp_path: Path) -> None:
+    add(sqlite, spaced(600, 7.0, drift=1))
+    [made] = made_by(sqlite, tmp_path, minutes=60, rule=replace(DEFAULT_RULE, span=7200.0))
+    assert (made["state"], made["verdict"]) == ("early", "Too early to say")
+    assert not any(column["drifts"] for column in made["columns"])
+
+
+def test_a_record_that_was_sent_again_counts_once_in_a_report(sqlite: Any, tmp_path: Path) -> None:
+    add(sqlite, documents([record for record in records(300, seed=4) for _ in range(2)]))
+    [made] = made_by(sqlite, tmp_path)
+    assert (made["records"], made["compared"]) == (600, 300)
+    assert (
+        "300 records repeat the customer or the content of another; each customer or content counts once."
+        in (made["notices"])
+    )
