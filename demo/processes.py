@@ -52,6 +52,7 @@ def environment(data_folder: Path, use_case: str) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "DO_NOT_TRACK": "1",
+        "DRIFT_WINDOW_HOURS": "0",  # the demo's traffic lasts seconds
         "KINESIS_ADDRESS": emulator,
         "S3_ADDRESS": emulator,
         "AWS_ACCESS_KEY_ID": "test",

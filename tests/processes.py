@@ -126,8 +126,12 @@ def scorer(data_folder: Path, run_id: str, **environ: str) -> Scorer:
 
 
 def monitor(data_folder: Path, run_id: str, **environ: str) -> Scorer:
-    """Return a monitor, not started, of the store in `data_folder`; its reference is that of `run_id`."""
-    return door("monitoring.evidently_service", "MONITOR_PORT", data_folder, {"RUN_ID": run_id, **environ})
+    """Return a monitor, not started, of the store in `data_folder`; its reference is that of `run_id`.
+
+    Its window does not span time, because the traffic of a test lasts seconds.
+    """
+    own = {"RUN_ID": run_id, "DRIFT_WINDOW_HOURS": "0"}
+    return door("monitoring.evidently_service", "MONITOR_PORT", data_folder, {**own, **environ})
 
 
 def door(module: str, port_setting: str, data_folder: Path, environ: dict[str, str]) -> Scorer:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from threading import Event
 
 from monitoring.evidently_service.challenger import Challenger
+from monitoring.evidently_service.drift.verdict import drift_rule
 from monitoring.evidently_service.retraining import Retraining
 from monitoring.evidently_service.site.app import create_app
 from monitoring.evidently_service.windows.cursor import MonitorFolder
@@ -46,7 +47,8 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WsgiServer
     cache = BundleCache(settings.bundle_folder, registry, Trust.of(settings))
     served = Served(use_case, cache, History(registry, use_case.name))
     folder = MonitorFolder(settings.monitor_folder / use_case.name)
-    follower = Follower(use_case, open_store(settings.store), cache, folder, time.time)
+    rule = drift_rule(settings.drift_window_hours)
+    follower = Follower(use_case, open_store(settings.store), cache, folder, time.time, rule)
     app = create_app(follower, served, use_case, settings, alive=lambda: not stop.is_set())
     return follower, served, WsgiServer(app, settings.bind_address, settings.monitor_port, open_access(settings))
 

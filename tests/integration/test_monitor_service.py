@@ -58,7 +58,7 @@ def house(toy: Toy, tmp_path: Path) -> Iterator[House]:
     """Everything, running."""
     run_id, port = toys.cache_in(tmp_path, toy), toys.free_port()
     scorer, shipper = toys.scorer(tmp_path, run_id), toys.shipper(tmp_path)
-    given = {**scorer.environ, "MONITOR_PORT": str(port)}
+    given = {**scorer.environ, "MONITOR_PORT": str(port), "DRIFT_WINDOW_HOURS": "0"}
     monitor = Service("monitoring.evidently_service", given, tmp_path / "monitor.log")
     one = House(tmp_path, scorer, shipper, monitor, port)
     with toys.running(scorer, shipper, monitor):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from monitoring.evidently_service.drift.statistics import Column, Floats
@@ -18,6 +20,10 @@ from scorehouse.stores.store import Document
 from scorehouse.usecase import UseCase
 
 Flags = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
+Places = NDArray[np.intp]
+LOOKED_AT = 1000  # reference rows that show whether equal contents are common
+FEW_EQUAL = 0.02  # the share of these that may repeat another before equal contents say nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +31,7 @@ class Observed:
     """n answered records of one run, in the store's order.
 
     rows (n, columns), NaN for missing; sent (n, columns), False where a record lacks an optional field; predictions,
-    times (Unix, seconds) and numbers (the store's seq), each (n,).
+    times (Unix, seconds), numbers (the store's seq) and keys (`RunColumns.keys`), each (n,).
     """
 
     rows: Matrix
@@ -33,6 +39,7 @@ class Observed:
     predictions: Floats
     times: Floats
     numbers: NDArray[np.int64]
+    keys: Keys
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -40,6 +47,10 @@ class Observed:
     def since(self, start: int) -> Observed:
         """Return the records from place `start` on; a negative one counts from the end."""
         return Observed(*(getattr(self, f.name)[start:] for f in fields(self)))
+
+    def at(self, places: Places) -> Observed:
+        """Return the records at these places."""
+        return Observed(*(getattr(self, f.name)[places] for f in fields(self)))
 
     def followed_by(self, newer: Observed) -> Observed:
         """Return these records and then the newer ones."""
@@ -69,7 +80,31 @@ class RunColumns:
         encoded = self._encoder.columns
         self.columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoded]
         self.optional: Flags = np.array([c.name in self._optional for c in encoded], dtype=np.bool_)
+        own = np.array([c.name in features and c.name not in self._optional for c in encoded], dtype=np.bool_)
+        self.content_identifies = _rarely_equal(bundle.reference.rows[:LOOKED_AT, own])
+        self._salt = bundle.manifest.run_id.encode()[: hashlib.blake2b.SALT_SIZE]
         self._derived: Flags = np.array([c.name not in features for c in encoded], dtype=np.bool_)
+
+    def keys(self, documents: Sequence[Document]) -> Keys:
+        """Return a random number for each document's subject, (n,): the same for the same subject of this run.
+
+        The subject is the customer. Without a customer_id it is the record's content; where equal contents are common
+        in the training table, each record is a subject of its own.
+        """
+        return np.array([self._key(d) for d in documents], dtype=np.uint64)
+
+    def _key(self, document: Document) -> int:
+        customer = document.get("customer_id")
+        if customer is not None:
+            subject = b"customer" + str(customer).encode()
+        elif self.content_identifies:
+            subject = orjson.dumps(document["record"], option=orjson.OPT_SORT_KEYS)
+        else:
+            subject = str(document["prediction_id"]).encode()
+        return self._digest(subject)
+
+    def _digest(self, subject: bytes) -> int:
+        return int.from_bytes(hashlib.blake2b(subject, digest_size=8, salt=self._salt).digest())
 
     def observe(self, documents: Sequence[Document]) -> Observed:
         """Return the documents' records, without those that the schema rejects (which no door wrote)."""
@@ -83,17 +118,23 @@ class RunColumns:
             np.array([d["prediction"] for d in documents], dtype=np.float64),
             times_of(documents, "created_at"),
             np.array([d["seq"] for d in documents], dtype=np.int64),
+            self.keys(documents),
         )
 
     def from_json(self, stored: dict[str, Any]) -> Observed:
-        """Return the records of `Observed.to_json`. Raises ValueError if the columns have changed."""
+        """Return the records of `Observed.to_json`, also those of an earlier release: without keys, each counts.
+
+        Raises ValueError if the columns have changed.
+        """
         shape = (-1, len(self.columns))
+        keys = stored.get("keys") or [self._digest(str(number).encode()) for number in stored["numbers"]]
         return Observed(
             np.array(stored["rows"], dtype=np.float32).reshape(shape),
             np.array(stored["sent"], dtype=np.bool_).reshape(shape),
             np.array(stored["predictions"], dtype=np.float64),
             np.array(stored["times"], dtype=np.float64),
             np.array(stored["numbers"], dtype=np.int64),
+            np.array(keys, dtype=np.uint64),
         )
 
     def _sent(self, records: list[dict[str, Any]], rows: Matrix) -> Flags:
@@ -107,3 +148,8 @@ class RunColumns:
             sent[:, place] = [name in record for record in records]
         lacking = np.array([any(name not in r for name in self._optional) for r in records], dtype=np.bool_)
         return sent & ~(lacking[:, None] & self._derived & np.isnan(rows))
+
+
+def _rarely_equal(rows: Matrix) -> bool:
+    """Whether so few of the reference's rows are equal that equal contents are a repeat and not another subject."""
+    return not len(rows) or len(np.unique(rows, axis=0, equal_nan=True)) >= (1 - FEW_EQUAL) * len(rows)

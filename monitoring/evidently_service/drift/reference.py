@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from monitoring.evidently_service.drift.dependence import design_effect
 from monitoring.evidently_service.drift.observed import Flags, Observed, RunColumns
 from monitoring.evidently_service.drift.statistics import Floats, Sample, Table, prepare
 from scorehouse.bundles.reference import Reference
@@ -27,18 +30,20 @@ class RunReference:
         A feature is compared over the records that contain it. If none does, it is in neither table: an unsent field is
         not drift.
         """
-        all_sent = prepare(window.rows.astype(np.float64), self._columns.columns).columns
+        rows = window.rows.astype(np.float64)
+        all_sent = prepare(rows, self._columns.columns).columns
         counts = window.sent.sum(axis=0)
         features = {
-            name: Sample(sample.kind, sample.present, int(count))
-            for (name, sample), count in zip(all_sent.items(), counts, strict=True)
+            name: _with_dependence(Sample(sample.kind, sample.present, int(count)), rows[window.sent[:, i], i])
+            for i, ((name, sample), count) in enumerate(zip(all_sent.items(), counts, strict=True))
             if count
         }
         reference = {name: self._features[name] for name in features}
         expected, seen = self._comparable_predictions(window)
         if len(seen):
             reference |= prepare(expected[:, None], [(PREDICTION, "number")]).columns
-            features |= prepare(seen[:, None], [(PREDICTION, "number")]).columns
+            (scored,) = prepare(seen[:, None], [(PREDICTION, "number")]).columns.values()
+            features[PREDICTION] = _with_dependence(scored, seen)
         return Table(reference, self.rows), Table(features, len(window))
 
     def groups(self, window: Observed) -> tuple[Flags, Flags]:
@@ -66,3 +71,8 @@ class RunReference:
             without = round(self.rows * bare.sum() / len(seen))
             expected = np.concatenate([required_only[:without], expected[without:]])
         return expected, seen
+
+
+def _with_dependence(sample: Sample, values: Floats) -> Sample:
+    """Return the sample with the design effect of its values in the records' order."""
+    return replace(sample, design_effect=design_effect(values, sample))

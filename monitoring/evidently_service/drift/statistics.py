@@ -20,11 +20,15 @@ Column = tuple[str, Kind]
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One column of a table: its finite values in ascending order; NaN and infinities count as missing."""
+    """One column of a table: its finite values in ascending order; NaN and infinities count as missing.
+
+    Its rows tell as much as `rows / design_effect` independent ones.
+    """
 
     kind: Kind
     present: Floats
     rows: int
+    design_effect: float = 1.0
 
     @property
     def missing(self) -> int:
@@ -80,8 +84,8 @@ def ks_distance(reference: Floats, window: Floats) -> float:
     return float(max(above.max(), below.max(), 0.0))
 
 
-def ks_p_value(distance: float, m: int, n: int) -> float:
-    """Kolmogorov's limit at Stephens' lambda for sample sizes m and n (Stephens 1970); 1 when either is empty."""
+def ks_p_value(distance: float, m: float, n: float) -> float:
+    """Kolmogorov's limit at Stephens' lambda for (effective) sample sizes m and n (Stephens 1970); 1 if one is 0."""
     if not m or not n:
         return 1.0
     root = np.sqrt(m * n / (m + n))

@@ -66,6 +66,7 @@ def create_app(
             evaluation=evaluation,
             headline=page.headline(watch),
             notices=page.notices(watch, evaluation) if watch and evaluation else [],
+            assumptions=page.assumptions(watch) if watch else [],
             columns=page.columns(watch, evaluation, use_case) if watch and evaluation else [],
             figures=page.figures(watch) if watch else [],
             links=_links(settings, request.host, watch, by_path="X-Forwarded-Prefix" in request.headers),

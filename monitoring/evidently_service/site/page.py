@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from monitoring.evidently_service.drift.dependence import BLOCKS
 from monitoring.evidently_service.drift.evidently_figures import EvidentlyFigure
-from monitoring.evidently_service.drift.verdict import ColumnVerdict
+from monitoring.evidently_service.drift.verdict import ColumnVerdict, DriftRule
 from monitoring.evidently_service.site.histogram import Bar, bars, svg
 from monitoring.evidently_service.windows.evaluation import Evaluation
 from monitoring.evidently_service.windows.watch import Watch
@@ -24,6 +25,7 @@ METHODS = {
     "wasserstein": "Wasserstein distance",
     "jensenshannon": "Jensen-Shannon distance",
 }
+CLEAR_DEPENDENCE = 1.8  # a design effect that independent records hardly ever reach
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Column:
     moved: str  # the effect in words
     level: float  # length of the bar, 0..1: half the effect over its threshold, at most 1
     adjusted_p_value: float
+    counts_as: int | None  # independent records, where they are clearly fewer than the window's
     evidently: str
     evidently_drifts: bool
     missing: tuple[float, float]
@@ -66,7 +69,7 @@ def headline(watch: Watch | None) -> str:
     """Return the verdict in a few words."""
     if watch is None:
         return "No predictions yet"
-    if len(watch.window) < watch.rule.minimum_window or watch.evaluation is None:
+    if len(watch.window) < watch.rule.minimum_window or watch.evaluation is None or not watch.sampling.whole:
         return "Too early to say"
     count = len(watch.drifting)
     total = len(watch.evaluation.verdict.columns)
@@ -80,6 +83,11 @@ def notices(watch: Watch, evaluation: Evaluation) -> list[str]:
     rows = evaluation.window.rows
     if len(watch.window) < rule.minimum_window:
         texts.append(f"{len(watch.window)} records so far; a verdict needs {rule.minimum_window}.")
+    if not watch.sampling.whole:
+        texts.append(
+            f"The records so far cover less than {hours(rule)}, which a verdict needs because records may differ by "
+            f"the hour. It comes after {clock((watch.sampling.since or evaluation.oldest) + rule.span)}."
+        )
     if evaluation.left_out:
         texts.append(f"Not compared, because no record contains them: {', '.join(evaluation.left_out)}.")
     if evaluation.predictions_compared < rows:
@@ -91,6 +99,41 @@ def notices(watch: Watch, evaluation: Evaluation) -> list[str]:
         texts.append(
             f"The training data has {evaluation.reference.rows:,} rows to compare with. The drift rule was tested with "
             f"{rule.minimum_reference:,} or more, so small shifts may be missed."
+        )
+    return texts
+
+
+def hours(rule: DriftRule) -> str:
+    """Return the time that a window covers at least, in words."""
+    return f"{rule.span / 3600:g} hour{'s' if rule.span != 3600 else ''}"
+
+
+def assumptions(watch: Watch) -> list[str]:
+    """Return what must hold so that the verdict is right."""
+    rule = watch.rule
+    subject = (
+        "A customer_id, or a record's content where there is none, counts once per window: its newest record."
+        if watch.columns.content_identifies
+        else "A customer_id counts once per window: its newest record. Records without one count each, because equal "
+        "records are common in the training data: send a customer_id if clients repeat records."
+    )
+    texts = [
+        "The training data is a sample of the records that the model is to score.",
+        subject,
+        "Records may resemble those before and after them, as those of a household or a batch do, in runs of up to "
+        f"about {rule.window // BLOCKS} records of the window. The test then counts them as fewer; a column that "
+        f"counts as fewer than {rule.minimum_effective:g} records is not judged.",
+    ]
+    if rule.span:
+        texts.append(
+            f"Records may differ by the hour, but {hours(rule)} have the mix of the training data. If the days of a "
+            "week differ by enough to matter, set DRIFT_WINDOW_HOURS to 168. A shift is found once it fills enough of "
+            f"the window: a large one within hours, a small one after most of {hours(rule)}."
+        )
+    else:
+        texts.append(
+            "The mix of records does not depend on the hour. If it does, set DRIFT_WINDOW_HOURS to 24: now, the newest "
+            f"{rule.window} records are judged, however quickly they came."
         )
     return texts
 
@@ -133,6 +176,7 @@ def _card(
         moved=f"{verdict.effect:.3f} ({measure}); {verdict.minimum_effect:.2f} counts as drift",
         level=min(verdict.effect / verdict.minimum_effect, 2) / 2,
         adjusted_p_value=verdict.adjusted_p_value,
+        counts_as=round(verdict.effective) if window.design_effect > CLEAR_DEPENDENCE else None,
         evidently=score,
         evidently_drifts=figure.drifted,
         missing=(reference.missing / max(reference.rows, 1), window.missing / max(window.rows, 1)),

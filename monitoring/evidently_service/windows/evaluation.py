@@ -33,7 +33,7 @@ class Evaluation:
 
     @property
     def drifting(self) -> tuple[str, ...]:
-        """The columns that drift; none if the window is too small for the alarm."""
+        """The columns that drift; none if the window has too few records or covers too little time."""
         return self.verdict.drifted if self.verdict.alarm else ()
 
     @property
@@ -43,16 +43,22 @@ class Evaluation:
 
 
 def evaluate(
-    window: Observed, reference: RunReference, columns: RunColumns, estimates: Estimates, rule: DriftRule
+    window: Observed,
+    reference: RunReference,
+    columns: RunColumns,
+    estimates: Estimates,
+    rule: DriftRule,
+    *,
+    whole: bool = True,
 ) -> Evaluation:
-    """Evaluate a window of at least one record."""
+    """Evaluate a window of at least one record; `whole` says whether it covers the rule's span of time."""
     reference_table, window_table = reference.tables(window)
     unsent = 1 - window.sent.mean(axis=0)
     estimate, estimated_records = estimates.estimate(window, reference)
     return Evaluation(
         reference=reference_table,
         window=window_table,
-        verdict=judge(reference_table, window_table, rule),
+        verdict=judge(reference_table, window_table, rule, whole=whole),
         figures=evidently_figures(reference_table, window_table, rule),
         unsent={name: float(share) for (name, _), share in zip(columns.columns, unsent, strict=True) if share},
         bare_share=float(reference.groups(window)[1].mean()),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from monitoring.evidently_service.drift.observed import Observed, RunColumns, times_of
 from monitoring.evidently_service.drift.reference import RunReference
+from monitoring.evidently_service.drift.sampling import CELLS, Sampling
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule
 from monitoring.evidently_service.quality.estimates import Estimates
 from monitoring.evidently_service.quality.outcomes import KnownOutcomes
@@ -16,6 +20,9 @@ from monitoring.evidently_service.windows.rejections import Minutes, Recent
 from scorehouse.bundles.bundle import Bundle, Manifest
 from scorehouse.stores.store import Document
 from scorehouse.usecase import UseCase
+
+log = logging.getLogger(__name__)
+STATE_VERSION = 2  # of what `to_json` returns; 1 had no version, and its window no keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,10 @@ class Watch:
         self.columns = RunColumns(bundle, use_case)
         self._reference = RunReference(bundle.reference, self.columns)
         self._estimates = Estimates(bundle.manifest.task, bundle.reference, self.columns)
-        self.window: Observed = self.columns.observe([])
-        self.unseen = 0  # records since the last evaluation
+        self.sampling = Sampling(self.columns.observe([]), rule)
+        self.window: Observed = self.sampling.window()
+        self.unseen = 0  # new subjects since the last evaluation
+        self._read_to = 0  # the store's number of the newest prediction
         self.evaluation: Evaluation | None = None
         self.drifting: dict[str, Drifting] = {}
         self.outcomes = KnownOutcomes()
@@ -74,15 +83,17 @@ class Watch:
         return quality_at_training(self.bundle.manifest, self.evaluation.bare_share if self.evaluation else 0.0)
 
     def take(self, documents: Sequence[Document]) -> None:
-        """Add predictions, in the store's order; those that the window already holds change nothing."""
-        newest = int(self.window.numbers[-1]) if len(self.window) else 0
-        new = [d for d in documents if d["seq"] > newest]
+        """Add predictions, in the store's order; those that were taken before change nothing."""
+        new = [d for d in documents if d["seq"] > self._read_to]
         if not new:
             return
-        observed = self.columns.observe(new[-self.rule.window :])
-        self.window = self.window.followed_by(observed).since(-self.rule.window)
-        self.unseen += len(new)
+        keys = self.columns.keys(new)
         times = times_of(new, "created_at")
+        candidates = self.sampling.candidates(keys, times)
+        self.unseen += self.sampling.count_new(keys)
+        self.sampling.take(self.columns.observe([new[i] for i in candidates]))
+        self.window = self.sampling.window()
+        self._read_to = new[-1]["seq"]
         self.minutes.take(times)
         self.traffic_at = max(self.traffic_at, float(times.max()))
 
@@ -94,10 +105,14 @@ class Watch:
 
     @property
     def due(self) -> bool:
-        """Whether to evaluate: after a step of new records, or once there are first enough for an alarm."""
+        """Whether to evaluate: after a step of new records and of time, or once there are first enough for an alarm."""
+        if not self.unseen or not len(self.window):
+            return False
         before = self.evaluation.verdict.window_rows if self.evaluation else 0
-        first = before < self.rule.minimum_window <= len(self.window)
-        return bool(self.unseen and len(self.window) and (self.unseen >= self.rule.step or first))
+        if before < self.rule.minimum_window <= len(self.window):
+            return True
+        newest = self.evaluation.newest if self.evaluation else -np.inf
+        return self.unseen >= self.rule.step and self.window.times.max() >= newest + self.rule.span / CELLS
 
     def evaluate(self) -> None:
         """Evaluate the window, and count for how many evaluations each column drifts."""
@@ -110,7 +125,11 @@ class Watch:
     def to_json(self) -> dict[str, Any]:
         """Return what a restart needs."""
         return {
-            "window": self.window.to_json(),
+            "version": STATE_VERSION,
+            "window": self.sampling.held.to_json(),
+            "since": self.sampling.since,
+            "span": self.rule.span,
+            "read_to": self._read_to,
             "unseen": self.unseen,
             "evaluated": self.evaluation is not None,
             "drifting": {name: asdict(d) for name, d in self.drifting.items()},
@@ -120,8 +139,21 @@ class Watch:
         }
 
     def restore(self, stored: Mapping[str, Any]) -> None:
-        """Take the state that `to_json` returned. Evaluating a window again counts nothing twice."""
-        self.window = self.columns.from_json(stored["window"])
+        """Take the state that `to_json` returned, also that of an earlier release; a later one's is left.
+
+        Evaluating a window again counts nothing twice. After a change of the span, the window covers the time from its
+        oldest record on.
+        """
+        if stored.get("version", 1) > STATE_VERSION:
+            log.warning("run %s: a later release wrote the saved window; a new one is begun", self.run_id)
+            return
+        held = self.columns.from_json(stored["window"])
+        since = stored["since"] if stored.get("span") == self.rule.span else None
+        if since is None and len(held):
+            since = float(held.times.min())
+        self.sampling = Sampling(held, self.rule, since)
+        self.window = self.sampling.window()
+        self._read_to = stored.get("read_to", int(held.numbers.max(initial=0)))
         self.unseen = stored["unseen"]
         self.traffic_at = stored["traffic_at"]
         self.drifting = {name: Drifting(**d) for name, d in stored["drifting"].items()}
@@ -132,4 +164,6 @@ class Watch:
             self.evaluation = self._evaluate_window()
 
     def _evaluate_window(self) -> Evaluation:
-        return evaluate(self.window, self._reference, self.columns, self._estimates, self.rule)
+        return evaluate(
+            self.window, self._reference, self.columns, self._estimates, self.rule, whole=self.sampling.whole
+        )

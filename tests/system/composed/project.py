@@ -28,9 +28,11 @@ RECORD = {
     "income_category": 2, "card_category": "blue", "months_on_book": 4, "total_relationship_count": 3,
     "credit_limit": 4000, "total_revolving_bal": 2511,
 }  # fmt: skip
-# What differs from .env.local: a small training, and no Grafana (its image is not available everywhere).
+# What differs from .env.local: a small training, drift judged without a day of traffic, and no Grafana (its image is
+# not available everywhere).
 OWN = {
     "COMPOSE_PROJECT_NAME": "scorehouse-test", "TAG": "test", "TRIALS": str(TRIALS), "RUN_ID": "", "COMMIT": "test",
+    "DRIFT_WINDOW_HOURS": "0",
     "BIND_ADDRESS": HOST, "CLOUD_ADDRESS": HOST, "SERVE_ADDRESS": HOST, "KINESIS_ADDRESS": EMULATOR,
     "S3_ADDRESS": EMULATOR,
     "COMPOSE_PROFILES": os.environ.get("COMPOSE_TEST_PROFILES", "emulator,simulators"),

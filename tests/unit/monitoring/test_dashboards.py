@@ -274,7 +274,7 @@ def test_texts_that_repeat_the_drift_rule_agree_with_it() -> None:
     said = {where: set(re.findall(r"(\w+) consecutive evaluations", text)) for where, text in texts.items()}
     assert said == {where: {NUMBERS[DEFAULT_RULE.confirmations]} for where in texts}
     drift = FILES["drift"]
-    assert f"newest {DEFAULT_RULE.window} records" in drift["description"]
+    assert f"at least {DEFAULT_RULE.window}," in drift["description"]
     (records,) = (p for p in panels(drift) if "scorehouse_window_records{" in p["targets"][0]["expr"])
     assert f"fewer than {DEFAULT_RULE.minimum_window} records" in records["description"]
     assert records["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"] == DEFAULT_RULE.minimum_window

@@ -1,10 +1,13 @@
 """What the page draws and says."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from monitoring.evidently_service.drift.statistics import Sample
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
 from monitoring.evidently_service.site.histogram import Bar, bars, svg
-from monitoring.evidently_service.site.page import columns, figures, headline, notices
+from monitoring.evidently_service.site.page import assumptions, columns, figures, headline, notices
 from monitoring.evidently_service.windows.watch import Watch
 from tests.unit.monitoring.house import USE_CASE, bundle, documents, records
 
@@ -81,3 +84,34 @@ def test_notices_say_what_was_not_compared() -> None:
         "150 records so far; a verdict needs 200.",
         "Not compared, because no record contains them: spent.",
     ]
+
+
+def test_before_a_whole_span_the_page_says_when_the_verdict_comes() -> None:
+    watch = Watch(bundle(), USE_CASE, replace(DEFAULT_RULE, span=86_400.0))
+    watch.take(documents(records(300, seed=2)))
+    watch.evaluate()
+    assert watch.evaluation is not None
+    assert headline(watch) == "Too early to say"
+    assert notices(watch, watch.evaluation) == [
+        "The records so far cover less than 24 hours, which a verdict needs because records may differ by the hour. "
+        "It comes after 22 Nov 12:00:00 UTC."
+    ]
+
+
+def test_the_page_says_what_the_verdict_assumes() -> None:
+    as_they_come = " ".join(assumptions(Watch(bundle(), USE_CASE)))
+    daily = " ".join(assumptions(Watch(bundle(), USE_CASE, replace(DEFAULT_RULE, span=86_400.0))))
+    assert "counts once per window" in as_they_come
+    assert "set DRIFT_WINDOW_HOURS to 24" in as_they_come
+    assert "24 hours have the mix of the training data" in daily
+
+
+def test_a_column_whose_records_resemble_each_other_says_as_how_many_they_count() -> None:
+    watch = Watch(bundle(), USE_CASE)
+    limits = [r["limit"] for r in records(100, seed=3)]
+    watch.take(documents([{**r, "limit": limits[i // 5]} for i, r in enumerate(records(500, seed=2))]))
+    watch.evaluate()
+    assert watch.evaluation is not None
+    counts = {card.name: card.counts_as for card in columns(watch, watch.evaluation, USE_CASE)}
+    assert counts["limit"] is not None and 70 < counts["limit"] < 180
+    assert counts["months"] is None

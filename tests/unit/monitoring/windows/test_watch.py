@@ -1,10 +1,14 @@
 """A run's window: when it is evaluated, what it forgets, and what a restart keeps."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.errors import BundleError
 from tests.unit.monitoring.house import NOON, USE_CASE, bundle, documents, records
@@ -120,3 +124,79 @@ def test_a_null_is_a_value_that_went_missing(watch: Watch) -> None:
 def test_a_run_of_another_version_of_the_use_case_cannot_be_watched() -> None:
     with pytest.raises(BundleError, match="version 2"):
         Watch(bundle(version=2), USE_CASE)
+
+
+def spanning(hours: float) -> Watch:
+    return Watch(bundle(), USE_CASE, replace(DEFAULT_RULE, span=hours * 3600))
+
+
+def test_a_record_that_is_sent_again_counts_once(watch: Watch) -> None:
+    twice = [record for record in records(400, seed=2) for _ in range(2)]
+    watch.take(documents(twice))
+    assert len(watch.window) == watch.unseen == 400
+    assert watch.window.numbers.tolist() == list(range(2, 801, 2))
+    assert sum(watch.minutes.counts.values()) == 800
+
+
+def test_a_customer_counts_once_with_the_newest_record(watch: Watch) -> None:
+    sent = documents(records(300, seed=2))
+    watch.take([{**d, "customer_id": str(d["seq"] % 250)} for d in sent])
+    assert watch.window.numbers.tolist() == list(range(51, 301))
+
+
+def test_equal_contents_count_each_where_they_are_common_in_training() -> None:
+    coarse = bundle()
+    coarse.reference.rows[:] = np.round(coarse.reference.rows[:1])
+    watch = Watch(coarse, USE_CASE)
+    watch.take(documents(records(1, seed=2) * 300))
+    assert not watch.columns.content_identifies
+    assert len(watch.window) == 300
+
+
+def test_a_window_that_spans_time_judges_after_a_whole_span_and_once_each_24th(watch: Watch) -> None:
+    watch, evaluated = spanning(1), []
+    for start in range(0, 7200, 50):
+        watch.take(documents(records(50, seed=start, drift=1), start + 1, at=NOON + start))
+        if watch.due:
+            watch.evaluate()
+            evaluated.append(start + 50)
+            assert bool(watch.drifting) == watch.sampling.whole == (start + 49 >= 3600)
+    assert evaluated[:3] == [150, 200, 350]
+    assert all(later - earlier >= 150 for earlier, later in pairwise(evaluated[2:]))
+    assert len(watch.window) == 1000
+    assert watch.window.times.min() >= NOON + 3549
+
+
+def test_without_enough_records_in_a_span_a_window_covers_several_whole_ones() -> None:
+    watch = spanning(0.05)
+    watch.take(documents(records(1000)))
+    assert len(watch.window) == 540, "three spans of 180 seconds are the fewest with 500 records"
+
+
+def test_a_window_of_an_earlier_release_is_taken_over(watch: Watch) -> None:
+    feed(watch, records(500, seed=2) + records(375, seed=3, drift=1))
+    stored = json.loads(json.dumps(watch.to_json()))
+    for name in ("version", "since", "span", "read_to"):
+        del stored[name]
+    del stored["window"]["keys"]
+    again = Watch(bundle(), USE_CASE)
+    again.restore(stored)
+    assert again.window.numbers.tolist() == watch.window.numbers.tolist()
+    assert again.drifting == watch.drifting != {}
+    again.take(documents(records(10), 866))
+    assert again.window.numbers[-1] == 875, "records up to the newest of the window were taken"
+
+
+def test_a_window_of_a_later_release_is_left(watch: Watch) -> None:
+    watch.take(documents(records(300)))
+    again = Watch(bundle(), USE_CASE)
+    again.restore({**watch.to_json(), "version": 99})
+    assert len(again.window) == 0
+
+
+def test_after_a_change_of_the_span_a_window_begins_with_its_oldest_record(watch: Watch) -> None:
+    watch.take(documents(records(1200)))
+    again = spanning(1)
+    again.restore(json.loads(json.dumps(watch.to_json())))
+    assert again.sampling.since == NOON + 700
+    assert not again.sampling.whole
