@@ -1,4 +1,4 @@
-"""Erases a customer's predictions and outcomes from journal and store: `python -m server.erase CUSTOMER_ID`."""
+"""Erases a customer from journal, store and challengers' logs: `python -m server.erase CUSTOMER_ID`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def main() -> None:
             f"erase: there is no journal in {settings.data_folder}: set DATA_FOLDER to the folder that contains it"
         )
     try:
-        erased = erase(settings.journal_folder, open_store(settings.store), customer_id)
+        erased = erase(settings.journal_folder, open_store(settings.store), customer_id, settings.monitor_folder)
     except (ScorehouseError, OSError) as error:
         sys.exit(f"erase: {error}; run it again to finish")
     where = "MongoDB" if settings.mongodb_address else str(settings.store_path)
     sys.stdout.write(
         f"customer {customer_id}: {erased.stored} predictions removed from {where}, "
-        f"{erased.lines} lines erased in {settings.journal_folder}\n"
+        f"{erased.lines} lines erased in {settings.journal_folder}, "
+        f"{erased.compared} in the challengers' logs\n"
     )
 
 

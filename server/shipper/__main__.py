@@ -28,8 +28,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        retention = Retention(settings.keep_predictions_days, time.time)
-        shipper = Shipper(settings.journal_folder, open_store(settings.store), retention)
+        retention = Retention(
+            settings.keep_predictions_days, time.time, settings.keep_waiting_days, settings.trust_clock
+        )
+        shipper = Shipper(settings.journal_folder, open_store(settings.store), retention, settings.monitor_folder)
         address, port = settings.bind_address, settings.shipper_metrics_port
         server = WsgiServer(make_wsgi_app(), address, port, open_access(settings))
     except (ScorehouseError, OSError) as error:

@@ -171,6 +171,8 @@ class ShipperSettings(DataSettings):
 
     shipper_metrics_port: Port = Field(9698, description="The shipper's port for metrics")
     keep_predictions_days: int = Field(0, ge=0, description="Days that predictions are kept; forever if 0")
+    keep_waiting_days: int = Field(30, ge=1, description="Days that an outcome waits for its prediction")
+    trust_clock: bool = Field(False, description="True: remove what is old even where the clock seems to have jumped")
 
 
 class AwsSettings(Part):

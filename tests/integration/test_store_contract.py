@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from scorehouse.stores.mongo_store import DATABASE, MongoStore
 from scorehouse.stores.sqlite_store import SqliteStore
-from scorehouse.stores.store import Document, Store
+from scorehouse.stores.store import Document, Identity, Key, Store
 
 OpenStore = Callable[[], Store]
 
@@ -59,8 +59,14 @@ def prediction(id_: str, record: dict[str, Any] | None = None, **fields: Any) ->
     }
 
 
-def outcome(id_: str, value: float, at: int = 1) -> Document:
-    return {"kind": "outcome", "prediction_id": id_, "outcome": value, "outcome_at": f"2026-11-21T07:00:{at:02d}+00:00"}
+def outcome(id_: str, value: float, at: int = 1, **fields: Any) -> Document:
+    when = f"2026-11-21T07:00:{at:02d}+00:00"
+    about = {"kind": "outcome", "prediction_id": id_, "use_case": "churn", "outcome": value, "outcome_at": when}
+    return {**about, **fields}
+
+
+def key(id_: str, use_case: str = "churn") -> Key:
+    return Key(use_case, id_)
 
 
 def all_of(store: Store) -> list[Document]:
@@ -72,8 +78,9 @@ def test_a_prediction_comes_back_as_it_was_given(store: Store) -> None:
     (found,) = all_of(store)
     expected = {k: v for k, v in prediction("one", customer_id="c-7").items() if k != "kind"}
     assert {k: found[k] for k in expected} == expected
-    assert found["outcome"] is None and found["outcome_at"] is None and found["outcome_seq"] is None
-    assert set(found) == {*expected, "seq", "outcome", "outcome_at", "outcome_seq"}
+    unknown = {"caller", "outcome", "outcome_at", "outcome_seq", "sender", "other_outcomes"}
+    assert {found[name] for name in unknown} == {None} and found["test"] is False
+    assert set(found) == {*expected, "seq", "test", *unknown}
 
 
 @pytest.mark.parametrize(
@@ -108,13 +115,13 @@ def test_what_is_stored_again_changes_nothing(store: Store) -> None:
 
 def test_the_first_record_of_an_id_is_kept_and_a_second_that_differs_is_a_conflict(store: Store) -> None:
     store.add([prediction("one", {"age": 1}), prediction("two", {"age": 2})])
-    assert store.add([prediction("one", {"age": 9}), prediction("two", {"age": 2})]) == (0, ["one"])
+    assert store.add([prediction("one", {"age": 9}), prediction("two", {"age": 2})]) == (0, [key("one")])
     assert [p["record"]["age"] for p in all_of(store)] == [1, 2]
 
 
 def test_an_id_repeated_inside_one_batch_is_stored_once(store: Store) -> None:
     batch = [prediction("one", {"age": 1}), prediction("one", {"age": 1}), prediction("one", {"age": 2})]
-    assert store.add(batch) == (1, ["one"])
+    assert store.add(batch) == (1, [key("one")])
     assert [p["record"]["age"] for p in all_of(store)] == [1]
 
 
@@ -176,7 +183,7 @@ def test_outcomes_within_one_second_keep_their_order(store: Store) -> None:
     store.add([prediction("one")])
     at = ["2026-11-21T07:00:01+00:00", "2026-11-21T07:00:01.000001+00:00", "2026-11-21T07:00:01.000100+00:00"]
     for value, when in enumerate(at):
-        store.add_outcomes([{"prediction_id": "one", "outcome": float(value), "outcome_at": when}])
+        store.add_outcomes([outcome("one", float(value), outcome_at=when)])
     assert all_of(store)[0]["outcome"] == 2.0
 
 
@@ -286,22 +293,22 @@ def test_the_ids_of_a_customer_are_found_and_only_his(store: Store) -> None:
     store.add(
         [prediction("one", customer_id=7), prediction("two", customer_id="7"), prediction("three", customer_id=8)]
     )
-    assert sorted(store.ids_of_customer("7")) == ["one", "two"]
-    assert store.ids_of_customer("nobody") == []
+    assert sorted(store.keys_of_customer("7")) == [key("one"), key("two")]
+    assert store.keys_of_customer("nobody") == []
 
 
 def test_what_is_removed_is_gone_with_the_outcomes_that_wait_for_it(store: Store) -> None:
     store.add([prediction("one", customer_id=7), prediction("two")])
     store.add_outcomes([outcome("late", 1.0), outcome("two", 0.0)])
-    store.remove(["one", "late", "unknown"])
+    store.remove([key("one"), key("late"), key("unknown")])
     assert [p["prediction_id"] for p in all_of(store)] == ["two"]
-    assert store.waiting_outcomes() == 0 and store.ids_of_customer("7") == []
+    assert store.waiting_outcomes() == 0 and store.keys_of_customer("7") == []
 
 
 def test_more_ids_than_go_into_one_call_are_removed(store: Store) -> None:
     ids = [f"p-{n}" for n in range(1203)]
     store.add([prediction(id_) for id_ in ids])
-    store.remove(ids)
+    store.remove([key(id_) for id_ in ids])
     assert all_of(store) == []
 
 
@@ -309,9 +316,104 @@ def test_a_reader_misses_no_outcome_after_a_removal(store: Store) -> None:
     store.add([prediction("one"), prediction("two")])
     store.add_outcomes([outcome("one", 1.0)])
     (seen,) = store.outcomes_after("churn", 0, 10)
-    store.remove(["one"])
+    store.remove([key("one")])
     store.add_outcomes([outcome("two", 1.0)])
     assert [p["prediction_id"] for p in store.outcomes_after("churn", seen["outcome_seq"], 10)] == ["two"]
+
+
+def test_the_same_id_in_two_use_cases_names_two_predictions(store: Store) -> None:
+    store.add([prediction("order-7", {"age": 1})])
+    assert store.add([prediction("order-7", {"acid": 2}, use_case="wine", customer_id=7)]) == (1, [])
+    store.add_outcomes([outcome("order-7", 1.0), outcome("order-7", 0.0, use_case="wine")])
+    assert [(p["record"], p["outcome"]) for p in all_of(store)] == [({"age": 1}, 1.0)]
+    (other,) = store.predictions_after("wine", 0, 10)
+    assert (other["record"], other["outcome"]) == ({"acid": 2}, 0.0)
+    assert store.keys_of_customer("7") == [key("order-7", "wine")]
+    store.remove([key("order-7", "wine")])
+    assert len(all_of(store)) == 1 and store.predictions_after("wine", 0, 10) == []
+
+
+def test_an_outcome_without_a_use_case_joins_the_only_prediction_of_its_id(store: Store) -> None:
+    old = {k: v for k, v in outcome("one", 1.0).items() if k != "use_case"}
+    store.add_outcomes([old, {**old, "prediction_id": "both"}])
+    assert store.waiting_outcomes() == 2
+    store.add([prediction("one")])
+    store.add([prediction("both"), prediction("both", use_case="wine")])
+    assert [p["outcome"] for p in all_of(store)] == [1.0, None]
+    assert store.waiting_outcomes() == 1
+    store.add([prediction("three")])
+    store.add_outcomes([{**old, "prediction_id": "three"}, {**old, "prediction_id": "both"}])
+    assert [p["outcome"] for p in all_of(store)] == [1.0, None, 1.0]
+    assert store.waiting_outcomes() == 1
+
+
+def test_an_outcome_of_another_sender_replaces_nothing_silently(store: Store) -> None:
+    store.add([prediction("one", caller="shop")])
+    billing, agency = (
+        outcome("one", value, at, sender=name) for value, at, name in ((1, 5, "billing"), (0, 7, "agency"))
+    )
+    assert store.add_outcomes([billing]) == []
+    assert store.add_outcomes([agency]) == [key("one")]
+    (found,) = all_of(store)
+    assert (found["caller"], found["outcome"], found["sender"]) == ("shop", 0.0, "agency")
+    assert found["other_outcomes"] == {"billing": {"outcome": 1.0, "outcome_at": billing["outcome_at"]}}
+    cursor = found["outcome_seq"]
+    assert store.add_outcomes([billing, agency]) == []  # a replay
+    assert store.add_outcomes([outcome("one", 1.0, at=6, sender=None)]) == [key("one")]  # late, and does not count
+    assert store.outcomes_after("churn", cursor, 10) == []
+    assert set(all_of(store)[0]["other_outcomes"]) == {"billing", ""}
+    assert store.add_outcomes([outcome("one", 0.0, at=9, sender="billing")]) == []  # now both say the same
+    (found,) = store.outcomes_after("churn", cursor, 10)
+    assert (found["sender"], set(found["other_outcomes"])) == ("billing", {"agency", ""})
+
+
+def test_outcomes_of_two_senders_that_wait_are_both_kept(store: Store) -> None:
+    store.add_outcomes([outcome("one", 1.0, at=5, sender="billing")])
+    assert store.add_outcomes([outcome("one", 0.0, at=3, sender="agency")]) == [key("one")]
+    store.add([prediction("one")])
+    (found,) = all_of(store)
+    assert (found["outcome"], found["sender"]) == (1.0, "billing")
+    assert found["other_outcomes"]["agency"]["outcome"] == 0.0 and store.waiting_outcomes() == 0
+
+
+def test_test_records_are_stored_and_not_read(store: Store) -> None:
+    store.add([prediction("check", test=True, customer_id=7), prediction("real")])
+    store.add_outcomes([outcome("check", 1.0), outcome("real", 1.0)])
+    assert [p["prediction_id"] for p in all_of(store)] == ["real"]
+    assert [p["prediction_id"] for p in store.outcomes_after("churn", 0, 10)] == ["real"]
+    assert store.keys_of_customer("7") == [key("check")]
+    assert store.add([prediction("check", {"other": 1}, test=True)]) == (0, [key("check")])
+    assert store.waiting_outcomes() == 0
+
+
+def test_waiting_outcomes_are_dropped_by_age_and_beyond_a_number_of_each_sender(store: Store) -> None:
+    flood = [outcome(f"never-{n}", 1.0, at=10 + n, sender="flood") for n in range(6)]
+    store.add_outcomes([*flood, outcome("old", 1.0, at=1), outcome("mine", 1.0, at=12, sender="mine")])
+    assert store.drop_waiting(datetime(2026, 11, 21, 7, 0, 5, tzinfo=UTC), 4) == 3
+    assert store.waiting_outcomes() == 5
+    store.add([prediction(id_) for id_ in ("never-0", "never-1", "never-2", "never-5", "old", "mine")])
+    known = [p["prediction_id"] for p in all_of(store) if p["outcome"] is not None]
+    assert known == ["never-2", "never-5", "mine"]
+
+
+def test_a_store_has_an_id_of_its_own_and_knows_its_highest_number(open_store: OpenStore, tmp_path: Path) -> None:
+    first = open_store()
+    empty = first.identity()
+    assert len(empty.store_id) == 32 and empty.last == 0
+    first.add([prediction("one"), prediction("two", customer_id=7)])
+    first.remove(first.keys_of_customer("7"))
+    assert open_store().identity() == first.identity() == Identity(empty.store_id, 2)
+    assert SqliteStore(tmp_path / "another.db").identity().store_id != empty.store_id
+
+
+def test_it_knows_how_old_its_predictions_are_and_when_retention_looked(open_store: OpenStore) -> None:
+    store, before = open_store(), datetime(2026, 11, 1, tzinfo=UTC)
+    assert store.ages(before) == (0, 0, None) and store.retained_at() is None
+    store.add([prediction("old", created_at="2026-10-01T00:00:00+00:00"), prediction("new")])
+    newest = datetime.fromisoformat(prediction("new")["created_at"])
+    assert store.ages(before) == (2, 1, newest)
+    store.set_retained_at(1_800_000_000.5)
+    assert open_store().retained_at() == 1_800_000_000.5
 
 
 def test_what_is_old_is_forgotten_up_to_a_limit(store: Store) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +15,9 @@ from typing import Protocol
 
 from scorehouse.errors import JournalError
 
+log = logging.getLogger(__name__)
 SEGMENT_BYTES = 16 * 2**20
+_COPIED = 2**20  # bytes at a time
 _OPEN, _PARTIAL = ".jsonl", ".new"
 
 
@@ -58,17 +62,23 @@ class Journal:
             except OSError as error:
                 self._end_segment()
                 raise JournalError(f"the prediction journal cannot be written: {error.strerror or error}") from error
-            self._size += written
-            if written != len(lines):  # nothing may follow a torn line, so the segment ends
+            if written != len(lines):  # none of them is answered, not even the whole ones before the cut
+                with suppress(OSError):
+                    os.ftruncate(self._file, self._size)
                 self._end_segment()
                 raise JournalError("the prediction journal cannot be written: the disk is full")
+            self._size += written
+            if os.fstat(self._file).st_nlink == 0:
+                self._restore_after_append(written)
 
     def check(self) -> None:
         """Raise JournalError if an append would fail because the folder or space is missing; write no line."""
         with self._lock:
             try:
-                if self._file < 0 or os.fstat(self._file).st_nlink == 0:  # deleted while it was open: start another
+                if self._file < 0:
                     self._start_segment()
+                elif os.fstat(self._file).st_nlink == 0:
+                    self._restore()
                 disk = os.fstatvfs(self._file)
             except OSError as error:
                 self._end_segment()
@@ -87,9 +97,43 @@ class Journal:
         # The random part is needed because containers share the folder and repeat process ids, and clocks step.
         name = f"{self._door}-{os.getpid()}-{os.urandom(4).hex()}-{self._clock()}"
         partial, self._path = self._folder / (name + _PARTIAL), self._folder / (name + _OPEN)
-        self._file, self._size = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o640), 0
+        self._file, self._size = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o640), 0
         fcntl.flock(self._file, fcntl.LOCK_EX)
         partial.rename(self._path)  # the shipper sees it only once it is locked
+
+    def _restore_after_append(self, written: int) -> None:
+        """Restore a deleted segment; if that fails, take the last append back, because it is not answered."""
+        try:
+            self._restore()
+        except OSError as error:
+            self._size -= written
+            os.ftruncate(self._file, self._size)
+            raise JournalError(f"the prediction journal was deleted and cannot be restored: {error}") from error
+
+    def _restore(self) -> None:
+        """Copy a segment that somebody deleted, and that only this process can still read, to a new one.
+
+        Its lines were answered. Those that are stored already change nothing when they are stored again.
+        """
+        deleted, path, size = self._file, self._path, self._size
+        self._file = -1
+        try:
+            self._start_segment()
+            for start in range(0, size, _COPIED):
+                block = os.pread(deleted, min(_COPIED, size - start), start)
+                if os.write(self._file, block) != len(block):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._end_segment()
+            self._file, self._path, self._size = deleted, path, size
+            raise
+        self._size = size
+        os.close(deleted)
+        log.warning(
+            "%s was deleted while a door wrote to it; its %d bytes were written again to %s. "
+            "Do not delete files of the journal: the shipper does, once they are stored",
+            path.name, size, self._path.name,
+        )  # fmt: skip
 
     def _end_segment(self) -> None:
         if self._file < 0:

@@ -18,11 +18,14 @@ import orjson
 
 from scorehouse import metrics
 from scorehouse.errors import AlreadyRunning, StoreUnavailable
-from scorehouse.journal.erasure import ERASED, hold_journal
+from scorehouse.journal.conflicts import add_conflicts
+from scorehouse.journal.erasure import hold_journal
 from scorehouse.journal.journal import Segment, segments
+from scorehouse.journal.lines import ERASED
+from scorehouse.journal.shadow import expire_shadow
 from scorehouse.polling import poll_forever
 from scorehouse.stores.retention import Retention
-from scorehouse.stores.store import Document, Store
+from scorehouse.stores.store import Document, Key, Store
 
 log = logging.getLogger(__name__)
 STATE, LOCK = "shipper.json", "shipper.lock"  # beside the segments; /readyz shows the state
@@ -31,19 +34,26 @@ EVERY_SECONDS, LONGEST_WAIT = 0.5, 30.0
 _PREDICTION = ("kind", "prediction_id", "use_case", "model_run_id", "created_at", "door"), "created_at", "prediction"
 _OUTCOME = ("kind", "prediction_id", "outcome_at"), "outcome_at", "outcome"
 _REJECTED = ("id", "use_case", "model_run_id", "door")
+_OPTIONAL = ("use_case", "caller", "sender")  # texts that older doors, and those without a gateway, do not write
+NAMED = 5  # ids in one log line
 
 
 class Shipper:
     """Follows the segments of every door. A lock allows one shipper per journal folder."""
 
-    def __init__(self, folder: Path, store: Store, retention: Retention | None = None):
+    def __init__(
+        self, folder: Path, store: Store, retention: Retention | None = None, monitor_folder: Path | None = None
+    ):
         """Start from the oldest segment; storing lines again changes nothing.
+
+        What `retention` removes from the store goes from the challengers' logs in `monitor_folder` as well.
 
         Raises:
             AlreadyRunning: another shipper follows this folder.
         """
         self._folder, self._store = folder, store
         self._retention = retention or Retention(0, time.time)
+        self._monitor_folder = monitor_folder
         self._known: dict[Path, Segment] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / LOCK).open("ab")
@@ -67,6 +77,7 @@ class Shipper:
         Raises:
             StoreUnavailable: nothing is lost; try again later.
         """
+        self._retention.look(self._store)
         found = list(segments(self._folder))
         self._known = {path: self._known.get(path) or Segment(path) for path in found}
         count = 0
@@ -93,49 +104,71 @@ class Shipper:
                 lines, offset = segment.read()
                 if not lines:
                     break
-                store_lines(self._store, lines, self._retention.keeps)
+                conflicts = store_lines(self._store, lines, self._retention.keeps)
+                if conflicts:
+                    self._remember(conflicts)
             segment.done(offset)
             count += len(lines)
         if segment.delete_if_finished():
             del self._known[segment.path]
         return count
 
+    def _remember(self, conflicts: Sequence[Key]) -> None:
+        """Let doors tell their clients. A full disk only logs a warning: shipping is what empties it."""
+        try:
+            add_conflicts(self._folder, conflicts)
+        except OSError as error:
+            log.warning("the list of conflicting ids cannot be written: %s", error)
+
     def _attempt(self) -> None:
         try:
             self.ship()
-            self._retention.apply(self._store)
+            removed_before = self._retention.apply(self._store)
         except StoreUnavailable as error:
             self._report(str(error))
             raise StoreUnavailable(f"{error}; the journal keeps the unsent lines until the store is back") from error
+        if removed_before and self._monitor_folder:
+            expire_shadow(self._monitor_folder, removed_before)
         self._report(None)
 
     def _report(self, problem: str | None) -> None:
-        backlog = sum(_size(path) - s.offset for path, s in self._known.items())
+        backlog = sum(max(_size(path) - s.offset, 0) for path, s in self._known.items())
         metrics.STORE_UP.set(problem is None)
         metrics.BACKLOG.set(backlog)
         write_state(self._folder, {"store": problem or "ok", "backlog_bytes": backlog})
 
 
-def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document], bool] = bool) -> None:
-    """Store the journal `lines` that are `wanted`; storing them twice changes nothing. Raises StoreUnavailable."""
+def store_lines(store: Store, lines: Sequence[bytes], wanted: Callable[[Document], bool] = bool) -> list[Key]:
+    """Store the journal `lines` that are `wanted`; storing them twice changes nothing.
+
+    Return the keys of predictions that are not stored, because another record has their id. Raises StoreUnavailable.
+    """
+    conflicts: list[Key] = []
     parsed = [line for line in map(_parsed, lines) if line and wanted(line)]
     predictions = [line for line in parsed if line["kind"] == "prediction"]
     outcomes = [line for line in parsed if line["kind"] == "outcome"]
     if predictions:
-        for id_ in store.add(predictions).conflicts:
-            metrics.CONFLICTS.inc()
-            log.warning(
-                "a prediction id was sent again with a different record; the first record is kept",
-                extra={"about": {"prediction_id": id_}},
-            )
+        conflicts = store.add(predictions).conflicts
+        metrics.CONFLICTS.inc(len(conflicts))
+        _warn(conflicts, "prediction ids were sent again with a different record; the first record of each is kept")
     if outcomes:
-        store.add_outcomes(outcomes)
+        contradicted = store.add_outcomes(outcomes)
+        metrics.OUTCOME_CONFLICTS.inc(len(contradicted))
+        _warn(contradicted, "predictions have outcomes from two senders that differ; both are kept, the latest counts")
     counts = [line for line in parsed if line["kind"] == "rejected"]
     if counts:  # each line has the count of its minute so far
         highest = {line["id"]: line for line in sorted(counts, key=lambda line: int(line["records"]))}
         store.add_rejected(list(highest.values()))
     metrics.SHIPPED.labels("prediction").inc(len(predictions))
     metrics.SHIPPED.labels("outcome").inc(len(outcomes))
+    return conflicts
+
+
+def _warn(keys: Sequence[Key], what: str) -> None:
+    """Log one line for all keys of a batch, however many they are."""
+    if keys:
+        named = [f"{key.use_case}/{key.prediction_id}" for key in keys[:NAMED]]
+        log.warning("%d %s", len(keys), what, extra={"about": {"first": named}})
 
 
 def _parsed(line: bytes) -> Document | None:
@@ -158,6 +191,8 @@ def _whole(line: Document) -> bool:
         numbers = (line.get("minute"), line.get("records"))
         named = all(isinstance(line.get(name), str) for name in _REJECTED)
         return named and all(type(n) is int for n in numbers) and isinstance(line.get("reasons"), list)
+    if not all(line.get(name) is None or isinstance(line[name], str) for name in _OPTIONAL):
+        return False
     names, time, value = _PREDICTION if line.get("kind") == "prediction" else _OUTCOME
     if not all(isinstance(line.get(name), str) for name in names) or not _number(line.get(value)):
         return False
@@ -165,7 +200,11 @@ def _whole(line: Document) -> bool:
         datetime.fromisoformat(line[time])
     except ValueError:
         return False
-    return line["kind"] == "outcome" or (line["kind"] == "prediction" and isinstance(line.get("record"), dict))
+    return line["kind"] == "outcome" or (line["kind"] == "prediction" and _is_record(line))
+
+
+def _is_record(line: Document) -> bool:
+    return isinstance(line.get("record"), dict) and isinstance(line.get("test", False), bool)
 
 
 def _number(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -10,11 +10,20 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from scorehouse.stores.store import Document, customer
+from scorehouse.stores.outcomes import FIELDS, NONE_YET
+from scorehouse.stores.store import Document, Key, customer, key_of
 
 DUPLICATE_KEY = 11000
 ASKED = 200  # ids in one query
+CHANGES = "outcome_changes"  # counts the changes of outcome fields, so that two writers never overwrite each other's
+SHOWN = {"_id": False, CHANGES: False}  # what readers are shown of a prediction
+NO_OUTCOME: Document = {**NONE_YET, "outcome_seq": None}
 T = TypeVar("T")
+
+
+def id_of(key: Key) -> str:
+    """Return the `_id` of a prediction, or of what waits for one: a use case's name has no slash."""
+    return f"{key.use_case}/{key.prediction_id}"
 
 
 def find(collection: Collection[Document], ids: Iterable[str], shown: Document) -> Iterator[Document]:
@@ -40,13 +49,20 @@ def document(prediction: Document, seq: int) -> Document:
     created_at = datetime.fromisoformat(prediction["created_at"]).astimezone(UTC)
     fields = ("prediction_id", "use_case", "model_run_id", "door", "prediction")
     return {
-        "_id": prediction["prediction_id"],
+        "_id": id_of(key_of(prediction)),
         "seq": seq,
         **{name: prediction[name] for name in fields},
         "created_at": created_at,
         "record": prediction["record"],
         "customer_id": customer(prediction),
+        "caller": prediction.get("caller"),
+        "test": bool(prediction.get("test")),
     }
+
+
+def fields_of(stored: Mapping[str, Any]) -> Document:
+    """Return the outcome fields of a stored document."""
+    return {**NONE_YET, **{name: stored[name] for name in FIELDS if name in stored}}
 
 
 def plain(record: Document) -> Document:
@@ -54,13 +70,11 @@ def plain(record: Document) -> Document:
     return {k: float(v) if isinstance(v, int) and not -(2**63) <= v < 2**63 else v for k, v in record.items()}
 
 
-def setting(outcome: Document, number: int) -> UpdateOne:
-    """Return the update that sets an outcome, unless a later one is set."""
-    at = outcome["outcome_at"]
-    return UpdateOne(
-        {"_id": outcome["prediction_id"], "$or": [{"outcome_at": {"$exists": False}}, {"outcome_at": {"$lt": at}}]},
-        {"$set": {"outcome": outcome["outcome"], "outcome_at": at, "outcome_seq": number}},
-    )
+def setting(stored: Mapping[str, Any], fields: Mapping[str, Any], more: Mapping[str, Any]) -> UpdateOne:
+    """Return the update that sets outcome fields, unless another writer has changed them since they were read."""
+    changes = stored.get(CHANGES, 0)
+    unchanged = {CHANGES: changes} if changes else {CHANGES: {"$exists": False}}
+    return UpdateOne({"_id": stored["_id"], **unchanged}, {"$set": {**fields, **more, CHANGES: changes + 1}})
 
 
 def duplicates(error: BulkWriteError) -> list[dict[str, Any]]:

@@ -46,5 +46,9 @@ class Numbers:
         found, since = self._found(), self._clock() - OPEN_SECONDS
         return int(min([found["value"], *(t["above"] for t in found["open"].values() if t["at"] >= since)]))
 
+    def last(self) -> int:
+        """Return the highest number that was taken."""
+        return int(self._found()["value"])
+
     def _found(self) -> dict[str, Any]:
         return {"value": 0, "open": {}, **(self._counters.find_one({"_id": self._name}) or {})}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from scorehouse.stores.mongo_documents import NO_OUTCOME, SHOWN
 from scorehouse.stores.mongo_store import MongoStore
 from scorehouse.stores.store import Answered, Document
 
@@ -16,7 +17,7 @@ class MongoReports(MongoStore):
 
     def answered_between(self, since: datetime, until: datetime) -> list[Answered]:
         steps: list[dict[str, Any]] = [
-            {"$match": {"created_at": {"$gte": since, "$lt": until}}},
+            {"$match": {"test": False, "created_at": {"$gte": since, "$lt": until}}},
             {"$group": {"_id": {"use_case": "$use_case", "run": "$model_run_id"}, "records": {"$sum": 1}}},
         ]
         with self._available():
@@ -29,13 +30,14 @@ class MongoReports(MongoStore):
         asked: dict[str, Any] = {
             "use_case": run.use_case,
             "model_run_id": run.run_id,
+            "test": False,
             "created_at": {"$gte": since, "$lt": until},
         }
         if with_outcome:
             asked["outcome"] = {"$exists": True}
         with self._available():
-            found = list(self._predictions.find(asked, {"_id": False}).sort("created_at", -1).limit(limit))
-        return [{"outcome": None, **p, "created_at": p["created_at"].isoformat()} for p in reversed(found)]
+            found = list(self._predictions.find(asked, SHOWN).sort("created_at", -1).limit(limit))
+        return [{**NO_OUTCOME, **p, "created_at": p["created_at"].isoformat()} for p in reversed(found)]
 
     def save_report(self, report: Document) -> None:
         with self._available():

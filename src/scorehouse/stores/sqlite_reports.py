@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 
 import orjson
@@ -11,9 +9,8 @@ import orjson
 from scorehouse.stores.sqlite_store import SqliteStore
 from scorehouse.stores.store import Answered, Document
 
-_TABLE = "CREATE TABLE IF NOT EXISTS report (id TEXT PRIMARY KEY, until TEXT NOT NULL, content TEXT NOT NULL)"
 _ANSWERED = """SELECT use_case, model_run_id, count(*) FROM predictions
-  WHERE created_at >= ? AND created_at < ? GROUP BY use_case, model_run_id"""
+  WHERE created_at >= ? AND created_at < ? AND +test = 0 GROUP BY use_case, model_run_id"""
 
 
 class SqliteReports(SqliteStore):
@@ -28,26 +25,20 @@ class SqliteReports(SqliteStore):
         self, run: Answered, since: datetime, until: datetime, limit: int, with_outcome: bool = False
     ) -> list[Document]:
         known = "AND outcome IS NOT NULL " if with_outcome else ""
-        where = f"use_case = ? AND model_run_id = ? AND created_at >= ? AND created_at < ? {known}"
+        where = f"use_case = ? AND model_run_id = ? AND +test = 0 AND created_at >= ? AND created_at < ? {known}"
         values = (run.use_case, run.run_id, since.isoformat(), until.isoformat(), limit)
         return self._read(f"{where}ORDER BY created_at DESC, seq DESC LIMIT ?", *values)[::-1]
 
     def save_report(self, report: Document) -> None:
         row = [report["id"], report["until"], orjson.dumps(report).decode()]
-        with self._reports():
+        with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO report VALUES (?, ?, ?)", row)
 
     def reports(self, limit: int) -> list[Document]:
-        with self._reports():
+        with self._available():
             query = "SELECT content FROM report ORDER BY until DESC, id LIMIT ?"
             return [orjson.loads(row[0]) for row in self._db.execute(query, [limit])]
 
     def forget_reports(self, before: datetime) -> None:
-        with self._reports():
-            self._db.execute("DELETE FROM report WHERE until < ?", [before.isoformat()])
-
-    @contextmanager
-    def _reports(self) -> Iterator[None]:
         with self._transaction():
-            self._db.execute(_TABLE)
-            yield
+            self._db.execute("DELETE FROM report WHERE until < ?", [before.isoformat()])

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Thread
 
+import orjson
 import pytest
 
 from scorehouse import metrics
-from scorehouse.journal.erasure import Erased, erase, hold_journal
+from scorehouse.journal import erasure
+from scorehouse.journal.conflicts import KnownConflicts, read_conflicts
+from scorehouse.journal.erasure import Erased, hold_journal
 from scorehouse.journal.journal import Journal, segments
+from scorehouse.journal.shadow import hold_shadow
 from scorehouse.journal.shipper import Shipper
 from scorehouse.stores.sqlite_store import SqliteStore
+from scorehouse.stores.store import Key
 from tests.unit.scorehouse.journal.test_shipper import line, outcome_line
 
 LINES = [
@@ -21,6 +26,10 @@ LINES = [
     outcome_line("one", 1.0),
     outcome_line("two", 0.0),
 ]
+
+
+def erase(folder: Path, store: SqliteStore, customer_id: str) -> Erased:
+    return erasure.erase(folder, store, customer_id, folder.parent / "monitor")
 
 
 @pytest.fixture
@@ -136,6 +145,60 @@ def test_an_outcome_that_waits_goes_with_its_prediction(folder: Path, store: Sql
     journal.append(line("late", customer_id="7"))
     assert erase(folder, store, "7") == Erased(stored=0, lines=2)
     assert store.waiting_outcomes() == 0
+
+
+def test_another_use_cases_prediction_of_the_same_id_stays(folder: Path, store: SqliteStore) -> None:
+    journal = Journal(folder, "http")
+    mine, other = line("order-7", customer_id="7"), line("order-7", customer_id="8", use_case="wine")
+    journal.append(mine + other + outcome_line("order-7", 1.0, use_case="wine"))
+    assert erase(folder, store, "7") == Erased(stored=0, lines=1)
+    ship(folder, store)
+    (kept,) = store.predictions_after("wine", 0, 9)
+    assert kept["outcome"] == 1.0 and stored(store) == []
+
+
+def test_the_challengers_logs_are_reached_and_the_monitor_goes_on_writing_them(
+    folder: Path, journal: Journal, store: SqliteStore
+) -> None:
+    ship(folder, store)
+    for use_case, name in (("churn", "shadow-a.jsonl"), ("churn", "shadow-a.old.jsonl"), ("wine", "shadow-b.jsonl")):
+        path = folder.parent / "monitor" / use_case / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(line("one") + line("two"))
+    with (folder.parent / "monitor" / "churn" / "shadow-a.jsonl").open("ab") as file:
+        assert erase(folder, store, "7") == Erased(stored=2, lines=3, compared=2)
+        file.write(line("four"))
+    for name, left in (("shadow-a.jsonl", ["two", "four"]), ("shadow-a.old.jsonl", ["two"])):
+        content = (folder.parent / "monitor" / "churn" / name).read_text().splitlines()
+        assert [orjson.loads(text).get("prediction_id") for text in content if "erased" not in text] == left
+    assert (folder.parent / "monitor" / "wine" / "shadow-b.jsonl").read_bytes() == line("one") + line("two")
+
+
+def test_an_erasure_waits_for_a_challenger_that_has_read_and_not_yet_written(
+    folder: Path, journal: Journal, store: SqliteStore
+) -> None:
+    path = folder.parent / "monitor" / "churn" / "shadow-a.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(line("two"))
+    thread = Thread(target=erase, args=(folder, SqliteStore(store._path), "7"))
+    with hold_shadow(path.parent):  # as the challenger does from its reading to its writing
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        path.write_bytes(line("two") + line("one"))
+    thread.join(10)
+    assert b'"one"' not in path.read_bytes()
+
+
+def test_the_list_of_conflicting_ids_is_reached(folder: Path, journal: Journal, store: SqliteStore) -> None:
+    journal.append(line("one", record={"age": 51}) + line("two", record={"age": 51}))
+    ship(folder, store)
+    assert read_conflicts(folder) == [Key("churn", "one"), Key("churn", "two")]
+    known = KnownConflicts(folder)
+    assert known.among([Key("churn", "one"), Key("wine", "one")]) == [Key("churn", "one")]
+    erase(folder, store, "7")
+    assert read_conflicts(folder) == [Key("churn", "two")]
+    assert known.among([Key("churn", "one")]) == []
 
 
 def _prediction(id_: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -167,19 +168,19 @@ def test_a_limit_of_the_file_size_is_met_as_a_full_disk_is(tmp_path: Path) -> No
         from scorehouse.journal.journal import Journal
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         journal, refused = Journal(Path(sys.argv[1]), "http"), 0
-        for i in range(300):
+        for i in range(0, 300, 3):
             try:
-                journal.append(b"%06d-%s\\n" % (i, b"x" * 10))
-                print(i)
+                journal.append(b"".join(b"%06d-%s\\n" % (n, b"x" * 10) for n in (i, i + 1, i + 2)))
+                print(i, i + 1, i + 2)
             except JournalError:
                 refused += 1
-        assert refused == 5, refused  # one torn line ends each segment
+        assert refused == 5, refused  # three lines at a time: what is cut off ends its segment, and leaves nothing
     """
     command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=True)
     acknowledged = [b"%06d-%s" % (int(i), b"x" * 10) for i in ended.stdout.split()]
-    assert len(acknowledged) == 295
+    assert len(acknowledged) == 285
     assert sorted(lines_of(tmp_path)) == acknowledged
 
 
@@ -202,14 +203,46 @@ def test_the_check_writes_no_line_and_knows_a_full_disk(tmp_path: Path, monkeypa
         one.check()
 
 
-def test_a_journal_deleted_under_its_writer_is_started_anew_at_the_next_check(tmp_path: Path) -> None:
+@pytest.mark.parametrize("noticed_by", ["append", "check"])
+def test_a_segment_deleted_under_its_writer_is_written_again(tmp_path: Path, noticed_by: str) -> None:
     one = Journal(tmp_path / "journal", "http")
     one.append(b"1\n")
     for path in (tmp_path / "journal").iterdir():
         path.unlink()
-    one.check()
+    (tmp_path / "journal").rmdir()
+    if noticed_by == "check":
+        one.check()
+        assert lines_of(tmp_path / "journal") == [b"1"]
     one.append(b"2\n")
-    assert lines_of(tmp_path / "journal") == [b"2"]
+    one.append(b"3\n")
+    assert lines_of(tmp_path / "journal") == [b"1", b"2", b"3"]
+    (path,) = segments(tmp_path / "journal")
+    assert not Segment(path).delete_if_finished()  # its writer holds the lock of the new one
+
+
+def test_a_deleted_segment_that_cannot_be_written_again_is_told_and_kept_for_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Journal(tmp_path / "journal", "http")
+    one.append(b"1\n")
+    shutil.rmtree(tmp_path / "journal")
+    (tmp_path / "journal").write_text("in the way")
+    with pytest.raises(JournalError, match="deleted"):
+        one.append(b"refused\n")
+    (tmp_path / "journal").unlink()
+    one.append(b"2\n")
+    assert lines_of(tmp_path / "journal") == [b"1", b"2"]
+
+
+def test_whole_lines_before_a_cut_are_taken_back_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    one = Journal(tmp_path, "http")
+    one.append(b"before\n")
+    failing(monkeypatch, lambda file, lines: real(file, lines[:14]))
+    with pytest.raises(JournalError, match="full"):
+        one.append(b"first\nsecond\nthird\n")
+    monkeypatch.undo()
+    assert lines_of(tmp_path) == [b"before"]
 
 
 def test_a_killed_writers_lock_is_gone_and_its_lines_are_there(tmp_path: Path) -> None:

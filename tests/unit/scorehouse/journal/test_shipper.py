@@ -13,10 +13,11 @@ import pytest
 from scorehouse import metrics
 from scorehouse.errors import AlreadyRunning, StoreUnavailable
 from scorehouse.journal import shipper as shipping
+from scorehouse.journal.conflicts import read_conflicts
 from scorehouse.journal.journal import Journal, segments
 from scorehouse.journal.shipper import Shipper, read_state
 from scorehouse.stores.sqlite_store import SqliteStore
-from scorehouse.stores.store import Added, Document
+from scorehouse.stores.store import Added, Document, Key
 
 numbers = itertools.count()
 
@@ -57,8 +58,9 @@ def line(id_: str, **fields: Any) -> bytes:
     return orjson.dumps(document) + b"\n"
 
 
-def outcome_line(id_: str, value: float, at: str = "2026-11-21T07:00:00+00:00") -> bytes:
-    return orjson.dumps({"kind": "outcome", "prediction_id": id_, "outcome": value, "outcome_at": at}) + b"\n"
+def outcome_line(id_: str, value: float, at: str = "2026-11-21T07:00:00+00:00", **fields: Any) -> bytes:
+    about = {"kind": "outcome", "prediction_id": id_, "outcome": value, "outcome_at": at, **fields}
+    return orjson.dumps(about) + b"\n"
 
 
 def ids(store: SqliteStore) -> list[str]:
@@ -147,6 +149,8 @@ def test_a_second_shipper_is_refused_while_the_first_lives(tmp_path: Path, store
     [
         b"not json\n", b"\n", b"[]\n", b"null\n", b"{}\n", b'{"kind":"other"}\n', b"\x00\xff\n",
         line("p", prediction=None), line("p", record=None), line("p", prediction_id=7), line("p", created_at="soon"),
+        line("p", caller=7), line("p", test="yes"),
+        outcome_line("p", 1.0, sender=[]), outcome_line("p", 1.0, use_case=1),
         line("p", model_run_id=None), outcome_line("p", 1.0, at="never"),
         orjson.dumps({"kind": "outcome", "prediction_id": "p", "outcome": "1", "outcome_at": "2026-11-21"}) + b"\n",
     ],
@@ -172,6 +176,30 @@ def test_a_prediction_id_repeated_in_one_batch_is_kept_once_and_a_conflict_count
     assert ids(store) == ["one"]
     assert store.predictions_after("churn", 0, 1)[0]["record"] == {"age": 50}
     assert metrics.CONFLICTS._value.get() == before + 1
+
+
+def test_many_conflicts_are_one_log_line_and_a_list_for_the_doors(
+    tmp_path: Path, store: FlakyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path / "j", "http")
+    journal.append(b"".join(line(f"p{n}", record={"age": age}) for n in range(1200) for age in (1, 2)))
+    with Shipper(tmp_path / "j", store) as shipper:
+        shipper.ship()
+    assert sum("sent again with a different record" in r.getMessage() for r in caplog.records) == 1
+    assert read_conflicts(tmp_path / "j") == [Key("churn", f"p{n}") for n in range(200, 1200)]
+
+
+def test_who_asked_and_who_sent_the_outcome_is_stored_and_tests_are_left_out(tmp_path: Path, store: FlakyStore) -> None:
+    before = metrics.OUTCOME_CONFLICTS._value.get()
+    journal = Journal(tmp_path / "j", "http")
+    journal.append(line("one", caller="shop") + line("check", test=True))
+    journal.append(outcome_line("one", 1.0, use_case="churn", sender="billing"))
+    journal.append(outcome_line("one", 0.0, "2026-11-21T08:00:00+00:00", use_case="churn", sender="agency"))
+    with Shipper(tmp_path / "j", store) as shipper:
+        shipper.ship()
+    (found,) = store.predictions_after("churn", 0, 9)
+    assert (found["caller"], found["sender"], found["outcome"]) == ("shop", "agency", 0.0)
+    assert metrics.OUTCOME_CONFLICTS._value.get() == before + 1
 
 
 def test_a_door_that_never_stops_writing_keeps_the_shipper_from_no_other(tmp_path: Path, store: FlakyStore) -> None:
