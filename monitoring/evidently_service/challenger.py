@@ -19,6 +19,7 @@ import orjson
 from monitoring.evidently_service.windows.cursor import Cursor
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.journal.shadow import hold_shadow
 from scorehouse.polling import poll_in_thread
 from scorehouse.scoring.figures import Vector
 from scorehouse.scoring.quality import quality
@@ -82,11 +83,16 @@ class Challenger:
         """
         if self._scorer is None:
             self._scorer = self._load()
+        with hold_shadow(self._path.parent):  # so that an erasure never misses a line that is about to be written
+            return self._compare(self._scorer)
+
+    def _compare(self, scorer: Scorer) -> int:
+        self._cursor = self._cursor.of(self._store.identity())
         predictions = self._store.predictions_after(self._use_case.name, self._cursor.seq, BATCH)
         outcomes = self._store.outcomes_after(self._use_case.name, self._cursor.outcome_seq, BATCH)
         chosen = [d for d in predictions if d["model_run_id"] != self._run_id and self._is_chosen(d["prediction_id"])]
         if chosen:
-            self._score(self._scorer, chosen)
+            self._score(scorer, chosen)
         self._add_outcomes(outcomes)
         self._cursor = self._cursor.after(predictions, outcomes)
         if chosen or outcomes:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from scorehouse.stores.store import Document
+from scorehouse.stores.store import Document, Identity
 
 log = logging.getLogger(__name__)
 CURSOR = "cursor.json"
@@ -20,16 +20,29 @@ KEPT_RUNS = 50  # whose state is kept: an outcome may arrive long after its run'
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The store's numbers up to which predictions and outcomes were read."""
+    """The store's numbers up to which predictions and outcomes were read, and the id of that store.
+
+    The id is empty in a cursor of an older version, which is believed to be about the present store.
+    """
 
     seq: int = 0
     outcome_seq: int = 0
+    store_id: str = ""
+
+    def is_of(self, store: Identity) -> bool:
+        """Return whether it was read from this store, and the store was not set back to an earlier state since."""
+        return self.store_id in ("", store.store_id) and self.seq <= store.last
+
+    def of(self, store: Identity) -> Cursor:
+        """Return this cursor if it is of this store, else the store's beginning."""
+        return replace(self, store_id=store.store_id) if self.is_of(store) else Cursor(store_id=store.store_id)
 
     def after(self, predictions: Sequence[Document], outcomes: Sequence[Document]) -> Cursor:
         """Return the cursor behind what was read, in the store's order."""
         return Cursor(
             predictions[-1]["seq"] if predictions else self.seq,
             outcomes[-1]["outcome_seq"] if outcomes else self.outcome_seq,
+            self.store_id,
         )
 
 

@@ -18,7 +18,7 @@ from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, ScorehouseError
 from scorehouse.polling import poll_forever
-from scorehouse.stores.store import Document, Store
+from scorehouse.stores.store import Document, Identity, Store
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,9 @@ class Follower:
         Raises:
             StoreUnavailable, RegistryUnavailable, CacheUnavailable: nothing is lost; try again later.
         """
-        if self._cursor is None:
-            self._cursor = self._start()
+        store = self._store.identity()
+        if self._cursor is None or not self._cursor.is_of(store):
+            self._cursor = self._start(store)
         before = self._cursor
         predictions = self._store.predictions_after(self._use_case.name, before.seq, BATCH)
         changed = self._distribute(predictions, "created_at", Watch.take)
@@ -105,15 +106,15 @@ class Follower:
         self._exports.publish(self.watches, self.unwatched, self._store.waiting_outcomes())
         return max(len(predictions), len(outcomes))
 
-    def _start(self) -> Cursor:
+    def _start(self, store: Identity) -> Cursor:
         """Continue where the last process stopped, or from the beginning of a store that was replaced since."""
         cursor = self._folder.cursor()
-        if cursor.seq and not self._store.predictions_after(self._use_case.name, cursor.seq - 1, 1):
-            log.warning(
-                "the store was replaced: it no longer contains the last record that was read; reading it from the start"
-            )
+        if not cursor.is_of(store):
+            log.warning("the prediction store was replaced, or set back to an earlier state: reading it from the start")
             self._folder.clear()
-            cursor = Cursor()
+            self._watches.clear()
+        cursor = cursor.of(store)
+        self._folder.save(cursor)
         now = self._clock()
         for run_id in self._folder.run_ids():
             stored = self._folder.run(run_id)

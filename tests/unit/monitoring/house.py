@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from scorehouse.bundles.reference import Reference
 from scorehouse.errors import RunNotFound, ScorehouseError
 from scorehouse.registry.client import Version
 from scorehouse.scoring.encoding import Encoder
-from scorehouse.stores.store import Added, Document
+from scorehouse.stores.store import Added, Document, Identity
 from scorehouse.usecase import Estimator, Feature, UseCase
 
 RUN, OTHER = "a" * 32, "b" * 32
@@ -133,6 +134,13 @@ class FakeStore:
         self.rejected: list[Document] = []
         self.waiting = 0
         self.fails: ScorehouseError | None = None
+        self.store_id = os.urandom(16).hex()
+
+    def identity(self) -> Identity:
+        """Its id, and the last number."""
+        if self.fails:
+            raise self.fails
+        return Identity(self.store_id, max([p["seq"] for p in self.predictions], default=0))
 
     def add(self, predictions: Sequence[Document]) -> Added:
         """Append documents that are numbered already."""

@@ -123,7 +123,10 @@ def test_outcomes_judge_both_on_the_same_records(
     answered(store, table.records)
     one = challenger(store, cache, tmp_path)
     one.poll()
-    known = [{"prediction_id": f"p{i}", "outcome": int(t), "outcome_at": NOW} for i, t in enumerate(table.truth)]
+    known = [
+        {"prediction_id": f"p{i}", "use_case": "churn", "outcome": int(t), "outcome_at": NOW}
+        for i, t in enumerate(table.truth)
+    ]
     store.add_outcomes(known)
     one.poll()
     theirs = np.array([pair.challenger for pair in one.pairs])

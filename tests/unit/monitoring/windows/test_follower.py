@@ -149,6 +149,48 @@ def test_a_store_that_is_not_the_one_that_was_read_is_read_from_its_beginning(
     assert len(one.watches[0].window) == 20
 
 
+def test_the_newest_record_may_be_erased_or_expire_and_nothing_is_forgotten(
+    store: FakeStore, tmp_path: Path, clock: Clock
+) -> None:
+    store.add(documents(records(300)))
+    follower(store, tmp_path, clock).poll()
+    last = store.identity()
+    erased = FakeStore()
+    erased.add(documents(records(299)))
+    erased.identity = lambda: last  # type: ignore[method-assign]
+    one = follower(erased, tmp_path, clock)
+    assert one.poll() == 0
+    assert len(one.watches[0].window) == 300
+    erased.predictions.clear()
+    assert follower(erased, tmp_path, clock).poll() == 0
+
+
+def test_another_store_is_noticed_though_its_numbers_are_higher_and_though_the_monitor_runs(
+    store: FakeStore, tmp_path: Path, clock: Clock
+) -> None:
+    store.add(documents(records(300)))
+    follower(store, tmp_path, clock).poll()
+    other = FakeStore()
+    other.add(documents(records(400, seed=4)))
+    assert follower(other, tmp_path, clock).poll() == 400
+    one = follower(store, tmp_path / "running", clock)
+    assert one.poll() == 300
+    store.predictions, store.store_id = other.predictions, other.store_id
+    assert one.poll() == 400
+    assert one.watches[0].window.numbers.tolist() == list(range(1, 401))
+
+
+def test_a_cursor_of_an_older_version_is_continued(store: FakeStore, tmp_path: Path, clock: Clock) -> None:
+    store.add(documents(records(300)))
+    follower(store, tmp_path, clock).poll()
+    (tmp_path / "cursor.json").write_bytes(b'{"seq":300,"outcome_seq":0}')
+    again = follower(store, tmp_path, clock)
+    assert again.poll() == 0 and len(again.watches[0].window) == 300
+    store.add(documents(records(10), 301))
+    assert again.poll() == 10
+    assert MonitorFolder(tmp_path).cursor().store_id == store.store_id
+
+
 def test_the_rejected_share_is_of_all_records_of_the_last_quarter_of_an_hour(
     store: FakeStore, tmp_path: Path, clock: Clock
 ) -> None:
