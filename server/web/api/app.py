@@ -14,12 +14,14 @@ from werkzeug.exceptions import HTTPException
 
 from scorehouse import metrics
 from scorehouse.errors import JournalError
+from scorehouse.journal.conflicts import KnownConflicts
 from scorehouse.journal.shipper import read_state
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.readiness import readiness
 from scorehouse.serving.serving import Answer, NotServing, Serving
 from scorehouse.settings import HttpSettings
+from scorehouse.stores.store import Key
 from server.web.api.answers import json_response
 from server.web.api.bodies import is_media, parse, read_body
 from server.web.api.csv_rows import MEDIA as CSV
@@ -99,12 +101,18 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
             )
         return json_response({"predictions": [a.prediction for a in answers if isinstance(a, Answer)]})
 
+    known_conflicts = KnownConflicts(settings.journal_folder)
+
     @app.post("/outcomes")
     def outcomes() -> Response:
         task = serving.require_model().bundle.manifest.task
         accepted = to_outcomes(body(), task, settings.max_records)
         serving.accept_outcomes(accepted, sender=caller())
-        return json_response({"accepted": len(accepted)}, 202)
+        about: dict[str, Any] = {"accepted": len(accepted)}
+        keys = {Key(serving.use_case, outcome["prediction_id"]) for outcome in accepted}
+        if conflicting := known_conflicts.among(keys):
+            about["conflicts"] = sorted(key.prediction_id for key in conflicting)
+        return json_response(about, 202)
 
 
 def caller() -> str | None:

@@ -9,6 +9,7 @@ import orjson
 
 from scorehouse.errors import ScorehouseError
 from scorehouse.scoring.schema import Rejected
+from scorehouse.serving.recent_ids import is_conflict
 
 PROBLEM_TYPE = "application/problem+json"
 MOST_ERRORS = 200  # of all records of one answer; beyond, each record that is refused shows its first error
@@ -47,7 +48,9 @@ class ErrorsShown:
 
 
 def refusal(rejected: Rejected) -> Problem:
-    """Return the 422 that names every bad field of one record."""
+    """Return the 422 that names every bad field of one record, or the 409 if only its id is another record's."""
+    if is_conflict(rejected):
+        return Problem(HTTPStatus.CONFLICT, rejected.reason, errors=rejected.to_json())
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, f"the record cannot be scored: {rejected.reason}", errors=rejected.to_json()
     )

@@ -15,6 +15,7 @@ _WHY = {
     "400": "The body is not JSON, or contains a field twice",
     "404": "This model's predictions cannot be explained",
     "405": "The route has other methods: see the Allow header",
+    "409": "The prediction_id was used for another record a moment ago: send the same record again, or a new id",
     "413": "The body has too many bytes, or the list too many records",
     "415": "The body is not sent as application/json (or, to /invocations, as text/csv)",
     "422": "Nothing in the body can be accepted: every invalid field is listed with the allowed values",
@@ -52,7 +53,7 @@ def _scoring(model: Model) -> Json:
             "predict",
             "One record gets one answer; a list gets a list, in order, with errors in place of each invalid record.",
             {"one": {"summary": "One record", "value": example}, "many": many},
-            "Records", ("200", "Answers"), _BODY,
+            "Records", ("200", "Answers"), ("400", "405", "409", *_BODY[2:]),
         ),
         "/explain": _post(
             "explain",

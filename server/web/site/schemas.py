@@ -102,10 +102,15 @@ def _invocation() -> Json:
 
 def _outcomes(task: Task, most: int) -> Json:
     id_ = {**ID, "pattern": "^[!-~]+$", "description": "The prediction_id that /predict returned"}
+    kept = "Ids under which several records were answered: the outcome is that of the first, which alone was kept"
+    again = {**_list(_TEXT), "description": kept}
     return {
         "Outcome": _closed({"prediction_id": id_, "outcome": _OUTCOMES[task]}),
         "Outcomes": {"anyOf": [ref("Outcome"), {**_list(ref("Outcome")), "maxItems": most}]},
-        "Accepted": _closed({"accepted": {"type": "integer", "minimum": 0}}),
+        "Accepted": {
+            **_closed({"accepted": {"type": "integer", "minimum": 0}, "conflicts": again}),
+            "required": ["accepted"],
+        },
     }
 
 

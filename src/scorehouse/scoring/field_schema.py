@@ -6,7 +6,7 @@ from datetime import date
 from math import ceil, floor
 from typing import Annotated, Any, Literal, NotRequired, Required
 
-from pydantic import AfterValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic import AfterValidator, Field, GetPydanticSchema, Strict, WithJsonSchema
 from pydantic_core import core_schema as cs
 
 from scorehouse.usecase import Feature
@@ -14,7 +14,7 @@ from scorehouse.usecase import Feature
 _ID = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
 _PREDICTION_ID = {
     **_ID,
-    "description": "Your own id for this prediction. If it is sent twice, the prediction is stored once.",
+    "description": "Your own id for this prediction. The same record under it is stored once; another one is refused.",
 }
 _INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 _CUSTOMER_ID = {"anyOf": [_ID, _INTEGER, {"type": "null"}], "description": "The customer that the prediction is about."}
@@ -26,12 +26,16 @@ UNKNOWN = "unknown"  # accepted for null in categories, because tables write it 
 MOST = 3.4028234663852886e38  # the largest float32
 
 
+_TEST = {"type": "boolean", "description": "true: a check, which is answered and kept, and which no figure counts"}
+
+
 def envelope() -> dict[str, Any]:
-    """Return the fields that a record may have in addition to its features; neither reaches the model."""
+    """Return the fields that a record may have in addition to its features; none reaches the model."""
     customer = _Text | _Whole | Annotated[float, _EXACT, AfterValidator(_exactly_whole)] | None
     return {
         "prediction_id": NotRequired[Annotated[_Text, WithJsonSchema(_PREDICTION_ID)]],
         "customer_id": NotRequired[Annotated[customer, WithJsonSchema(_CUSTOMER_ID)]],
+        "test": NotRequired[Annotated[bool, Strict(), WithJsonSchema(_TEST)]],
     }
 
 

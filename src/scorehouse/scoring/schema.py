@@ -97,6 +97,7 @@ class RecordSchema:
             allowed = self.features[name].allowed
         else:
             allowed = "1 to 128 visible ASCII characters" + (", or a 64-bit integer" if name == "customer_id" else "")
+            allowed = "true or false" if name == "test" else allowed
         if kind == "missing":
             return FieldError(name, None, "is missing", allowed)
         return FieldError(name, _shown(value), "is not allowed", allowed)

@@ -20,6 +20,7 @@ from scorehouse.journal.journal import PredictionLog
 from scorehouse.scoring.schema import ID_FIELDS, Rejected
 from scorehouse.scoring.scorer import Prediction, Scorer
 from scorehouse.serving.callers import CallerCounts
+from scorehouse.serving.recent_ids import RecentIds, conflict
 from scorehouse.serving.rejections import Rejections
 
 NO_MODEL = "no model is loaded yet: set RUN_ID and run `make start-serve`"
@@ -91,6 +92,7 @@ class Serving:
         self._now = now
         self._lock = Lock()
         self._last_outcome = datetime.min.replace(tzinfo=UTC)
+        self._recent = RecentIds()
         self._predicted = metrics.PREDICTIONS.labels(use_case, door)
         self._rejected = metrics.REJECTED.labels(use_case, door)
         self._rejections = Rejections(use_case, door, self._write)
@@ -126,12 +128,13 @@ class Serving:
         answers, lines = self._score(model, now, records, repeat(caller), ids)
         if all_or_none and len(lines) != len(answers):
             lines = []
+            self._recent.discard(answer.prediction_id for answer in answers if isinstance(answer, Answer))
         predicted = len(lines)
         if predicted != len(answers):
             rejected = [answer for answer in answers if isinstance(answer, Rejected)]
             lines.append(self._rejections.add(model.run_id, now, rejected))
             self._rejected.inc(len(rejected))
-        self._write(b"".join(lines))
+        self._keep(lines, answers)
         self._predicted.inc(predicted)
         if caller is not None:
             self._callers.count(caller, predicted)
@@ -148,7 +151,7 @@ class Serving:
             JournalError: as `answer`.
         """
         answers, lines = self._score(model, self._now(), records, callers)
-        self._write(b"".join(lines))
+        self._keep(lines, answers)
         self._predicted.inc(len(lines))
         if any(callers):
             for caller, answer in zip(callers, answers, strict=True):
@@ -174,11 +177,16 @@ class Serving:
             if isinstance(prediction, Rejected):
                 answers.append(prediction)
                 continue
-            customer_id = None
-            if "customer_id" in record or "prediction_id" in record:
+            customer_id, test = None, False
+            if "customer_id" in record or "prediction_id" in record or "test" in record:
+                test = record.get("test", False)
                 customer_id = record.get("customer_id")
                 id_ = record.get("prediction_id") or id_  # noqa: PLW2901
+                chosen = "prediction_id" in record
                 record = {k: v for k, v in record.items() if k not in ID_FIELDS}  # noqa: PLW2901
+                if chosen and self._recent.belongs_to_another(id_, record):
+                    answers.append(conflict(id_))
+                    continue
             line = {  # a document as the store keeps it
                 "kind": "prediction",
                 "prediction_id": id_,
@@ -192,6 +200,8 @@ class Serving:
             }
             if caller is not None:
                 line["caller"] = caller
+            if test:
+                line["test"] = True
             lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
             answers.append(Answer(prediction, run_id, id_))
         return answers, lines
@@ -219,6 +229,13 @@ class Serving:
             times = [first + i * _TICK for i in range(count)]
             self._last_outcome = times[-1] if times else self._last_outcome
         return times
+
+    def _keep(self, lines: Sequence[bytes], answers: Sequence[Answer | Rejected]) -> None:
+        try:
+            self._write(b"".join(lines))
+        except JournalError:
+            self._recent.discard(answer.prediction_id for answer in answers if isinstance(answer, Answer))
+            raise
 
     def _write(self, lines: bytes) -> None:
         try:

@@ -19,6 +19,7 @@ from scorehouse.journal.journal import Journal, Segment, segments
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.scoring.scorer import Scorer
+from scorehouse.serving import recent_ids
 from scorehouse.serving.serving import Answer, Model, NotServing, Serving
 from scorehouse.usecase import Feature
 
@@ -180,3 +181,56 @@ def test_the_record_is_journalled_as_it_came_and_not_as_it_was_encoded(serving: 
     serving.answer([{"x": 1}])
     assert type(journalled(tmp_path)[0]["record"]["x"]) is int
     assert np.isfinite(journalled(tmp_path)[0]["prediction"])
+
+
+def test_a_second_record_under_a_clients_id_is_refused_and_the_same_record_is_answered_again(
+    serving: Serving, tmp_path: Path
+) -> None:
+    mine = {"x": 1, "prediction_id": "mine", "customer_id": 7}
+    for sent in (mine, {**mine, "x": 1.0, "customer_id": 8}):
+        assert serving.answer([sent]) == [Answer(2.0, "run-1", "mine")]
+    first, second, other = serving.answer([{**mine, "x": 2}, {"x": 3, "prediction_id": "new"}, {**mine, "x": 4}])
+    assert isinstance(first, Rejected) and isinstance(other, Rejected) and isinstance(second, Answer)
+    assert first.to_json() == [
+        {
+            "field": "prediction_id", "value": "mine", "problem": "was used for another record",
+            "allowed": "a new id for a new record, or the same record again",
+        }
+    ]  # fmt: skip
+    assert [p["record"]["x"] for p in journalled(tmp_path)] == [1, 1.0, 3]
+    assert journalled(tmp_path, "rejected")[-1]["reasons"] == [
+        {"reason": "prediction_id was used for another record", "records": 2}
+    ]
+
+
+def test_an_id_whose_record_was_not_kept_is_free_again(
+    serving: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.answer([{"x": 1, "prediction_id": "mine"}, {"y": 1}], all_or_none=True)
+    with monkeypatch.context() as patch, pytest.raises(JournalError):
+        patch.setattr(serving.journal, "append", lambda lines: (_ for _ in ()).throw(JournalError("the disk is full")))
+        serving.answer([{"x": 2, "prediction_id": "mine"}])
+    assert isinstance(serving.answer([{"x": 3, "prediction_id": "mine"}])[0], Answer)
+    assert [p["record"] for p in journalled(tmp_path)] == [{"x": 3}]
+
+
+def test_only_the_last_ids_are_remembered(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_ids, "MOST", 100)
+    for n in range(1000):
+        serving.answer([{"x": n, "prediction_id": f"p{n}"}])
+    known = {*serving._recent._newer, *serving._recent._older}
+    assert 50 <= len(known) <= 100 and {f"p{n}" for n in range(950, 1000)} <= known
+    assert isinstance(serving.answer([{"x": 0, "prediction_id": "p999"}])[0], Rejected)
+
+
+def test_an_outcome_line_names_its_use_case(serving: Serving, tmp_path: Path) -> None:
+    serving.accept_outcomes([{"prediction_id": "a", "outcome": 1.0}])
+    assert [line["use_case"] for line in journalled(tmp_path, "outcome")] == ["churn"]
+
+
+def test_a_check_is_marked_in_the_journal_and_the_model_does_not_see_the_mark(serving: Serving, tmp_path: Path) -> None:
+    serving.answer([{"x": 1, "test": True}, {"x": 2, "test": False}, {"x": 3}])
+    assert [p.get("test") for p in journalled(tmp_path)] == [True, None, None]
+    assert [p["record"] for p in journalled(tmp_path)] == [{"x": 1}, {"x": 2}, {"x": 3}]
+    [refused] = serving.answer([{"x": 1, "test": "yes"}])
+    assert isinstance(refused, Rejected) and refused.errors[0].allowed == "true or false"
