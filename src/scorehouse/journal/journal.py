@@ -17,6 +17,7 @@ from scorehouse.errors import JournalError
 
 log = logging.getLogger(__name__)
 SEGMENT_BYTES = 16 * 2**20
+LOOK_SECONDS = 1.0  # between two looks whether the segment was deleted: until then its lines can still be read
 _COPIED = 2**20  # bytes at a time
 _OPEN, _PARTIAL = ".jsonl", ".new"
 
@@ -47,6 +48,7 @@ class Journal:
         self._path = folder
         self._file = -1
         self._size = 0
+        self._looked = 0.0
 
     def append(self, lines: bytes) -> None:
         """Write `lines`, each ended by a newline.
@@ -68,8 +70,11 @@ class Journal:
                 self._end_segment()
                 raise JournalError("the prediction journal cannot be written: the disk is full")
             self._size += written
-            if os.fstat(self._file).st_nlink == 0:
-                self._restore_after_append(written)
+            now = time.monotonic()
+            if now - self._looked >= LOOK_SECONDS or self._size >= SEGMENT_BYTES:
+                self._looked = now
+                if os.fstat(self._file).st_nlink == 0:
+                    self._restore_after_append(written)
 
     def check(self) -> None:
         """Raise JournalError if an append would fail because the folder or space is missing; write no line."""
@@ -87,8 +92,11 @@ class Journal:
             raise JournalError("the prediction journal cannot be written: the disk is full")
 
     def close(self) -> None:
-        """End the segment: its lock is released."""
+        """End the segment: its lock is released. What somebody deleted is written again first, if that is possible."""
         with self._lock:
+            if self._file >= 0 and self._size and os.fstat(self._file).st_nlink == 0:
+                with suppress(OSError):
+                    self._restore()
             self._end_segment()
 
     def _start_segment(self) -> None:

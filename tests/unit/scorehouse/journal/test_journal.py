@@ -203,8 +203,11 @@ def test_the_check_writes_no_line_and_knows_a_full_disk(tmp_path: Path, monkeypa
         one.check()
 
 
-@pytest.mark.parametrize("noticed_by", ["append", "check"])
-def test_a_segment_deleted_under_its_writer_is_written_again(tmp_path: Path, noticed_by: str) -> None:
+@pytest.mark.parametrize("noticed_by", ["append", "check", "close"])
+def test_a_segment_deleted_under_its_writer_is_written_again(
+    tmp_path: Path, noticed_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LOOK_SECONDS", 1000 if noticed_by == "close" else 0)
     one = Journal(tmp_path / "journal", "http")
     one.append(b"1\n")
     for path in (tmp_path / "journal").iterdir():
@@ -215,7 +218,11 @@ def test_a_segment_deleted_under_its_writer_is_written_again(tmp_path: Path, not
         assert lines_of(tmp_path / "journal") == [b"1"]
     one.append(b"2\n")
     one.append(b"3\n")
+    if noticed_by == "close":
+        one.close()
     assert lines_of(tmp_path / "journal") == [b"1", b"2", b"3"]
+    if noticed_by == "close":
+        return
     (path,) = segments(tmp_path / "journal")
     assert not Segment(path).delete_if_finished()  # its writer holds the lock of the new one
 
@@ -223,6 +230,7 @@ def test_a_segment_deleted_under_its_writer_is_written_again(tmp_path: Path, not
 def test_a_deleted_segment_that_cannot_be_written_again_is_told_and_kept_for_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(journal, "LOOK_SECONDS", 0)
     one = Journal(tmp_path / "journal", "http")
     one.append(b"1\n")
     shutil.rmtree(tmp_path / "journal")
