@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,24 +31,27 @@ class Trial:
 
 
 def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) -> Iterator[Trial]:
-    """Yield `trials` trials as they finish. TPE searches the spaces of all estimators as one space."""
+    """Yield `trials` trials in the order of their numbers. TPE searches the spaces of all estimators as one space.
+
+    The same seed proposes the same trials, whichever of two ends first: TPE is told the results in the order of the
+    numbers, and each proposal knows exactly the trials up to `AT_A_TIME` before it.
+    """
     space = hp.choice("estimator", [{"estimator": i, **_space(i, e)} for i, e in enumerate(estimators)])
     known = Trials()
     rng = np.random.default_rng(seed)
     domain = Domain(lambda _: 0.0, space)
-    running: dict[Future[tuple[Fitted, dict[str, float], float]], tuple[dict[str, Any], Estimator]] = {}
+    running: deque[tuple[Future[tuple[Fitted, dict[str, float], float]], dict[str, Any], Estimator]] = deque()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for number in range(trials + AT_A_TIME):
-            while running and (len(running) >= AT_A_TIME or number >= trials):
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    document, estimator = running.pop(done)
-                    yield _finish(known, document, estimator, *done.result())
+            if len(running) == AT_A_TIME or (running and number >= trials):
+                oldest, document, estimator = running.popleft()
+                yield _finish(known, document, estimator, *oldest.result())
             if number < trials:
                 document = tpe.suggest(known.new_trial_ids(1), domain, known, int(rng.integers(2**31 - 1)))[0]
                 chosen = space_eval(space, {k: v[0] for k, v in document["misc"]["vals"].items() if v})
                 estimator = estimators[chosen.pop("estimator")]
                 future = pool.submit(fit, estimator, _cast_integers(estimator, chosen))
-                running[future] = document, estimator
+                running.append((future, document, estimator))
 
 
 def _finish(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from typing import Any, cast
 
 import numpy as np
@@ -103,3 +105,17 @@ def test_the_same_seed_proposes_the_same_first_trials_and_another_seed_others() 
 
     assert proposals(7) == proposals(7)
     assert proposals(7) != proposals(8)
+
+
+def test_the_same_seed_proposes_the_same_trials_whichever_of_two_ends_first() -> None:
+    def proposals(slow: int) -> list[dict[str, Any]]:
+        """Every second trial takes longer: those with an even number, or those with an odd one."""
+        begun = itertools.count()
+
+        def dawdle(estimator: Estimator, parameters: dict[str, Any]) -> tuple[Fitted, dict[str, float], float]:
+            time.sleep(0.02 if next(begun) % 2 == slow else 0)
+            return fit(estimator, parameters)
+
+        return [parameters_of(t) for t in search((TREES,), dawdle, 40, seed=7)]
+
+    assert proposals(0) == proposals(1)
