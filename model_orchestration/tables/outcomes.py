@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
 
-from model_orchestration.tables.training_table import TrainingTable, prepare, read_table
+from model_orchestration.tables.training_table import TrainingTable, content_key, key_text, prepare, read_table
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.settings import Settings
 from scorehouse.stores.open import open_store
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 MOST = 50_000  # outcomes that a training uses: the newest ones
 BATCH = 2_000  # outcomes that are read from the store at a time
 NEWEST_WEIGHT = 4.0  # of the newest outcome; a row of the table has weight 1
+UNKNOWN = "unknown"  # the sender of an outcome that came without a key, or before senders were recorded
 HALF_LIFE_DAYS = 30.0  # after which half of the weight above 1 is left
 
 
@@ -37,7 +41,8 @@ def read_training_table(use_case: UseCase, settings: Settings) -> TrainingTable:
     table = prepare(read_table(settings.data, use_case, settings.s3_address), use_case, settings.data, before)
     if not settings.train_on_outcomes:
         return table
-    return add_outcomes(table, use_case, read_outcomes(open_store(settings.store), use_case))
+    documents = read_outcomes(open_store(settings.store), use_case)
+    return add_outcomes(table, use_case, documents, settings.outcomes_max_share)
 
 
 def start_of_month(use_case: UseCase, now: datetime) -> date:
@@ -50,27 +55,33 @@ def start_of_month(use_case: UseCase, now: datetime) -> date:
 
 
 def read_outcomes(store: Store, use_case: UseCase) -> list[Document]:
-    """Return the newest predictions with a known outcome, the oldest outcome first. Raises StoreUnavailable."""
+    """Return the newest predictions with a known outcome, the oldest outcome first. Raises StoreUnavailable.
+
+    Predictions of checks and examples (`test`) are left out.
+    """
     newest: dict[str, Document] = {}
     seq = 0
     while batch := store.outcomes_after(use_case.name, seq, BATCH):
         for document in batch:
             newest.pop(document["prediction_id"], None)  # a corrected outcome is as new as its correction
-            newest[document["prediction_id"]] = document
+            if not document.get("test"):
+                newest[document["prediction_id"]] = document
         seq = batch[-1]["outcome_seq"]
         for prediction_id in list(newest)[: max(0, len(newest) - MOST)]:
             del newest[prediction_id]
     return list(newest.values())
 
 
-def add_outcomes(table: TrainingTable, use_case: UseCase, documents: Sequence[Document]) -> TrainingTable:
+def add_outcomes(
+    table: TrainingTable, use_case: UseCase, documents: Sequence[Document], max_share: float = 1.0
+) -> TrainingTable:
     """Return `table` with the records of `documents` added after its rows, with their outcomes as truth.
 
-    The key of a record is its customer, or its own content if it has no customer. The same hash as for every row of
-    the table decides its split, and it stays there.
+    The hash of a record's key decides its split, as for every row of the table (see `_key`).
 
-    Two kinds of outcomes are left out: those whose record the schema rejects today, and those that the table itself
-    could not contain. A premium of 0 would end the training, and a class of its own would become a class of the model.
+    Three kinds of outcomes are left out: those whose record the schema rejects today; those that the table itself could
+    not contain, because a premium of 0 would end the training and a class of its own would become a class of the model;
+    and the oldest ones of a sender who sent more than `max_share` of the rest (see `limit_senders`).
     """
     schema = RecordSchema(use_case.features)
     is_plausible = _plausibility(use_case, table)
@@ -80,6 +91,13 @@ def add_outcomes(table: TrainingTable, use_case: UseCase, documents: Sequence[Do
             "%d outcomes were left out because no row of the table for %s has such an outcome", left_out, use_case.name
         )
     accepted = [(d, record) for d, record in checked if not isinstance(record, Rejected)]
+    kept = limit_senders([sender(d) for d, _ in accepted], max_share)
+    if left_out := len(accepted) - len(kept):
+        log.warning(
+            "%d outcomes were left out because their sender sent more than %.0f %% of them (OUTCOMES_MAX_SHARE)",
+            left_out, max_share * 100,
+        )  # fmt: skip
+    accepted = [accepted[i] for i in kept]
     if not accepted:
         return table
     added = [d for d, _ in accepted]
@@ -89,11 +107,41 @@ def add_outcomes(table: TrainingTable, use_case: UseCase, documents: Sequence[Do
         table,
         records=[*table.records, *(record for _, record in accepted)],
         truth=np.concatenate([table.truth, np.array([float(d["outcome"]) for d in added])]),
-        keys=[*table.keys, *(_key(d) for d in added)],
+        keys=[*table.keys, *_keys(table, use_case, accepted)],
         weights=np.concatenate([table.weights, recency_weights((times.max() - times) / 86_400)]),
+        senders=[*table.senders, *(sender(d) for d in added)],
         source=f"{table.source}, and {len(added):,} outcomes until {added[-1]['outcome_at'][:16]}",
         data_hash=hashlib.sha256(table.data_hash.encode() + content).hexdigest(),
     )
+
+
+def sender(document: Document) -> str:
+    """Return the name of the key that sent an outcome, or UNKNOWN where nobody could tell."""
+    return str(document.get("sender") or UNKNOWN)
+
+
+def limit_senders(senders: Sequence[str], max_share: float) -> list[int]:
+    """Return the places of the outcomes that stay: the newest (last) ones of each sender, in order.
+
+    No sender has more than `max_share` of what stays. Where there are too few senders for that, all of them have the
+    same share; a single sender keeps everything, because training on it is better than on nothing.
+    """
+    counts = Counter(senders)
+    if len(counts) < 2:
+        return list(range(len(senders)))
+    share = max(max_share, 1 / len(counts))
+
+    def is_too_many(each: int) -> bool:
+        return each > share * sum(min(n, each) for n in counts.values()) + 1e-9
+
+    most = bisect_left(range(1, max(counts.values()) + 1), True, key=is_too_many)
+    seen: Counter[str] = Counter()
+    kept = []
+    for place in reversed(range(len(senders))):
+        seen[senders[place]] += 1
+        if seen[senders[place]] <= most:
+            kept.append(place)
+    return kept[::-1]
 
 
 def _plausibility(use_case: UseCase, table: TrainingTable) -> Callable[[float], bool]:
@@ -110,8 +158,23 @@ def recency_weights(days: np.ndarray) -> np.ndarray:
     return np.asarray(1 + (NEWEST_WEIGHT - 1) * 0.5 ** (days / HALF_LIFE_DAYS))
 
 
-def _key(document: Document) -> str:
-    """Return the customer as the table's key column has it, or a hash of the record, so that copies stay together."""
-    if (customer_id := customer(document)) is not None:
-        return customer_id
-    return hashlib.blake2b(orjson.dumps(document["record"], option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+def _keys(
+    table: TrainingTable, use_case: UseCase, accepted: Sequence[tuple[Document, Mapping[str, Any]]]
+) -> Iterator[str]:
+    """Yield the key of each outcome, so that an outcome and the row of the same person share their side.
+
+    In a use case with a key, that is the customer of the prediction, or the key field of its record. Without a
+    customer, and in a use case without a key, it is the key of the row with the same record, if the table or an earlier
+    outcome has one. Otherwise the record is its own key.
+    """
+    known = {content_key(record): key for record, key in zip(table.records, table.keys, strict=True)}
+    for document, record in accepted:
+        customer_id = customer(document)
+        if customer_id is None and document["record"].get(use_case.key) is not None:
+            customer_id = str(document["record"][use_case.key])
+        content = content_key(record)
+        key = None if customer_id is None else key_text(customer_id)
+        if key is None or not use_case.key:
+            key = known.get(content) or key or content
+        known.setdefault(content, key)
+        yield key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import orjson
 import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
-from pandas.api.types import is_numeric_dtype
 
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
@@ -33,7 +34,8 @@ class TrainingTable:
     """A table that can be trained on.
 
     `records` are n records without the target, as the schema returns them: checked once, never again.
-    `truth`, `keys` and `weights` have n entries each. `source` and `data_hash` say which table it was.
+    `truth`, `keys`, `weights` and `senders` have n entries each. A row's sender is who sent its outcome, and empty for
+    a row of the table itself. `source` and `data_hash` say which table it was.
     """
 
     records: list[dict[str, Any]]
@@ -42,6 +44,7 @@ class TrainingTable:
     source: str
     data_hash: str
     weights: NDArray[np.float64]
+    senders: list[str]
 
 
 def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> pd.DataFrame:
@@ -84,10 +87,11 @@ def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: da
     return TrainingTable(
         records=records,
         truth=truth,
-        keys=_keys(clean, use_case.key),
+        keys=_keys(clean, use_case.key, records),
         source=source or f"sample of {len(clean):,} rows, seed {SAMPLE_SEED}",
         data_hash=hashlib.sha256(pd.util.hash_pandas_object(clean, index=False).to_numpy().tobytes()).hexdigest(),
         weights=np.ones(len(clean)),
+        senders=[""] * len(clean),
     )
 
 
@@ -172,24 +176,41 @@ def _count(rows: int) -> str:
     return "1 row is" if rows == 1 else f"{rows:,} rows are"
 
 
-def _keys(clean: pd.DataFrame, key: str) -> list[str]:
+def _keys(clean: pd.DataFrame, key: str, records: list[dict[str, Any]]) -> list[str]:
     """Return the key of each row as text.
 
-    A row without a key is its own key (by a hash of its values). Otherwise all rows without a key would land in the
-    same split. A gap turns a column of integers into floats, so numbers are hashed as floats in any case.
+    A row without a key is its own key, by its record. Otherwise all rows without a key would land in the same split.
     """
-    comparable = clean.apply(
-        lambda c: c.astype(float) if is_numeric_dtype(c) else c.astype(object).where(c.notna(), "")
-    )
-    row_keys = [str(h) for h in pd.util.hash_pandas_object(comparable, index=False)]
     if key not in clean:
-        return row_keys
-    return [row_key if pd.isna(k) else _key(k) for k, row_key in zip(clean[key], row_keys, strict=True)]
+        return [content_key(record) for record in records]
+    return [
+        content_key(record) if pd.isna(value) else key_text(value)
+        for value, record in zip(clean[key], records, strict=True)
+    ]
 
 
-def _key(value: Any) -> str:
-    """Return a key as text. 7 and 7.0 are one key, because one missing key turns a column of integers into floats."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def key_text(value: Any) -> str:
+    """Return a key as text. 7, 7.0, "7" and "7.0" are one key.
+
+    One missing key turns a column of integers into floats, and clients send numbers as text.
+    """
+    text = str(value).strip()
+    whole, point, zeros = text.partition(".")
+    return whole if point and whole.lstrip("-").isdigit() and not zeros.strip("0") else text
+
+
+def content_key(record: Mapping[str, Any]) -> str:
+    """Return the key of a checked record that has no other: a hash of its values, where 7 and 7.0 are one value.
+
+    The outcome is not part of it, because the same record with another outcome is the same person or thing.
+    """
+    values = {k: float(v) if isinstance(v, int | float) else v for k, v in record.items() if v is not None}
+    return hashlib.blake2b(orjson.dumps(values, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+
+def describe_split(use_case: UseCase, seed: int) -> str:
+    """Return what decides the side of a row. Models with another split were trained on rows that judge this one."""
+    return f"seed {seed}, by {use_case.key or 'content'}"
 
 
 def _read_file(source: str) -> bytes:

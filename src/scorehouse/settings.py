@@ -269,6 +269,12 @@ class TrainingSettings(Part):
     signing_key_file: str = Field(
         "", description="The private key that signs trained models, a PEM file; not signed if empty"
     )
+    outcomes_max_share: float = Field(
+        0.5, gt=0, le=1, description="The largest share of one sender in the outcomes that join the table"
+    )
+    promote_confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="How sure it must be that a promoted model is better, over a whole test window"
+    )
     auto_promote: bool = Field(False, description="True: a training promotes its model where the rule says so")
     training_config: str = Field(
         "", description="A config.json: path or s3://bucket/key; the one next to DATA if empty"

@@ -15,6 +15,7 @@ from model_orchestration.tables.outcomes import (
     HALF_LIFE_DAYS,
     NEWEST_WEIGHT,
     add_outcomes,
+    limit_senders,
     read_outcomes,
     recency_weights,
     start_of_month,
@@ -82,6 +83,74 @@ def test_a_customer_of_the_table_stays_on_its_side_and_so_do_copies_of_a_record(
     side = assign_splits(joined.keys, 0, CHURN.split)
     assert side[100] == side[7] and joined.keys[101] == joined.keys[102]
     assert side[:100].tolist() == assign_splits(table.keys, 0, CHURN.split).tolist()
+
+
+def test_an_outcome_without_a_customer_shares_the_side_of_the_row_with_the_same_record() -> None:
+    table = toys.table(CHURN, 100)
+    found = documents(3)
+    for place, document in enumerate(found):
+        document |= {"customer_id": None, "record": dict(reversed(table.records[place].items()))}
+    found[2]["record"] = {**found[2]["record"], "credit_limit": 4321}
+    assert table.records[2].get("credit_limit") != 4321
+    keys = add_outcomes(table, CHURN, found).keys
+    assert keys[100:102] == table.keys[:2] and keys[102] not in table.keys
+
+
+def test_where_rows_have_no_key_an_outcome_is_known_by_its_record_even_with_a_customer() -> None:
+    wine = load_use_case("wine")
+    table = toys.table(wine, 100)
+    other = toys.table(wine, 103, seed=9)
+    whole = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in table.records[7].items()}
+    found = [
+        {**document, "use_case": "wine", "record": record, "outcome": 6, "customer_id": customer_id}
+        for document, record, customer_id in zip(
+            documents(3), (whole, other.records[101], other.records[102]), (41, 42, 42), strict=True
+        )
+    ]
+    keys = add_outcomes(table, wine, found).keys
+    assert keys[100] == table.keys[7]
+    assert keys[101] == keys[102] == "42"
+
+
+@pytest.mark.parametrize("same", [700001, 700001.0, "700001", " 700001 ", "700001.0"])
+def test_a_customer_is_the_same_whatever_its_type(same: Any) -> None:
+    found = [{**documents(1)[0], "customer_id": same}]
+    assert add_outcomes(toys.table(CHURN, 20), CHURN, found).keys[20] == "700001"
+
+
+def test_predictions_of_checks_never_train(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = documents(4)
+    found[1]["test"] = True
+    batches = iter([[{**d, "outcome_seq": i} for i, d in enumerate(found)], []])
+    monkeypatch.setattr(store, "outcomes_after", lambda *_: next(batches))
+    assert [d["prediction_id"] for d in read_outcomes(store, CHURN)] == ["p0", "p2", "p3"]
+
+
+def test_one_sender_has_at_most_its_share_and_its_newest_outcomes_stay() -> None:
+    found = documents(30)
+    for place, document in enumerate(found):
+        document["sender"] = "mallory" if place % 3 else "ada"
+    joined = add_outcomes(toys.table(CHURN, 100), CHURN, found, max_share=0.5)
+    senders = joined.senders[100:]
+    assert senders.count("mallory") == senders.count("ada") == 10
+    newest = [d["customer_id"] for d in found if d["sender"] == "mallory"][-10:]
+    assert [k for k, s in zip(joined.keys[100:], senders, strict=True) if s == "mallory"] == newest
+    assert joined.senders[:100] == [""] * 100
+
+
+@pytest.mark.parametrize(
+    ("senders", "share", "kept"),
+    [
+        ("", 0.5, ""),
+        ("aaaa", 0.1, "aaaa"),  # a single sender
+        ("aaaab", 0.5, "ab"),
+        ("aaaab", 0.8, "aaaab"),
+        ("aabbccc", 0.2, "aabbcc"),  # three senders cannot have less than a third each
+        ("aaabbc", 0.4, "aabbc"),
+    ],
+)
+def test_no_sender_has_more_than_its_share_of_what_stays(senders: str, share: float, kept: str) -> None:
+    assert "".join(senders[i] for i in limit_senders(senders, share)) == kept
 
 
 def test_the_newest_weighs_most_and_half_of_the_excess_is_left_after_the_half_life() -> None:
