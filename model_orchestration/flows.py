@@ -57,9 +57,12 @@ def retrain(training: Training, tracking: Tracking, trials: list[Trial]) -> tupl
 
 
 @task(name="remove old trainings", persist_result=False)
-def remove_old_runs(tracking: Tracking, days: int) -> int:
-    """Remove runs that are older than KEEP_RUNS_DAYS and never served. Return how many were removed."""
-    return tracking.remove_old_runs(days)
+def remove_old_runs(tracking: Tracking, settings: Settings) -> int:
+    """Remove runs that are older than KEEP_RUNS_DAYS and that nobody needs. Return how many were removed.
+
+    The challenger in shadow and the run in RUN_ID stay, because a process may load them at any time.
+    """
+    return tracking.remove_old_runs(settings.keep_runs_days, {settings.shadow_run_id, settings.run_id})
 
 
 @task(name="compare with the champion", persist_result=False)
@@ -88,10 +91,10 @@ def model_tuning_and_uploading(trials: int | None = None, data: str | None = Non
     reschedule(run.configuration.retraining_cycle)
     table = read(use_case, settings)
     training = Training(use_case, table, settings.split_seed)
-    tracking = Tracking(settings.mlflow_address, use_case, table, str(run), signer)
-    results = search(training, tracking, trials or settings.trials or use_case.trials)
-    run_id, trained = retrain(training, tracking, results)
-    tracking.finish(trained.quality)
+    with Tracking(settings.mlflow_address, use_case, table, str(run), signer, settings.split_seed) as tracking:
+        results = search(training, tracking, trials or settings.trials or use_case.trials)
+        run_id, trained = retrain(training, tracking, results)
+        tracking.finish(trained.quality)
     tracking.copy_version(run_id, run.configuration.model_registry_name)
     create_table_artifact(
         key=f"{use_case.name.replace('_', '-')}-model",
@@ -101,5 +104,5 @@ def model_tuning_and_uploading(trials: int | None = None, data: str | None = Non
     logger.info("registered a model for %s, run %s", use_case.name, run_id)
     judge(use_case, settings, table, run_id)
     if settings.keep_runs_days:
-        logger.info("removed %d old runs", remove_old_runs(tracking, settings.keep_runs_days))
+        logger.info("removed %d old runs", remove_old_runs(tracking, settings))
     return run_id

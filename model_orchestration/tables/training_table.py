@@ -24,6 +24,7 @@ from scorehouse.tables import parse_table
 from scorehouse.usecase import UseCase
 
 SAMPLE_SEED = 1
+SPLIT_TAG = "split"  # of a run: what decided the sides of its rows
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("training", "validation", "test")  # names of TRAIN, VALID and TEST
 Faults = dict[str, list[str]]  # column -> what is wrong with it, one entry a row

@@ -1,8 +1,9 @@
-"""Removes trainings older than KEEP_RUNS_DAYS from MLflow, except models that have an alias or have ever served."""
+"""Removes trainings older than KEEP_RUNS_DAYS from MLflow, except models that somebody needs."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from mlflow import MlflowClient
@@ -10,23 +11,31 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from model_orchestration.tracking.heartbeat import PARENT
 from scorehouse.registry.history import PREFIX
 
 log = logging.getLogger(__name__)
+KEEP_TAG = "keep"  # of a run or a version: somebody wants it to stay
 
 
-def remove_old_runs(client: MlflowClient, experiment: str, model: str, days: int, now: datetime) -> int:
-    """Remove the runs of `experiment` (an id) that ended `days` before `now`, with their versions of `model`.
+def remove_old_runs(
+    client: MlflowClient, experiment: str, model: str, days: int, now: datetime, named: Collection[str] = ()
+) -> int:
+    """Remove the runs of `experiment` (an id) that are `days` older than `now`, with their versions of `model`.
 
-    Trials are removed, and so are models with their artifacts. A model stays if its version, or a copy of it under
-    another name, has an alias or has ever served, or if its version is the newest. MLflow keeps the rows of removed
-    runs, marked as deleted, until `mlflow gc`. Return how many runs were removed.
+    A run that never ended is as old as its start. Trials are removed, and so are models with their artifacts. A model
+    stays if it or its version has the tag `keep`, if it is one of the runs in `named`, if its version is the newest, or
+    if its version, or a copy of it under another name, has an alias or has ever served. MLflow keeps the rows of
+    removed runs, marked as deleted, until `mlflow gc`. Return how many runs were removed.
     """
     versions = list(client.search_model_versions(f"name = '{model}'"))
     newest = sorted(versions, key=lambda v: int(v.version))[-1:]
+    before = now - timedelta(days=days)
+    older = _older(client, experiment, before)
     kept = {v.run_id for v in versions if v.run_id and (v in newest or _is_needed(client, v))}
+    kept |= {run.info.run_id for run in older if KEEP_TAG in run.data.tags or run.info.run_id in named}
     kept |= {parent for run_id in kept if (parent := _parent(client.get_run(run_id)))}
-    old = [run for run in _ended_before(client, experiment, now - timedelta(days=days)) if run.info.run_id not in kept]
+    old = [run for run in older if run.info.run_id not in kept]
     removed = {run.info.run_id for run in old}
     for version in versions:
         if version.run_id in removed:
@@ -35,7 +44,7 @@ def remove_old_runs(client: MlflowClient, experiment: str, model: str, days: int
     for run in old:
         _remove(client, run)
     if old:
-        log.info("removed %d runs that ended %d days ago or more", len(old), days)
+        log.info("removed %d runs that are %d days old or older", len(old), days)
     return len(old)
 
 
@@ -47,21 +56,23 @@ def _versions_of(client: MlflowClient, run_id: str | None) -> list[ModelVersion]
 def _is_needed(client: MlflowClient, version: ModelVersion) -> bool:
     """Ask for each version itself, because a search does not return aliases."""
     copies = [client.get_model_version(v.name, v.version) for v in _versions_of(client, version.run_id)]
-    return any(v.aliases or any(key.startswith(PREFIX) for key in v.tags) for v in copies)
+    return any(v.aliases or any(key == KEEP_TAG or key.startswith(PREFIX) for key in v.tags) for v in copies)
 
 
 def _parent(run: Run) -> str | None:
-    parent: str | None = run.data.tags.get("mlflow.parentRunId")
+    parent: str | None = run.data.tags.get(PARENT)
     return parent
 
 
-def _ended_before(client: MlflowClient, experiment: str, time: datetime) -> list[Run]:
-    query = f"attributes.end_time < {int(time.timestamp() * 1000)}"
+def _older(client: MlflowClient, experiment: str, time: datetime) -> list[Run]:
+    """Return the runs that ended before `time`, or started before it and never ended."""
+    milliseconds = int(time.timestamp() * 1000)
     runs: list[Run] = []
     token = None
     while True:
-        page = client.search_runs([experiment], query, max_results=1000, page_token=token)
-        runs += page
+        started = f"attributes.start_time < {milliseconds}"
+        page = client.search_runs([experiment], started, max_results=1000, page_token=token)
+        runs += [run for run in page if (run.info.end_time or 0) < milliseconds]
         token = page.token
         if not token:
             return runs

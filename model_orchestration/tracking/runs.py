@@ -9,10 +9,12 @@ import subprocess
 import tempfile
 import time
 import warnings
+from collections.abc import Collection
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import mlflow
 from mlflow import MlflowClient
@@ -21,7 +23,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
-from model_orchestration.tables.training_table import TrainingTable
+from model_orchestration.tables.training_table import SPLIT_TAG, TrainingTable, describe_split
+from model_orchestration.tracking.heartbeat import PARENT, Heartbeat, end_dead_trainings
 from model_orchestration.tracking.retention import remove_old_runs
 from model_orchestration.training.bundling import LIBRARIES, write_bundle
 from model_orchestration.training.plots import Plots
@@ -50,7 +53,10 @@ def code_version() -> str:
 
 
 class Tracking:
-    """One training in MLflow: a parent run, a child run for each trial, and one for each retrained model."""
+    """One training in MLflow: a parent run, a child run for each trial, and one for each retrained model.
+
+    As a context, it is the only training of the experiment that lives. An error ends what is unfinished as FAILED.
+    """
 
     def __init__(
         self,
@@ -59,10 +65,12 @@ class Tracking:
         table: TrainingTable,
         configuration: str = "",
         signer: Signer | None = None,
+        seed: int = 0,
     ):
-        """Start the parent run in the experiment of the use case. `configuration` says which configuration is used.
+        """Start the parent run in the experiment of the use case.
 
-        Without a `signer`, models are registered unsigned, and doors with a VERIFY_KEY refuse them.
+        `configuration` says which configuration is used, and `seed` which split. Without a `signer`, models are
+        registered unsigned, and doors with a VERIFY_KEY refuse them.
         """
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -78,20 +86,42 @@ class Tracking:
             "data_hash": table.data_hash,
             "code": code_version(),
             "configuration": configuration,
+            SPLIT_TAG: describe_split(use_case, seed),
         }
+        self._unfinished: list[str] = []
         self.parent = self._start("training", {})
+
+    def __enter__(self) -> Self:
+        """Show others that this training lives, and end those that died. Raises AlreadyRunning if one lives."""
+        self._heartbeat = Heartbeat(self._client, self.parent)
+        try:
+            end_dead_trainings(self._client, self._experiment, self.parent)
+        except BaseException:
+            self._heartbeat.stop()
+            self._client.delete_run(self.parent)  # it has done nothing
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End what is unfinished as FAILED. If MLflow is down, the next training does it."""
+        self._heartbeat.stop()
+        for run_id in reversed(self._unfinished):
+            with contextlib.suppress(MlflowException):
+                self._client.set_terminated(run_id, "FAILED")
 
     def log_trial(self, trial: Trial) -> str:
         """Log one trial with everything in one batch. Return the id of its run."""
-        run_id = self._start(f"trial {trial.number:02d}", {"kind": "trial", "mlflow.parentRunId": self.parent})
+        run_id = self._start(f"trial {trial.number:02d}", {"kind": "trial", PARENT: self.parent})
         parameters = {"family": trial.estimator.family, **trial.estimator.fixed, **trial.model.parameters}
         self._log_batch(run_id, {f"valid_{k}": v for k, v in trial.figures.items()}, parameters)
-        self._client.set_terminated(run_id)
+        self._finish(run_id)
         return run_id
 
     def log_model(self, training: Training, trained: Trained, trials: list[Trial]) -> str:
         """Log a retrained model with its bundle, plots and pyfunc form, and register it. Return the id of its run."""
-        run_id = self._start(f"{self._use_case.name} model", {"kind": "model", "mlflow.parentRunId": self.parent})
+        run_id = self._start(f"{self._use_case.name} model", {"kind": "model", PARENT: self.parent})
         self._log_batch(run_id, trained.quality, {"family": trained.family, **trained.model.parameters})
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -101,13 +131,13 @@ class Tracking:
             self._client.log_artifacts(run_id, str(folder / "bundle"), "bundle")
             self._client.log_artifacts(run_id, str(folder / "plots"), "plots")
             self._register(run_id, folder / "bundle", tags)
-        self._client.set_terminated(run_id)
+        self._finish(run_id)
         return run_id
 
     def finish(self, summary: dict[str, float]) -> None:
         """End the parent run with the best model's figures."""
         self._log_batch(self.parent, summary, {})
-        self._client.set_terminated(self.parent)
+        self._finish(self.parent)
 
     def copy_version(self, run_id: str, name: str | None) -> None:
         """Register the version of `run_id` under a second `name` too, if one is given. Doors follow the first."""
@@ -117,13 +147,19 @@ class Tracking:
         for registered in self._client.search_model_versions(wanted):
             self._client.copy_model_version(f"models:/{registered.name}/{registered.version}", name)
 
-    def remove_old_runs(self, days: int) -> int:
-        """Remove trainings that ended `days` ago and whose model is no longer needed. Return how many runs."""
-        return remove_old_runs(self._client, self._experiment, self._use_case.name, days, datetime.now(UTC))
+    def remove_old_runs(self, days: int, named: Collection[str]) -> int:
+        """Remove trainings of `days` ago whose model nobody needs or has `named`. Return how many runs."""
+        return remove_old_runs(self._client, self._experiment, self._use_case.name, days, datetime.now(UTC), named)
 
     def _start(self, name: str, tags: dict[str, str]) -> str:
         run = self._client.create_run(self._experiment, tags={**self._tags, **tags}, run_name=name)
-        return str(run.info.run_id)
+        run_id = str(run.info.run_id)
+        self._unfinished.append(run_id)
+        return run_id
+
+    def _finish(self, run_id: str) -> None:
+        self._client.set_terminated(run_id)
+        self._unfinished.remove(run_id)
 
     def _log_batch(self, run_id: str, figures: dict[str, float], parameters: dict[str, Any]) -> None:
         now = int(time.time() * 1000)

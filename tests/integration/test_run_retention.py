@@ -47,8 +47,14 @@ class House:
         return parent, trial, model, str(version.version)
 
     def _run(self, days: float) -> str:
-        run: str = self.client.create_run(self.experiment).info.run_id
+        run = self.started(days)
         self.client.set_terminated(run, end_time=int((NOW - timedelta(days=days)).timestamp() * 1000))
+        return run
+
+    def started(self, days: float) -> str:
+        """Return a run that started an hour before `days` ago and has not ended."""
+        began = NOW - timedelta(days=days, hours=1)
+        run: str = self.client.create_run(self.experiment, start_time=int(began.timestamp() * 1000)).info.run_id
         return run
 
     def runs(self) -> set[str]:
@@ -57,8 +63,8 @@ class House:
     def versions(self) -> set[str]:
         return {str(v.version) for v in self.client.search_model_versions(f"name = '{self.name}'")}
 
-    def remove_old_runs(self, days: int) -> int:
-        return remove_old_runs(self.client, self.experiment, self.name, days, NOW)
+    def remove_old_runs(self, days: int, *named: str) -> int:
+        return remove_old_runs(self.client, self.experiment, self.name, days, NOW, named)
 
 
 @pytest.fixture
@@ -80,17 +86,22 @@ def test_an_old_training_goes_whole_with_its_version_and_its_files(house: House)
         house.client.get_model_version(house.name, version)
 
 
-@pytest.mark.parametrize("why", ["alias", "served"])
-def test_a_model_that_serves_or_served_stays_with_its_parent_and_its_files_but_its_trials_go(
+@pytest.mark.parametrize("why", ["alias", "served", "version kept", "run kept", "named"])
+def test_a_model_that_serves_or_served_or_is_kept_stays_with_its_parent_and_its_files_but_its_trials_go(
     house: House, why: str
 ) -> None:
     parent, trial, model, version = house.training(400)
     house.training(1)
-    if why == "alias":
-        house.client.set_registered_model_alias(house.name, "serving", version)
-    else:
-        house.client.set_model_version_tag(house.name, version, "served.2026-01-01T00:00:00.000000Z", "{}")
-    assert house.remove_old_runs(30) == 1
+    match why:
+        case "alias":
+            house.client.set_registered_model_alias(house.name, "serving", version)
+        case "served":
+            house.client.set_model_version_tag(house.name, version, "served.2026-01-01T00:00:00.000000Z", "{}")
+        case "version kept":
+            house.client.set_model_version_tag(house.name, version, "keep", "for the audit")
+        case "run kept":
+            house.client.set_tag(model, "keep", "for the audit")
+    assert house.remove_old_runs(30, *([model] if why == "named" else [])) == 1
     assert {parent, model} < house.runs() and trial not in house.runs()
     assert [f.path for f in house.client.list_artifacts(model, "bundle")] == ["bundle/bundle.json"]
 
@@ -115,6 +126,13 @@ def test_the_newest_model_stays_however_old(house: House) -> None:
     parent, _, model, version = house.training(400)
     assert house.remove_old_runs(30) == 1
     assert house.runs() == {parent, model} and house.versions() == {version}
+
+
+def test_a_run_that_never_ended_is_as_old_as_its_start(house: House) -> None:
+    house.started(31)
+    young = house.started(29)
+    assert house.remove_old_runs(30) == 1
+    assert house.runs() == {young}
 
 
 def test_done_again_it_finds_nothing(house: House) -> None:
