@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments import run_deployment
 
 from model_orchestration.schedule import cron_schedule, training_schedule
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 TRAINING = "model_tuning_and_uploading"
 BATCH = "score_batch"
 POOL = "scorehouse"
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
 
 def apply(use_case: UseCase, minutes: int) -> list[str]:
@@ -28,9 +30,14 @@ def apply(use_case: UseCase, minutes: int) -> list[str]:
 
     A use case without a schedule of its own is trained every `minutes`, and its batch is scored only on demand.
     Nothing is built or pulled: the worker runs the code in its own image, which has the same path as this file.
+
+    One training runs at a time, however many workers there are. Another one waits (ENQUEUE): CANCEL_NEW would lose the
+    training that a person or the drift monitor asked for. So that none pile up, a training that starts cancels the
+    scheduled ones that waited (`cancel_waiting`).
     """
     when = use_case.schedule
-    _deploy("model_orchestration/flows.py", TRAINING, training_schedule(when, minutes))
+    one_at_a_time = {"concurrency_limit": ONE_AT_A_TIME}
+    _deploy("model_orchestration/flows.py", TRAINING, training_schedule(when, minutes) | one_at_a_time)
     _deploy("model_orchestration/batch/flow.py", BATCH, cron_schedule(when.score, when.timezone))
     training_time = f"on cron schedule {when.train!r} ({when.timezone})" if when.train else f"every {minutes} minutes"
     batch_time = f"on cron schedule {when.score!r} ({when.timezone})" if when.score else "on demand"
@@ -40,9 +47,9 @@ def apply(use_case: UseCase, minutes: int) -> list[str]:
     ]
 
 
-def _deploy(file: str, name: str, schedule: dict[str, Any]) -> None:
+def _deploy(file: str, name: str, more: dict[str, Any]) -> None:
     source: Any = flow.from_source(source=str(ROOT), entrypoint=f"{file}:{name}")
-    source.deploy(name=name, work_pool_name=POOL, build=False, push=False, print_next_steps=False, **schedule)
+    source.deploy(name=name, work_pool_name=POOL, build=False, push=False, print_next_steps=False, **more)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.processes import until
 from tests.toy import ROOT
 
 RUN = "model_tuning_and_uploading/model_tuning_and_uploading"
@@ -68,3 +69,64 @@ def test_a_retraining_cycle_changes_the_schedule_of_the_deployment_that_runs(
         subprocess.run([sys.executable, "-c", program.format(seconds)], cwd=ROOT, env=own, timeout=60, check=True)
         (every,) = schedules(prefect, RUN)
         assert every["interval"] == interval
+
+
+def flow_run(environ: dict[str, str], deployment_id: str, state: str) -> str:
+    """Start a flow run, put it into a state of Prefect's by its type and name, and return its id."""
+    api = environ["PREFECT_API_URL"]
+    started = requests.post(f"{api}/deployments/{deployment_id}/create_flow_run", json={}, timeout=30).json()["id"]
+    kind, _, called = state.partition(" ")
+    body = {"state": {"type": kind, "name": called or None}, "force": kind != "PENDING"}
+    requests.post(f"{api}/flow_runs/{started}/set_state", json=body, timeout=30).raise_for_status()
+    return str(started)
+
+
+def state_of(environ: dict[str, str], run: str) -> str:
+    answer = requests.get(f"{environ['PREFECT_API_URL']}/flow_runs/{run}", timeout=30).json()
+    return str(answer["state"]["name"])
+
+
+def test_a_second_training_waits_until_the_first_has_ended(prefect: dict[str, str]) -> None:
+    apply(prefect, USE_CASE="churn")
+    found = deployment(prefect, RUN)
+    assert found["global_concurrency_limit"]["limit"] == 1
+    assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    id_ = found["id"]
+    first = flow_run(prefect, id_, "PENDING")
+    second = flow_run(prefect, id_, "PENDING")
+    assert (state_of(prefect, first), state_of(prefect, second)) == ("Pending", "AwaitingConcurrencySlot")
+    for state in ("RUNNING", "COMPLETED"):
+        body = {"state": {"type": state}}
+        requests.post(
+            f"{prefect['PREFECT_API_URL']}/flow_runs/{first}/set_state", json=body, timeout=30
+        ).raise_for_status()
+    third = flow_run(prefect, id_, "PENDING")
+    assert state_of(prefect, third) == "Pending"
+    requests.delete(f"{prefect['PREFECT_API_URL']}/flow_runs/{third}", timeout=30).raise_for_status()
+
+
+def test_a_training_that_starts_stands_in_for_the_scheduled_ones_that_waited(prefect: dict[str, str]) -> None:
+    apply(prefect, USE_CASE="churn", TRAINING_INTERVAL_MINUTES="45")
+    id_ = deployment(prefect, RUN)["id"]
+    asked = flow_run(prefect, id_, "SCHEDULED AwaitingConcurrencySlot")
+    scheduled: list[str] = []
+
+    def some_scheduled() -> bool:
+        """Prefect's server plans the runs of a schedule every few seconds."""
+        wanted = {"deployments": {"id": {"any_": [id_]}}, "flow_runs": {"state": {"name": {"any_": ["Scheduled"]}}}}
+        found = requests.post(f"{prefect['PREFECT_API_URL']}/flow_runs/filter", json=wanted, timeout=30).json()
+        scheduled[:] = [run["id"] for run in found if run["auto_scheduled"]]
+        return len(scheduled) >= 2
+
+    until(some_scheduled, 90, "two runs of the schedule are planned")
+    late, planned, *_ = scheduled
+    body = {"state": {"type": "SCHEDULED", "name": "AwaitingConcurrencySlot"}, "force": True}
+    requests.post(f"{prefect['PREFECT_API_URL']}/flow_runs/{late}/set_state", json=body, timeout=30).raise_for_status()
+    program = "from model_orchestration.schedule import cancel_waiting; print(cancel_waiting())"
+    own = {**os.environ, **prefect, "PREFECT__RUNTIME__DEPLOYMENT__ID": id_}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=own, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split()[-1] == "1"
+    states = [state_of(prefect, run) for run in (late, planned, asked)]
+    assert states == ["Cancelled", "Scheduled", "AwaitingConcurrencySlot"]
