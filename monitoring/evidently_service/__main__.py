@@ -12,7 +12,7 @@ from threading import Event
 
 from monitoring.evidently_service.challenger import Challenger
 from monitoring.evidently_service.drift.verdict import drift_rule
-from monitoring.evidently_service.retraining import Retraining
+from monitoring.evidently_service.retraining import Retraining, warn_of_same_models
 from monitoring.evidently_service.site.app import create_app
 from monitoring.evidently_service.windows.cursor import MonitorFolder
 from monitoring.evidently_service.windows.follower import Follower
@@ -95,6 +95,7 @@ def main() -> None:
     served.follow(stop)
     if settings.shadow_run_id:
         open_challenger(settings).follow(stop)
+    warn_of_same_models(settings)
     if settings.retrain_on_drift:
         open_retraining(settings.use_case, settings.retraining, follower, served).follow(stop)
     log.info("watching %s on port %d", settings.use_case, settings.monitor_port)

@@ -12,6 +12,7 @@ import requests
 from scorehouse import metrics
 from scorehouse.polling import poll_in_thread
 from scorehouse.prefect import Prefect
+from scorehouse.settings import Settings
 
 log = logging.getLogger(__name__)
 DEPLOYMENT = "model_tuning_and_uploading/model_tuning_and_uploading"
@@ -21,6 +22,15 @@ POLL_SECONDS = 10.0
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def warn_of_same_models(settings: Settings) -> None:
+    """Say so at start if drift starts trainings that may learn nothing new. A table that others refresh is fine."""
+    if settings.retrain_on_drift and not settings.train_on_outcomes:
+        log.warning(
+            "RETRAIN_ON_DRIFT starts trainings on DATA alone, because TRAIN_ON_OUTCOMES is false: unless the table is "
+            "refreshed, each of them gives the same model again. Set TRAIN_ON_OUTCOMES=true to learn from outcomes"
+        )
 
 
 class Retraining:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from monitoring.evidently_service.retraining import DEPLOYMENT, TAG, Retraining
+from monitoring.evidently_service.retraining import DEPLOYMENT, TAG, Retraining, warn_of_same_models
 from scorehouse.prefect import Prefect
+from scorehouse.settings import Settings
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -77,3 +78,12 @@ def test_while_prefect_is_down_nothing_is_lost(house: House) -> None:
         house.retraining.poll()
     house.prefect.away = False
     assert house.retraining.poll() == "id"
+
+
+@pytest.mark.parametrize(("drift", "outcomes", "warned"), [(True, False, True), (True, True, False), (False,) * 3])
+def test_retraining_on_the_same_table_is_said_in_one_line_at_start(
+    drift: bool, outcomes: bool, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_same_models(Settings(retrain_on_drift=drift, train_on_outcomes=outcomes))
+    assert [r.levelname for r in caplog.records] == ["WARNING"] * warned
+    assert not warned or "TRAIN_ON_OUTCOMES is false" in caplog.text
