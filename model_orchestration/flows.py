@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from model_orchestration.progress import show_progress
 from model_orchestration.promote import judge_and_promote
-from model_orchestration.schedule import reschedule
+from model_orchestration.schedule import cancel_waiting, reschedule
 from model_orchestration.tables.outcomes import read_training_table
 from model_orchestration.tables.training_table import TrainingTable
 from model_orchestration.tracking.runs import Tracking
@@ -68,7 +68,7 @@ def remove_old_runs(tracking: Tracking, settings: Settings) -> int:
 @task(name="compare with the champion", persist_result=False)
 def judge(use_case: UseCase, settings: Settings, table: TrainingTable, run_id: str) -> None:
     """Judge challenger and champion on the same rows. Promote the winner if AUTO_PROMOTE is set, else recommend it."""
-    report = judge_and_promote(use_case, settings, table, run_id, settings.auto_promote)
+    report = judge_and_promote(use_case, settings, table, run_id, by_person=False if settings.auto_promote else None)
     create_markdown_artifact(key=f"{use_case.name.replace('_', '-')}-promotion", markdown=report)
 
 
@@ -89,6 +89,8 @@ def model_tuning_and_uploading(trials: int | None = None, data: str | None = Non
             "SIGNING_KEY_FILE is empty: the model is registered unsigned, and doors with a VERIFY_KEY refuse it"
         )
     reschedule(run.configuration.retraining_cycle)
+    if cancelled := cancel_waiting():
+        logger.info("cancelled %d scheduled trainings that waited for this one", cancelled)
     table = read(use_case, settings)
     training = Training(use_case, table, settings.split_seed)
     with Tracking(settings.mlflow_address, use_case, table, str(run), signer, settings.split_seed) as tracking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from model_orchestration.promotion.comparison import Promotion
+from model_orchestration.promotion.lock import PromotionLock
 from model_orchestration.promotion.report import summarize, write_report
 from model_orchestration.tables.outcomes import read_training_table
 from model_orchestration.tables.training_table import TrainingTable
@@ -18,22 +19,28 @@ from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase, load_use_case
 
 
-def judge_and_promote(use_case: UseCase, settings: Settings, table: TrainingTable, run_id: str, promote: bool) -> str:
-    """Judge `run_id`, or the newest run if it is empty. With `promote`, promote the run if it wins.
+def judge_and_promote(
+    use_case: UseCase, settings: Settings, table: TrainingTable, run_id: str, by_person: bool | None
+) -> str:
+    """Judge `run_id`, or the newest run if it is empty, and promote it if it wins.
 
-    Return the report as Markdown, which is also stored as an artifact of the run.
+    `by_person` says who promotes: a person, the rule alone (False), which may do less, or nobody (None). One promotion
+    of a use case runs at a time. Return the report as Markdown, which is also stored as an artifact of the run.
 
     Raises:
-        ScorehouseError: the run cannot be judged. No alias was moved.
+        ScorehouseError: the run cannot be judged, or an alias was moved meanwhile. No alias was moved here.
     """
     registry = Registry(settings.mlflow_address, timeout=30.0, login=settings.mlflow_login)
     cache = BundleCache(settings.bundle_folder, registry, Trust.of(settings))
-    promotion = Promotion(use_case, table, settings.split_seed, registry, cache)
+    promotion = Promotion(use_case, table, settings.split_seed, registry, cache, settings.promote_confidence)
     version = registry.version_of_run(use_case.name, run_id or registry.newest(use_case.name))
-    verdict = promotion.judge(version)
-    if promote:
-        promotion.promote(verdict, summarize(verdict), settings.changed_by or "promotion rule")
-    report = write_report(use_case.title, verdict, promote)
+    lock = PromotionLock(registry, use_case.name)
+    with lock.held():
+        verdict = promotion.judge(version)
+        if by_person is not None:
+            who = settings.changed_by or "promotion rule"
+            promotion.promote(verdict, summarize(verdict), who, by_person, lock.check)
+    report = write_report(use_case.title, verdict, by_person)
     registry.put_artifact(version.run_id, "promotion/report.md", report.encode())
     return report
 
@@ -45,7 +52,7 @@ def main() -> None:
         run = tune_run(load_use_case(settings.use_case), settings)
         table = read_training_table(run.use_case, run.settings)
         run_id = "".join(sys.argv[1:2])
-        sys.stdout.write(judge_and_promote(run.use_case, run.settings, table, run_id, promote=True))
+        sys.stdout.write(judge_and_promote(run.use_case, run.settings, table, run_id, by_person=True))
     except ScorehouseError as error:
         sys.exit(f"promote: {error}")
 

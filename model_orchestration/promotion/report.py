@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model_orchestration.promotion.comparison import RESAMPLES, Verdict
+from model_orchestration.promotion.comparison import Verdict
+from model_orchestration.promotion.rule import RESAMPLES
+from model_orchestration.tables.windows import USES
 from scorehouse.scoring.figures import figure_label
 
 
 def summarize(verdict: Verdict) -> str:
     """Return the verdict in one line."""
-    metric = figure_label(verdict.metric)
-    ours = verdict.challenger.figures[verdict.metric]
+    metric = figure_label(verdict.rule.metric)
+    ours = verdict.challenger.figures[verdict.rule.metric]
     best, holder = next(iter(verdict.holders.items()))
     if holder is None:
         return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows; no current holder of `{best}`"
@@ -19,23 +21,30 @@ def summarize(verdict: Verdict) -> str:
         return f"already holds `{best}` ({metric} {ours:.4g} on {verdict.rows:,} held-out rows)"
     if holder.problem:
         return f"{metric} {ours:.4g} on {verdict.rows:,} held-out rows; `{best}` cannot be compared: {holder.problem}"
-    theirs = holder.figures[verdict.metric]
+    theirs = holder.figures[verdict.rule.metric]
     return f"{metric} {ours:.4g} vs {theirs:.4g} for `{best}` on the same {verdict.rows:,} held-out rows"
 
 
-def write_report(title: str, verdict: Verdict, promoted: bool) -> str:
-    """Return the comparison as Markdown: the decision (or recommendation) first, then every figure side by side."""
+def write_report(title: str, verdict: Verdict, by_person: bool | None) -> str:
+    """Return the comparison as Markdown: the decision (or recommendation) first, then every figure side by side.
+
+    `by_person` says who could promote: a person, the rule alone (False), or nobody this time (None).
+    """
     run_id = verdict.challenger.version.run_id
     if verdict.alias is None:
         decision = f"Run `{run_id}` is not promoted."
-    elif promoted:
+    elif verdict.refusals:
+        decision = f"Run `{run_id}` is not promoted to **{verdict.alias}**: {'; '.join(verdict.refusals)}."
+    elif by_person is not None and verdict.is_promoted(by_person):
         decision = f"Run `{run_id}` is promoted to **{verdict.alias}**."
+    elif verdict.reservations:
+        decision = (
+            f"A person should decide whether run `{run_id}` is promoted to **{verdict.alias}**, because "
+            f"{'; '.join(verdict.reservations)}. `make promote run={run_id}` promotes it."
+        )
     else:
         decision = f"Run `{run_id}` should be promoted to **{verdict.alias}**: `make promote run={run_id}` promotes it."
-    explanation = f"The rule compared: {summarize(verdict)}."
-    champion = next(iter(verdict.holders.values()))
-    if champion and not champion.problem:
-        explanation += f" It is better on {verdict.win_share:.0%} of {RESAMPLES} resampled sets of these rows."
+    explanation = f"The rule compared: {summarize(verdict)}. {_explain_rule(verdict)}"
     candidates = {"challenger": verdict.challenger, **{a: c for a, c in verdict.holders.items() if c is not None}}
     lines = [
         f"# {title}", "", decision, "", explanation, "",
@@ -46,8 +55,16 @@ def write_report(title: str, verdict: Verdict, promoted: bool) -> str:
     for name in verdict.challenger.figures:
         label = figure_label(name)
         cells = [f"{c.figures[name]:.4g}" if name in c.figures else "n/a" for c in candidates.values()]
-        lines.append(_row([f"**{label}**" if name == verdict.metric else label, *cells]))
+        lines.append(_row([f"**{label}**" if name == verdict.rule.metric else label, *cells]))
     return "\n".join(lines) + "\n"
+
+
+def _explain_rule(verdict: Verdict) -> str:
+    rule = verdict.rule
+    needed = f"An alias is won by a gain of {rule.margin:.0%} or more, on {rule.sure:.1%} of {RESAMPLES:,} resamples."
+    shares = [f"{share:.1%} for `{alias}`" for alias, share in verdict.win_shares.items()]
+    reached = f" It is better on {', '.join(shares)}." if shares else ""
+    return f"{needed}{reached} These rows have judged {verdict.uses} models; the rule alone uses them {USES} times."
 
 
 def _row(cells: Sequence[str]) -> str:

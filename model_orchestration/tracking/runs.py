@@ -24,6 +24,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, Schema, TensorSpec
 
 from model_orchestration.tables.training_table import SPLIT_TAG, TrainingTable, describe_split
+from model_orchestration.tables.windows import TAG, count_uses
 from model_orchestration.tracking.heartbeat import PARENT, Heartbeat, end_dead_trainings
 from model_orchestration.tracking.retention import remove_old_runs
 from model_orchestration.training.bundling import LIBRARIES, write_bundle
@@ -125,7 +126,15 @@ class Tracking:
         self._log_batch(run_id, trained.quality, {"family": trained.family, **trained.model.parameters})
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            digest = write_bundle(folder / "bundle", run_id, training, trained, self._tags["code"], datetime.now(UTC))
+            digest = write_bundle(
+                folder / "bundle",
+                run_id,
+                training,
+                trained,
+                self._tags["code"],
+                datetime.now(UTC),
+                self._count_test_uses(),
+            )
             tags = {DIGEST_TAG: digest, **self._sign(folder / "bundle", run_id, digest)}
             Plots(folder / "plots").draw(training, trained, trials)
             self._client.log_artifacts(run_id, str(folder / "bundle"), "bundle")
@@ -160,6 +169,14 @@ class Tracking:
     def _finish(self, run_id: str) -> None:
         self._client.set_terminated(run_id)
         self._unfinished.remove(run_id)
+
+    def _count_test_uses(self) -> int:
+        """Return how often test rows have judged models of this use case."""
+        try:
+            tags = self._client.get_registered_model(self._use_case.name).tags
+        except MlflowException:  # the first model is not registered yet
+            return 0
+        return count_uses(tags.get(TAG, ""))
 
     def _log_batch(self, run_id: str, figures: dict[str, float], parameters: dict[str, Any]) -> None:
         now = int(time.time() * 1000)

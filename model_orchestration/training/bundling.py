@@ -15,9 +15,18 @@ LIBRARIES = ("numpy", "onnxruntime", "orjson", "pydantic", "prometheus-client", 
 
 
 def write_bundle(
-    folder: Path, run_id: str, training: Training, trained: Trained, commit: str, created_at: datetime
+    folder: Path,
+    run_id: str,
+    training: Training,
+    trained: Trained,
+    commit: str,
+    created_at: datetime,
+    test_uses: int = 0,
 ) -> str:
-    """Write the bundle of `trained` into `folder`; return its digest."""
+    """Write the bundle of `trained` into `folder`; return its digest.
+
+    `test_uses` says how often the test rows have judged models before.
+    """
     case, table = training.use_case, training.table
     manifest = Manifest(
         run_id=run_id, use_case=case.name, use_case_version=case.version, title=case.title, about=case.about,
@@ -26,7 +35,7 @@ def write_bundle(
         features=bundle.features_json(case.features), columns=training.encoder.to_json(),
         output=trained.output, quality=trained.quality,
         rows={name: int((training.split == i).sum()) for i, name in enumerate(SPLITS)},
-        data=table.source, data_hash=table.data_hash,
+        test_uses=test_uses, data=table.source, data_hash=table.data_hash,
         libraries={name: version(name) for name in LIBRARIES},
     )  # fmt: skip
     native = trained.model.native()

@@ -146,6 +146,7 @@ class UseCase:
     estimators: tuple[Estimator, ...]
     rank_by: str  # the metric on validation rows by which trials compete
     promote_by: str = ""  # the metric on test rows by which models compete for aliases; rank_by if empty
+    promote_margin: float = 0.05  # by which share of a holder's figure a model must be better to take its alias
     promotes_to: tuple[str, ...] = ("production",)  # best first: a model that loses an alias gets the next one
     derive: Callable[[Record], Record] = _as_it_is  # one record -> the same with its derived features
     derived: tuple[Feature, ...] = ()

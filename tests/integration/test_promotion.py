@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import requests
 
-from scorehouse.registry.client import Registry
+from model_orchestration.promotion.lock import PromotionLock
+from scorehouse.errors import RunNotFound
+from scorehouse.registry.client import Hold, Registry
 from scorehouse.usecase import load_use_case
 from tests.registered import USE_CASE, Mlflow
 from tests.servers import Server
@@ -48,6 +52,37 @@ def test_the_first_is_promoted_an_equal_one_is_not_and_both_have_their_report(
     assert f"Run `{equal}` is not promoted." in done.stdout
     assert registry.version_by_alias(USE_CASE, "production").run_id == first
     assert registry.artifact(equal, "promotion/report.md").decode() == done.stdout
+
+
+def test_during_a_hold_nobody_is_promoted(environ: dict[str, str], mlflow_server: Server, toy: Toy) -> None:
+    mlflow, registry = Mlflow(mlflow_server.address), Registry(mlflow_server.address)
+    run_id = mlflow.with_bundle(toy)
+    for alias in mlflow.get("registered-models/get", name=USE_CASE)["registered_model"].get("aliases", []):
+        address = f"{mlflow_server.address}/api/2.0/mlflow/registered-models/alias"
+        body = {"name": USE_CASE, "alias": alias["alias"]}
+        requests.delete(address, json=body, timeout=60).raise_for_status()
+    registry.set_hold(USE_CASE, Hold("ada", "too many refusals", datetime.now(UTC), "f" * 32))
+    try:
+        done = promote(environ, run_id)
+    finally:
+        registry.lift_hold(USE_CASE)
+    assert done.returncode == 0, done.stderr
+    assert f"Run `{run_id}` is not promoted to **production**: ada went back" in done.stdout
+    with pytest.raises(RunNotFound):
+        registry.version_by_alias(USE_CASE, "production")
+
+
+def test_one_promotion_at_a_time_by_claims_in_the_registry(mlflow_server: Server, toy: Toy) -> None:
+    run_id = Mlflow(mlflow_server.address).with_bundle(toy)
+    registry = Registry(mlflow_server.address)
+    before = registry.tags(USE_CASE)
+    with PromotionLock(registry, USE_CASE).held():
+        assert not PromotionLock(registry, USE_CASE)._claim()
+        assert len(registry.tags(USE_CASE)) == len(before) + 1
+    assert registry.tags(USE_CASE) == before
+    registry.remove_tag(USE_CASE, "never set")
+    registry.tag_run(run_id, "test_window", "1")
+    assert registry.run_tags(run_id)["test_window"] == "1"
 
 
 def test_a_run_that_does_not_exist_is_named_in_one_line(environ: dict[str, str]) -> None:

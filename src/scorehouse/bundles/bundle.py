@@ -56,6 +56,7 @@ class Manifest(BaseModel):
     output: Output
     quality: dict[str, float]
     rows: dict[str, int]  # of each side of the split
+    test_uses: int = 0  # how often test rows had judged models when this one was trained
     data: str  # where the table came from
     data_hash: str
     libraries: dict[str, str]

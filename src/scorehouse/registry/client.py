@@ -122,11 +122,8 @@ class Registry:
 
     def lift_hold(self, use_case: str) -> None:
         """Allow promotions again; without a hold, do nothing. Raises RegistryUnavailable."""
-        if HOLD_TAG not in self._model_tags(use_case):
-            return
-        body = {"name": use_case, "key": HOLD_TAG}
-        with suppress(RunNotFound):  # another person lifted it in between
-            self._call("DELETE", "/registered-models/delete-tag", f"hold of model {use_case}", json=body)
+        if HOLD_TAG in self._model_tags(use_case):
+            self.remove_tag(use_case, HOLD_TAG)
 
     def requested_run(self, use_case: str, env: str) -> str | None:
         """Return the RUN_ID of env=`env` that was carried out last, None if none was. Raises RegistryUnavailable."""
@@ -135,6 +132,28 @@ class Registry:
     def remember_request(self, use_case: str, env: str, run_id: str) -> None:
         """Remember that RUN_ID=`run_id` of env=`env` was carried out. Raises RunNotFound, RegistryUnavailable."""
         self._tag_model(use_case, f"{REQUEST_TAG}{env}", run_id)
+
+    def tags(self, use_case: str) -> dict[str, str]:
+        """Return the tags of the registered model; none if there is no model. Raises RegistryUnavailable."""
+        return self._model_tags(use_case)
+
+    def set_tag(self, use_case: str, key: str, value: str) -> None:
+        """Set a tag of the registered model. Raises RunNotFound, RegistryUnavailable."""
+        self._tag_model(use_case, key, value)
+
+    def remove_tag(self, use_case: str, key: str) -> None:
+        """Remove a tag of the registered model; without it, do nothing. Raises RegistryUnavailable."""
+        body = {"name": use_case, "key": key}
+        with suppress(RunNotFound):
+            self._call("DELETE", "/registered-models/delete-tag", f"tag {key} of model {use_case}", json=body)
+
+    def run_tags(self, run_id: str) -> dict[str, str]:
+        """Return the tags of a run. Raises RunNotFound, RegistryUnavailable."""
+        return _tags(self._run(run_id)["data"])
+
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag of a run. Raises RunNotFound, RegistryUnavailable."""
+        self._call("POST", "/runs/set-tag", f"run {run_id}", json={"run_id": run_id, "key": key, "value": value})
 
     def tagged_versions(self, use_case: str) -> Iterator[tuple[Version, dict[str, str]]]:
         """Yield every version with its tags, in no order. Raises RegistryUnavailable."""

@@ -95,6 +95,16 @@ def test_the_card_says_which_run_answers_how_good_it_is_and_where_it_ends(door: 
         assert part in html
 
 
+@pytest.mark.parametrize(("uses", "said"), [(0, "not used in training."), (7, "of these rows: 7 comparisons so far.")])
+def test_the_card_says_how_often_its_test_rows_have_compared_models(
+    door: Any, toy_model: Model, uses: int, said: str
+) -> None:
+    made = toy_model.bundle.manifest.model_copy(update={"test_uses": uses})
+    bundle = type(toy_model.bundle)(toy_model.bundle.folder, made, "")
+    door.serving.model = Model(bundle, toy_model.scorer)
+    assert said in door.client.get("/").text
+
+
 def test_names_and_texts_of_a_use_case_are_text_and_never_markup(door: Any, toy_model: Model) -> None:
     made = toy_model.bundle.manifest
     evil = "<script>alert(1)</script>\"'"
