@@ -40,6 +40,8 @@ def _indicators(values: Floats, sample: Sample) -> NDArray[np.bool_]:
     if sample.kind == "category":
         found, counts = sample.distinct
         marks = values == found[np.argsort(-counts)[:MOST_CATEGORIES], None]
+    elif not len(sample.present):
+        return ~np.isfinite(values)[None]
     else:
         marks = values <= sample.present[(EIGHTHS * len(sample.present)).astype(np.intp), None]
     return np.vstack([marks, ~np.isfinite(values)]) if sample.missing else marks
