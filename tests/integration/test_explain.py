@@ -76,6 +76,14 @@ def test_the_answer_is_the_one_that_predict_gives_and_is_journalled_as_that_is(d
     assert {**first, "created_at": None} == {**second, "created_at": None}  # the store keeps one of them
 
 
+def test_an_id_that_was_another_records_is_answered_409_as_documented(door: Any, toy_records: Records) -> None:
+    door.post("/predict", {**toy_records[0], "prediction_id": "order-7"})
+    refused = door.post("/explain", {**toy_records[1], "prediction_id": "order-7"})
+    assert (refused.status_code, refused.mimetype) == (409, "application/problem+json")
+    assert "409" in door.client.get("/openapi.json").json["paths"]["/explain"]["post"]["responses"]
+    assert [line["record"] for line in door.journalled() if line["kind"] == "prediction"] == [toy_records[0]]
+
+
 def test_a_record_without_an_id_gets_one_and_no_score_leaves_unlogged(door: Any, toy_records: Records) -> None:
     explained = door.post("/explain", toy_records[0]).json
     [line] = door.journalled()

@@ -107,6 +107,20 @@ def test_drift_and_quality_of_a_window_are_on_pages_and_stored_as_json(store: An
         assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=[\"']?https?:", html)
 
 
+def test_tests_are_in_no_report(store: Any) -> None:
+    made = documents(records(5))
+    store.add([{**document, "test": i < 2} for i, document in enumerate(made)])
+    store.add_outcomes(
+        [{"prediction_id": f"p{n}", "use_case": USE_CASE.name, "outcome": 1.0, "outcome_at": LATER} for n in (2, 3)]
+    )
+    since = datetime.fromtimestamp(NOON - 60, UTC)
+    [answered] = store.answered_between(since, UNTIL)
+    assert answered.records == 3
+    assert [d["prediction_id"] for d in store.newest_between(answered, since, UNTIL, 10)] == ["p3", "p4", "p5"]
+    known = store.newest_between(answered, since, UNTIL, 10, with_outcome=True)
+    assert [d["prediction_id"] for d in known] == ["p3"]
+
+
 class Challengers(FakeCache):
     """The run that answers, and a challenger that answers differently."""
 

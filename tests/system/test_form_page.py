@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
-from tests.processes import Scorer
+from tests import processes
+from tests.models import Model, cache_in
+from tests.processes import Scorer, until
 from tests.system.browser import watched_page
 
 
@@ -101,6 +108,44 @@ def test_a_random_example_fills_every_field_it_has_a_value_for_and_is_answered(p
     assert sum(bool(v) for v in values) > 10
     page.get_by_role("button", name="Random example").click()
     expect(page.locator("#prediction_id")).not_to_have_text(first)
+
+
+def test_what_is_sent_from_the_page_is_a_test_that_is_stored_and_that_the_monitor_leaves_out(
+    browser: Browser, toy: Model, toy_records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    run_id = cache_in(tmp_path, toy)
+    scorer, shipper, monitor = (
+        processes.scorer(tmp_path, run_id),
+        processes.shipper(tmp_path),
+        processes.monitor(tmp_path, run_id),
+    )
+    with processes.started(scorer, shipper, monitor):
+        scorer.wait_ready()
+        with watched_page(browser) as page:
+            page.goto(scorer.url)
+            expect(page.locator("#tries")).to_contain_text("marked as a test")
+            for button in ("Random example", "Predict"):
+                with page.expect_response("**/explain"):
+                    page.get_by_role("button", name=button).click()
+        requests.post(f"{scorer.url}/predict", json=toy_records[0], timeout=10).raise_for_status()
+        until(lambda: tests_stored(tmp_path) == [1, 1, 0], 30, "both tries and the real record are stored")
+        seen = until(lambda: window_records(monitor), 60, "the monitor shows the real record")
+        assert seen == 1
+
+
+def tests_stored(data_folder: Path) -> list[int]:
+    """The column `test` of the store's predictions, in their order."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(data_folder / "predictions.db")) as db:
+        return [row[0] for row in db.execute("SELECT test FROM predictions ORDER BY seq")]
+    return []
+
+
+def window_records(monitor: Scorer) -> float:
+    """How many records are in the monitor's window; 0 while there is none."""
+    with suppress(requests.ConnectionError):
+        shown = requests.get(f"{monitor.url}/metrics", timeout=10).text
+        return float((re.search(r"^scorehouse_window_records{.*} (.+)$", shown, re.MULTILINE) or ["", 0])[1])
+    return 0.0
 
 
 def test_a_changed_field_marks_the_answer_as_out_of_date_and_reset_restores_the_defaults(page: Page) -> None:

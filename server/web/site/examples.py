@@ -10,6 +10,8 @@ from scorehouse.bundles.bundle import Bundle
 from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Feature, Value
 
+TEST = {"test": True}  # what marks an example that somebody may send as it comes: no figure counts it
+
 
 def example_value(feature: Feature) -> Value:
     """Return the feature's own example, or else any value that is allowed."""

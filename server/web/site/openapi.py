@@ -7,7 +7,7 @@ from typing import Any
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from server.web.api.problems import PROBLEM_TYPE
-from server.web.site.examples import example_record
+from server.web.site.examples import TEST, example_record
 from server.web.site.schemas import ref, schemas
 
 Json = dict[str, Any]
@@ -44,9 +44,10 @@ def openapi(model: Model, settings: HttpSettings) -> Json:
 
 
 def _scoring(model: Model) -> Json:
-    example = example_record(model.bundle.features)
+    example = {**example_record(model.bundle.features), **TEST}
     columns = {name: [value] for name, value in example.items()}
-    many = {"summary": "Several records", "value": [example, example_record(model.bundle.features, optional=True)]}
+    complete = {**example_record(model.bundle.features, optional=True), **TEST}
+    many = {"summary": "Several records", "value": [example, complete]}
     outcome = {"prediction_id": "0" * 32, "outcome": {"binary": 1, "amount": 316.5, "ordinal": 6}[_task(model)]}
     return {
         "/predict": _post(
@@ -60,7 +61,7 @@ def _scoring(model: Model) -> Json:
             "One record's prediction and what moved it up or down. Send the prediction_id of /predict, and both are "
             "logged as one prediction.",
             {"one": {"value": example}},
-            "Record", ("200", "Explanation"), ("400", "404", *_BODY[1:]),
+            "Record", ("200", "Explanation"), ("400", "404", "405", "409", *_BODY[2:]),
         ),
         "/invocations": _post(
             "invocations",

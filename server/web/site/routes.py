@@ -21,7 +21,7 @@ from server.web.api.app import caller
 from server.web.api.bodies import parse, read_body
 from server.web.api.problems import Problem, refusal
 from server.web.site.card import build_card
-from server.web.site.examples import example_record, random_record
+from server.web.site.examples import TEST, example_record, random_record
 from server.web.site.explain import Explainer
 from server.web.site.fields import fields
 from server.web.site.openapi import openapi
@@ -113,7 +113,7 @@ def _docs(model: Model, settings: HttpSettings) -> Response:
         manifest=manifest,
         fields=fields(model.bundle),
         settings=settings,
-        curl=_curl(example, _address(), "X-Caller" in request.headers),
+        curl=_curl({**example, **TEST}, _address(), "X-Caller" in request.headers),
         answer=_pretty(answered),
         errors=_pretty({"status": 422, "errors": refused.to_json()}) if isinstance(refused, Rejected) else "",
         outcome=orjson.dumps({"prediction_id": "5f0c…", "outcome": 1}).decode(),

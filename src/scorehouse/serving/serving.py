@@ -69,6 +69,11 @@ def _new_ids(count: int) -> list[str]:
     return [digits[i : i + 32] for i in range(0, len(digits), 32)]
 
 
+def _is_test(record: Any) -> bool:
+    """Whether a record that may be anything says that it is a test."""
+    return isinstance(record, Mapping) and record.get("test") is True
+
+
 _now = partial(datetime.now, UTC)
 
 
@@ -131,9 +136,10 @@ class Serving:
             self._recent.discard(answer.prediction_id for answer in answers if isinstance(answer, Answer))
         predicted = len(lines)
         if predicted != len(answers):
-            rejected = [answer for answer in answers if isinstance(answer, Rejected)]
-            lines.append(self._rejections.add(model.run_id, now, rejected))
-            self._rejected.inc(len(rejected))
+            pairs = [(r, a) for r, a in zip(records, answers, strict=True) if isinstance(a, Rejected)]
+            if rejected := [answer for record, answer in pairs if not _is_test(record)]:
+                lines.append(self._rejections.add(model.run_id, now, rejected))
+            self._rejected.inc(len(pairs))
         self._keep(lines, answers)
         self._predicted.inc(predicted)
         if caller is not None:

@@ -73,6 +73,20 @@ def value(metric: Any, *labels: str) -> float:
     return float(metric.labels("churn", OTHER_RUN_ID, *labels)._value.get())
 
 
+def test_tests_are_not_compared(
+    store: SqliteStore, cache: FakeCache, toy_records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    tried = {
+        "prediction_id": "tried", "use_case": "churn", "model_run_id": RUN_ID, "created_at": NOW, "door": "http",
+        "record": toy_records[0], "prediction": 0.25, "customer_id": None, "test": True,
+    }  # fmt: skip
+    store.add([tried])
+    answered(store, toy_records[:1])
+    one = challenger(store, cache, tmp_path)
+    one.poll()
+    assert [pair.prediction_id for pair in one.pairs] == ["p0"]
+
+
 def test_the_challengers_answers_are_logged_with_the_given_ones(
     store: SqliteStore, cache: FakeCache, toy: Toy, toy_records: list[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from monitoring.evidently_service.windows.cursor import Cursor, MonitorFolder
 from monitoring.evidently_service.windows.follower import Follower
 from scorehouse.errors import RegistryUnavailable, StoreUnavailable
+from scorehouse.stores.sqlite_store import SqliteStore
 from tests.unit.monitoring.house import NOON, OTHER, RUN, USE_CASE, FakeCache, FakeStore, documents, records
 
 
@@ -257,3 +258,15 @@ def test_damaged_files_are_ignored_and_everything_is_read_again(store: FakeStore
     one = follower(store, tmp_path, clock)
     assert one.poll() == 300
     assert len(one.watches[0].window) == 300
+
+
+def test_tests_are_in_no_window(tmp_path: Path, clock: Clock) -> None:
+    store = SqliteStore(tmp_path / "predictions.db")
+    of_store = [{**d, "customer_id": None} for d in documents(records(4))]
+    store.add([{**document, "test": i < 2} for i, document in enumerate(of_store)])
+    clock.now = NOON + 60
+    one = follower(store, tmp_path / "monitor", clock)  # type: ignore[arg-type]
+    one.poll()
+    assert one.watches[0].window.numbers.tolist() == [3, 4]
+    assert shown("scorehouse_recent_records") == 2
+    store.close()

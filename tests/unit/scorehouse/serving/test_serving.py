@@ -234,3 +234,12 @@ def test_a_check_is_marked_in_the_journal_and_the_model_does_not_see_the_mark(se
     assert [p["record"] for p in journalled(tmp_path)] == [{"x": 1}, {"x": 2}, {"x": 3}]
     [refused] = serving.answer([{"x": 1, "test": "yes"}])
     assert isinstance(refused, Rejected) and refused.errors[0].allowed == "true or false"
+
+
+def test_a_check_that_is_refused_is_left_out_of_the_monitors_counts(serving: Serving, tmp_path: Path) -> None:
+    serving.answer([{"x": "no number", "test": True}, 7])
+    [counted] = journalled(tmp_path, "rejected")
+    assert counted["records"] == 1
+    serving.answer([{"x": "no number", "test": True}])
+    serving.answer([{"x": 1}], all_or_none=True)
+    assert len(journalled(tmp_path)) == 1

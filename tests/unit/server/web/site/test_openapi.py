@@ -69,9 +69,10 @@ def test_operations_have_names_of_their_own(document: Json) -> None:
 def test_a_posted_body_may_be_refused_in_every_documented_way(document: Json, path: str) -> None:
     responses = document["paths"][path]["post"]["responses"]
     success = "202" if path == "/outcomes" else "200"
-    wanted = {success, "400", "405", "413", "415", "422", "503"} | {"/explain": {"404"}, "/predict": {"409"}}.get(
-        path, set()
-    )
+    wanted = {success, "400", "405", "413", "415", "422", "503"} | {
+        "/explain": {"404", "409"},
+        "/predict": {"409"},
+    }.get(path, set())
     assert set(responses) == wanted
     assert all("application/problem+json" in responses[s]["content"] for s in wanted - {success})
 
@@ -86,6 +87,8 @@ def test_every_example_is_valid_and_works(document: Json, door: Any, path: str) 
         answer = door.post(path, example)
         assert answer.status_code in {200, 202}
         validator(document, schema_of(document, path, "post", answer)).validate(answer.json)
+    predictions = [line for line in door.journalled() if line["kind"] == "prediction"]
+    assert all(line.get("test") for line in predictions)  # who tries an example changes no figure
 
 
 BAD: list[tuple[str, Any, int]] = [

@@ -122,6 +122,7 @@ def test_the_curl_example_is_the_request_that_gets_the_answer_shown(door: Any) -
     answer = door.post("/predict", words[words.index("-d") + 1].encode())
     assert answer.status_code == 200
     assert f"{answer.json['churn chance']}" in door.client.get("/docs").text
+    assert [line["test"] for line in door.journalled()] == [True]
 
 
 def test_a_host_that_is_no_host_breaks_out_of_neither_the_page_nor_the_command(door: Any) -> None:
