@@ -121,7 +121,7 @@ class Demo:
     def deploy_a_model(self) -> str:
         """Train, deploy the best model, and get a first answer; return its run id. Raises ScorehouseError."""
         self.processes.run("model_orchestration.train")
-        run_id = Registry(self.settings.mlflow_address, login=self.settings.mlflow_login).newest(self.use_case.name)
+        run_id = Registry.of(self.settings).newest(self.use_case.name)
         self.steps.done(f"trained and registered run {run_id}")
         scorer = SERVICES["scorer"]
         self.processes.wait_for(scorer, ready=lambda: self.processes.answers(scorer))

@@ -11,7 +11,6 @@ from model_orchestration.tables.outcomes import read_training_table
 from model_orchestration.tables.training_table import TrainingTable
 from model_orchestration.training.configuration import tune_run
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.registry.client import Registry
@@ -30,8 +29,8 @@ def judge_and_promote(
     Raises:
         ScorehouseError: the run cannot be judged, or an alias was moved meanwhile. No alias was moved here.
     """
-    registry = Registry(settings.mlflow_address, timeout=30.0, login=settings.mlflow_login)
-    cache = BundleCache(settings.bundle_folder, registry, Trust.of(settings))
+    registry = Registry.of(settings, timeout=30.0)
+    cache = BundleCache.of(settings, registry)
     promotion = Promotion(use_case, table, settings.split_seed, registry, cache, settings.promote_confidence)
     version = registry.version_of_run(use_case.name, run_id or registry.newest(use_case.name))
     lock = PromotionLock(registry, use_case.name)

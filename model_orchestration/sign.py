@@ -84,7 +84,7 @@ def sign(settings: Settings, wanted: str = "") -> tuple[list[str], list[str]]:
     signer = Signer.of(settings, settings)
     if signer is None:
         raise SettingError("SIGNING_KEY_FILE is empty: set it to the private key (`make secrets` generates one)")
-    registry = Registry(settings.mlflow_address, timeout=30.0, login=settings.mlflow_login)
+    registry = Registry.of(settings, timeout=30.0)
     cache = BundleCache(settings.bundle_folder, registry, _EVERY_BUNDLE)
     if wanted:
         versions = [cache.ask(settings.use_case, wanted)]

@@ -14,11 +14,9 @@ from reporting.folder import ReportFolder
 from reporting.pages import page_links, span
 from reporting.reporter import Reporter
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
-from scorehouse.registry.client import Registry
 from scorehouse.settings import Settings
 from scorehouse.stores.open import open_report_store
 
@@ -27,9 +25,7 @@ from scorehouse.stores.open import open_report_store
 def open_reporter(settings: Settings) -> Iterator[Reporter]:
     """Yield a reporter with these settings, and close its store afterwards. Raises SettingError."""
     store = open_report_store(settings.store)
-    cache = BundleCache(
-        settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), Trust.of(settings)
-    )
+    cache = BundleCache.of(settings)
     try:
         yield Reporter(
             store,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from scorehouse.access import bearer
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound, ScorehouseError
 from scorehouse.registry.client import PRODUCTION, SERVING, Hold, Registry, Version
@@ -39,8 +38,8 @@ class Deployer:
         """Connect to nothing yet. Raises UseCaseError."""
         self._settings = settings
         self._use_case = load_use_case(settings.use_case)
-        self.registry = Registry(settings.mlflow_address, login=settings.mlflow_login)
-        self._cache = BundleCache(settings.bundle_folder, self.registry, Trust.of(settings))
+        self.registry = Registry.of(settings)
+        self._cache = BundleCache.of(settings, self.registry)
         self.history = History(self.registry, self._use_case.name)
 
     def resolve(self) -> tuple[Version, str]:

@@ -47,7 +47,7 @@ def table(lines: Iterable[Sequence[str]]) -> str:
 def main() -> None:
     """Print the table; status 1 and one line if the registry cannot be reached."""
     settings = settings_or_exit()
-    registry = Registry(settings.mlflow_address, login=settings.mlflow_login)
+    registry = Registry.of(settings)
     try:
         changes = History(registry, settings.use_case).changes()
         try:

@@ -12,7 +12,7 @@ def main() -> None:
     settings = settings_or_exit()
 
     def change() -> str:
-        registry = Registry(settings.mlflow_address, login=settings.mlflow_login)
+        registry = Registry.of(settings)
         hold = registry.hold(settings.use_case)
         if hold is None:
             return "there is no hold, so promotions are possible already"

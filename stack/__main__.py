@@ -123,7 +123,7 @@ class Stack:
     def _nothing_serves(self) -> str:
         """Return why no run serves, as the registry says; empty if one does."""
         try:
-            registry = Registry(self._settings.mlflow_address, login=self._settings.mlflow_login)
+            registry = Registry.of(self._settings)
             registry.served(self._settings.use_case)
         except (RunNotFound, RegistryUnavailable) as error:
             return str(error)

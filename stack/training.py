@@ -44,7 +44,7 @@ def await_training(settings: Settings, flow_run: str, console: Console) -> str:
         state = watch(prefect, page, flow_run, lambda line: status.update(f"training: {line}"))
     if not state.is_completed:
         raise StackError(f"the training failed (state {state.type}): {state.message}. Its log is at {page}")
-    return Registry(settings.mlflow_address, login=settings.mlflow_login).newest(settings.use_case)
+    return Registry.of(settings).newest(settings.use_case)
 
 
 def watch(

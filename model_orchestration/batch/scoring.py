@@ -45,11 +45,9 @@ class Scored:
 
 def resolve_model(settings: Settings, use_case: UseCase) -> Model:
     """Return the version of RUN_ID, or the serving one. Raises RunNotFound, RegistryUnavailable."""
-    trust = Trust.of(settings)
-    cache = BundleCache(settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), trust)
-    version = cache.resolve(use_case.name, settings.run_id or SERVING)
+    version = BundleCache.of(settings).resolve(use_case.name, settings.run_id or SERVING)
     folder = str(settings.bundle_folder.absolute())
-    return Model(use_case.name, version, settings.mlflow_address, folder, trust, settings.mlflow_login)
+    return Model(use_case.name, version, settings.mlflow_address, folder, Trust.of(settings), settings.mlflow_login)
 
 
 @lru_cache(maxsize=2)

@@ -19,7 +19,6 @@ from monitoring.evidently_service.windows.follower import Follower
 from monitoring.evidently_service.windows.served import Served
 from scorehouse.access import open_access
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
@@ -43,8 +42,8 @@ def build(settings: Settings, stop: Event) -> tuple[Follower, Served, WsgiServer
         OSError: the port is taken.
     """
     use_case = load_use_case(settings.use_case)
-    registry = Registry(settings.mlflow_address, login=settings.mlflow_login)
-    cache = BundleCache(settings.bundle_folder, registry, Trust.of(settings))
+    registry = Registry.of(settings)
+    cache = BundleCache.of(settings, registry)
     served = Served(use_case, cache, History(registry, use_case.name))
     folder = MonitorFolder(settings.monitor_folder / use_case.name)
     rule = drift_rule(settings.drift_window_hours)
@@ -57,9 +56,7 @@ def open_challenger(settings: Settings) -> Challenger:
     """Return the challenger, which begins where the monitor has read to. Its thread needs a store of its own."""
     use_case = load_use_case(settings.use_case)
     folder = settings.monitor_folder / settings.use_case
-    cache = BundleCache(
-        settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), Trust.of(settings)
-    )
+    cache = BundleCache.of(settings)
     path = folder / f"shadow-{settings.shadow_run_id}.jsonl"
     return Challenger(
         use_case, open_store(settings.store), cache, settings.shadow_run_id, settings.shadow_share, path,

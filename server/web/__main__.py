@@ -10,10 +10,8 @@ import sys
 import uvicorn
 
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.bundles.signatures import Trust
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, UseCaseError
-from scorehouse.registry.client import Registry
 from scorehouse.settings import Settings
 from scorehouse.usecase import load_use_case
 
@@ -23,11 +21,7 @@ def check_run(settings: Settings) -> None:
     try:
         use_case = load_use_case(settings.use_case)
         if len(settings.run_id) == 32:
-            cache = BundleCache(
-                settings.bundle_folder,
-                Registry(settings.mlflow_address, login=settings.mlflow_login),
-                Trust.of(settings),
-            )
+            cache = BundleCache.of(settings)
             cache.load(cache.resolve(use_case.name, settings.run_id)).scorer(use_case)
     except (RegistryUnavailable, CacheUnavailable) as error:
         sys.stderr.write(f"{error}; starting anyway and trying again\n")

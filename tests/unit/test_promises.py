@@ -262,6 +262,13 @@ def test_system_tests_import_nothing_from_the_product() -> None:
     assert offenders == []
 
 
+def test_the_registry_and_the_bundles_of_the_settings_are_opened_in_one_place() -> None:
+    own = {"src/scorehouse/registry/client.py", "src/scorehouse/bundles/cache.py"}
+    opened = re.compile(r"Registry\(\s*(self\.)?settings\.|BundleCache\([^)]*Trust\.of", re.DOTALL)
+    found = {str(file.relative_to(ROOT)) for file in modules() if opened.search(file.read_text())}
+    assert found <= own
+
+
 # A sentence ends after a word and before a capital letter. Initials (A. Smith) and abbreviations do not end one.
 SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)(?<=[a-z0-9)])[.?!] +[A-Z]")
 LEAD_IN = re.compile(r"^\s*(?:[-*] |\d+\. )?(?:\*\*[^*]+\*\*)?")  # the mark of a list, and a label in bold

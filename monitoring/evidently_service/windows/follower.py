@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from threading import Event
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule
 from monitoring.evidently_service.windows.cursor import Cursor, MonitorFolder
@@ -16,7 +16,8 @@ from monitoring.evidently_service.windows.rejections import MINUTES
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.errors import BundleError, RunNotFound, ScorehouseError
+from scorehouse.bundles.refusal import Refusal
+from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, ScorehouseError
 from scorehouse.polling import poll_forever
 from scorehouse.stores.store import Document, Identity, Store
 from scorehouse.usecase import UseCase
@@ -39,17 +40,20 @@ class Follower:
         folder: MonitorFolder,
         clock: Callable[[], float],
         rule: DriftRule = DEFAULT_RULE,
+        steady_clock: Callable[[], float] = monotonic,
     ):
-        """Read nothing yet."""
+        """Read nothing yet. `clock` returns Unix seconds, and `steady_clock` seconds that never go back."""
         self._use_case = use_case
         self._store = store
         self._cache = cache
         self._folder = folder
         self._clock = clock
         self._rule = rule
+        self._steady_clock = steady_clock
         self._exports = Exports(use_case.name)
         self._cursor: Cursor | None = None
         self._watches: dict[str, Watch] = {}
+        self._refusals: dict[str, Refusal] = {}  # of the unwatched runs
         self.unwatched: dict[str, tuple[str, float]] = {}  # run: why it is not watched, and when its last record came
         self.problem: str | None = "nothing has been read yet"
 
@@ -141,22 +145,38 @@ class Follower:
         """Return the run's watch, created or restored if needed; None, logged once, for a run that has none."""
         if run_id in self._watches:
             return self._watches[run_id]
-        if run_id in self.unwatched:
-            self.unwatched[run_id] = (self.unwatched[run_id][0], at)
-            return None
+        refusal = self._refusals.get(run_id)
+        if refusal:
+            self.unwatched[run_id] = (refusal.reason, at)
+            if refusal.holds(run_id, self._steady_clock()):
+                return None
         try:
             version = self._cache.resolve(self._use_case.name, run_id)
             watch = Watch(self._cache.load(version), self._use_case, self._rule)
         except (RunNotFound, BundleError) as error:
-            log.warning("run %s is serving but not monitored: %s", run_id, error)
-            self.unwatched[run_id] = (str(error), at)
+            self._refuse(run_id, str(error), at)
             return None
+        except (RegistryUnavailable, CacheUnavailable):
+            if not refusal:
+                raise
+            self._refuse(run_id, refusal.reason, at)  # a run without a window holds the others up no longer
+            return None
+        self._refusals.pop(run_id, None)
+        self.unwatched.pop(run_id, None)
         stored = self._folder.run(run_id)
         if stored:
             watch.restore(stored)
         self._watches[run_id] = watch
         log.info("monitoring run %s", run_id)
         return watch
+
+    def _refuse(self, run_id: str, reason: str, at: float) -> None:
+        """Leave a run without a watch until it is tried again; log a reason that is new."""
+        before = self._refusals.get(run_id)
+        if before is None or before.reason != reason:
+            log.warning("run %s is serving but not monitored: %s", run_id, reason)
+        self._refusals[run_id] = Refusal.of(run_id, reason, self._steady_clock(), before)
+        self.unwatched[run_id] = (reason, at)
 
     def _evaluate(self) -> None:
         for watch in self._watches.values():
@@ -181,3 +201,4 @@ class Follower:
         oldest = self._clock() - FORGOTTEN_AFTER
         self._watches = {run_id: w for run_id, w in self._watches.items() if w.traffic_at > oldest}
         self.unwatched = {run_id: why for run_id, why in self.unwatched.items() if why[1] > oldest}
+        self._refusals = {run_id: one for run_id, one in self._refusals.items() if run_id in self.unwatched}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from threading import Event, Thread
 
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.refusal import Refusal
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
 from scorehouse.polling import poll_in_thread
 from scorehouse.registry.client import SERVING, Version
@@ -20,12 +23,16 @@ PATIENT_POLLS = 3  # a deployment moves the alias first and then writes into the
 class Served:
     """For /readyz: the run that is to serve, once its bundle was loaded, or why it cannot be watched."""
 
-    def __init__(self, use_case: UseCase, cache: BundleCache, history: History):
-        """Ask nothing yet."""
+    def __init__(
+        self, use_case: UseCase, cache: BundleCache, history: History, clock: Callable[[], float] = time.monotonic
+    ):
+        """Ask nothing yet. `clock` returns seconds that never go back."""
         self._use_case = use_case
         self._cache = cache
         self._history = history
-        self._tried: Version | None = None
+        self._clock = clock
+        self._watchable: Version | None = None
+        self._refusal: Refusal | None = None
         self._unrecorded: tuple[Version, int] | None = None
         self._recorded: Version | None = None
         self.run_id: str | None = None
@@ -36,7 +43,7 @@ class Served:
         try:
             version = self._cache.ask(self._use_case.name, SERVING)
             self._record_change(version)
-            if version != self._tried:
+            if version != self._watchable or self.refused:
                 self._try(version)
         except RegistryUnavailable as error:
             log.debug("%s", error)  # the doors report it
@@ -46,12 +53,15 @@ class Served:
             self.refused = str(error)
 
     def _try(self, version: Version) -> None:
+        if self._refusal and self._refusal.holds(version, self._clock()):  # do not fetch it again yet
+            raise BundleError(self._refusal.reason)
         try:
             Watch(self._cache.load(version), self._use_case)
-        except BundleError:
-            self._tried = version  # it will never work: do not fetch it again
+        except BundleError as error:
+            self._refusal = Refusal.of(version, str(error), self._clock(), self._refusal)
             raise
-        self._tried = version
+        self._watchable = version
+        self._refusal = None
         self.run_id = version.run_id
         self.refused = None
 

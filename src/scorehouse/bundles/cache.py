@@ -15,9 +15,11 @@ from scorehouse.bundles import bundle
 from scorehouse.bundles.bundle import MANIFEST, Bundle
 from scorehouse.bundles.signatures import SIGNATURE, Trust
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
-from scorehouse.registry.client import SERVING, Registry, Version
+from scorehouse.registry.client import LARGEST_ARTIFACT, SERVING, Registry, Version
+from scorehouse.settings import ServingSettings
 
 log = logging.getLogger(__name__)
+LARGEST_MANIFEST = 16 * 2**20  # bytes
 KEPT = 8  # bundles that nothing serves; older ones are deleted, and fetched again when they are needed
 
 
@@ -29,6 +31,11 @@ class BundleCache:
         self._folder = folder
         self._registry = registry
         self._trust = trust
+
+    @classmethod
+    def of(cls, settings: ServingSettings, registry: Registry | None = None) -> BundleCache:
+        """Return the cache of this machine, which loads what the settings trust; `registry` is that of the settings."""
+        return cls(settings.bundle_folder, registry or Registry.of(settings), Trust.of(settings))
 
     def resolve(self, use_case: str, wanted: str) -> Version:
         """Return the version that `wanted` (a run id or an alias) names or, while MLflow is down, served as last.
@@ -130,7 +137,8 @@ class BundleCache:
                 partial.rename(folder)
 
     def _download(self, run_id: str, name: str, folder: Path) -> None:
-        (folder / name).write_bytes(self._registry.artifact(run_id, f"bundle/{name}"))
+        most = LARGEST_MANIFEST if name == MANIFEST else LARGEST_ARTIFACT
+        (folder / name).write_bytes(self._registry.artifact(run_id, f"bundle/{name}", most))
 
     def _forget_old(self, keep: Path) -> None:
         """Delete the oldest bundles, but none that serves somewhere: a restart without MLflow would need it."""

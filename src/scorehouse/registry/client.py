@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import orjson
 import requests
 
-from scorehouse.errors import AliasMoved, RegistryUnavailable, RunNotFound
+from scorehouse.errors import AliasMoved, BundleError, RegistryUnavailable, RunNotFound
+from scorehouse.settings import ServingSettings
 
 SERVING, PRODUCTION = "serving", "production"
 DIGEST_TAG = "bundle_digest"
@@ -20,6 +22,8 @@ SIGNATURE_TAG = "bundle_signature"
 FOLLOWS_TAG = "serving_follows"  # of the registered model: the alias that doors follow instead of `serving`
 HOLD_TAG = "scorehouse.hold"  # of the registered model: no promotion until a person lifts it
 REQUEST_TAG = "scorehouse.requested."  # of the registered model, and the env's name: the RUN_ID that was carried out
+LARGEST_ARTIFACT = 2**30  # bytes: who may write artifacts must not fill the memory of every door
+_CHUNK = 2**20
 _API = "/api/2.0/mlflow"
 
 
@@ -52,6 +56,11 @@ class Registry:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.auth = login
+
+    @classmethod
+    def of(cls, settings: ServingSettings, timeout: float = 5.0) -> Registry:
+        """Return the MLflow of MLFLOW_ADDRESS, with the login in the settings."""
+        return cls(settings.mlflow_address, timeout, settings.mlflow_login)
 
     def version_by_alias(self, use_case: str, alias: str) -> Version:
         """Return the version that `alias` of the model `use_case` names. Raises RunNotFound, RegistryUnavailable."""
@@ -195,9 +204,24 @@ class Registry:
             )
         self.set_alias(use_case, alias, version)
 
-    def artifact(self, run_id: str, path: str) -> bytes:
-        """Return the content of one file among the artifacts of `run_id`. Raises RunNotFound, RegistryUnavailable."""
-        return self._ask("GET", self._artifact(run_id, path), f"file {path} in run {run_id}").content
+    def artifact(self, run_id: str, path: str, most: int = LARGEST_ARTIFACT) -> bytes:
+        """Return the content of one file among the artifacts of `run_id`.
+
+        Raises:
+            RunNotFound, RegistryUnavailable: there is no such file, or MLflow cannot be reached.
+            BundleError: it has more than `most` bytes, which is found out before more are read.
+        """
+        what = f"file {path} in run {run_id}"
+        content = BytesIO()
+        with self._ask("GET", self._artifact(run_id, path), what, stream=True) as answer:
+            try:
+                for chunk in answer.iter_content(_CHUNK):
+                    content.write(chunk)
+                    if content.tell() > most:
+                        raise BundleError(f"{what} has more than {most:,} bytes: deploy another run or retrain")
+            except requests.RequestException as error:
+                raise self._not_responding(error) from error
+        return content.getvalue()
 
     def put_artifact(self, run_id: str, path: str, content: bytes) -> None:
         """Write one file among the artifacts of `run_id`. Raises RunNotFound, RegistryUnavailable."""
@@ -242,7 +266,7 @@ class Registry:
         try:
             answer = self._session.request(method, address, timeout=self._timeout, **more)
         except requests.RequestException as error:
-            raise RegistryUnavailable(f"MLflow at {self._where} is not responding ({type(error).__name__})") from error
+            raise self._not_responding(error) from error
         if answer.status_code == 404 or (answer.status_code == 400 and "INVALID_PARAMETER_VALUE" in answer.text):
             raise RunNotFound(f"MLflow at {self._where} has no {what}")
         if not answer.ok:
@@ -250,6 +274,9 @@ class Registry:
                 f"MLflow at {self._where} returned HTTP {answer.status_code} when asked for {what}"
             )
         return answer
+
+    def _not_responding(self, error: requests.RequestException) -> RegistryUnavailable:
+        return RegistryUnavailable(f"MLflow at {self._where} is not responding ({type(error).__name__})")
 
     @property
     def _where(self) -> str:

@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 from scorehouse import metrics
 from scorehouse.bundles.cache import BundleCache
+from scorehouse.bundles.refusal import Refusal
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
 from scorehouse.polling import POLL_SECONDS, poll_in_thread
 from scorehouse.registry.client import SERVING, Version
@@ -17,10 +18,6 @@ from scorehouse.serving.serving import Model, Serving
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
-# A refused run is tried again after these seconds, then after twice as many and so on: memory may be free again by
-# then, or an artifact repaired. Each attempt may fetch a whole bundle.
-FIRST_RETRY = 10.0
-LONGEST_RETRY = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +28,6 @@ class Status:
     refused: str | None = None
     missing: str | None = None  # what the registry does not contain yet, while no run is served
     registry_up: bool = True  # until a call fails
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A version that was refused, why, and when it is tried again; `wait` is the time before that."""
-
-    version: Version
-    reason: str
-    wait: float
-    again_at: float
 
 
 class Deployment:
@@ -88,7 +75,7 @@ class Deployment:
     def _serve_last(self) -> str | None:
         """If nothing serves yet, serve what did before the restart, or return why not. A refusal costs no outage."""
         last = self._cache.remembered(self._use_case.name, self._wanted)
-        if self._serving.model is not None or last is None or last == (self._refusal and self._refusal.version):
+        if self._serving.model is not None or last is None or last == (self._refusal and self._refusal.what):
             return None
         try:
             self._load(last)
@@ -99,14 +86,12 @@ class Deployment:
     def _swap_to(self, version: Version) -> None:
         model = self._serving.model
         if model is None or model.run_id != version.run_id:
-            before = self._refusal if self._refusal and self._refusal.version == version else None
-            if before and self._clock() < before.again_at:  # do not fetch it again yet
-                raise BundleError(before.reason)
+            if self._refusal and self._refusal.holds(version, self._clock()):  # do not fetch it again yet
+                raise BundleError(self._refusal.reason)
             try:
                 self._load(version)
             except BundleError as error:
-                wait = min(2 * before.wait, LONGEST_RETRY) if before else FIRST_RETRY
-                self._refusal = Refusal(version, str(error), wait, self._clock() + wait)
+                self._refusal = Refusal.of(version, str(error), self._clock(), self._refusal)
                 raise
         self._refusal = None
         self._cache.remember(self._use_case.name, self._wanted, version)

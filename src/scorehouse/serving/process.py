@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from scorehouse.bundles.cache import BundleCache
-from scorehouse.bundles.signatures import Trust
 from scorehouse.journal.journal import Journal, PredictionLog
-from scorehouse.registry.client import Registry
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Serving
 from scorehouse.settings import ServingSettings
@@ -25,7 +23,4 @@ def open_serving(
     """
     use_case = load_use_case(settings.use_case)
     serving = Serving(use_case.name, door, log or Journal(settings.journal_folder, door))
-    cache = BundleCache(
-        settings.bundle_folder, Registry(settings.mlflow_address, login=settings.mlflow_login), Trust.of(settings)
-    )
-    return use_case, serving, Deployment(use_case, serving, cache, settings.run_id)
+    return use_case, serving, Deployment(use_case, serving, BundleCache.of(settings), settings.run_id)

@@ -12,7 +12,7 @@ from monitoring.evidently_service.windows.cursor import Cursor, MonitorFolder
 from monitoring.evidently_service.windows.follower import Follower
 from scorehouse.errors import RegistryUnavailable, StoreUnavailable
 from scorehouse.stores.sqlite_store import SqliteStore
-from tests.unit.monitoring.house import NOON, OTHER, RUN, USE_CASE, FakeCache, FakeStore, documents, records
+from tests.unit.monitoring.house import NOON, OTHER, RUN, USE_CASE, FakeCache, FakeStore, bundle, documents, records
 
 
 class Clock:
@@ -99,6 +99,38 @@ def test_a_run_that_mlflow_does_not_know_is_reported_and_stops_nothing(
     assert [w.run_id for w in one.watches] == [RUN]
     assert list(one.unwatched) == [OTHER]
     assert shown("scorehouse_unwatched_run", OTHER) == 1
+
+
+def test_a_run_that_could_not_be_watched_is_tried_again_while_it_has_traffic(
+    store: FakeStore, tmp_path: Path, clock: Clock
+) -> None:
+    cache, steady = FakeCache(RUN), [0.0]
+    one = Follower(
+        USE_CASE,
+        store,
+        cache,
+        MonitorFolder(tmp_path),
+        clock,
+        steady_clock=lambda: steady[0],  # type: ignore[arg-type]
+    )
+    store.add(documents(records(10), 1, OTHER))
+    one.poll()
+    assert list(one.unwatched) == [OTHER]
+    cache.bundles[OTHER] = bundle(OTHER)  # its bundle was repaired
+    store.add(documents(records(10), 11, OTHER))
+    steady[0] = 9.0
+    one.poll()
+    assert list(one.unwatched) == [OTHER]
+    cache.fails = RegistryUnavailable("MLflow is down")  # which holds the other runs up no longer
+    steady[0] = 10.0
+    store.add(documents(records(10), 21, OTHER))
+    assert one.poll() == 10
+    cache.fails = None
+    steady[0] = 30.0
+    store.add(documents(records(10), 31, OTHER))
+    one.poll()
+    assert one.unwatched == {} and shown("scorehouse_unwatched_run", OTHER) == 0
+    assert one.watches[0].window.numbers.tolist() == list(range(31, 41))
 
 
 def test_a_run_without_traffic_for_a_day_has_no_series_and_comes_back_with_an_outcome(

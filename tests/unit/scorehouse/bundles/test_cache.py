@@ -17,6 +17,7 @@ from scorehouse.bundles.cache import KEPT, BundleCache, load_packed
 from scorehouse.bundles.signatures import SIGNATURE, Trust
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound
 from scorehouse.registry.client import Registry, Version
+from scorehouse.settings import ServingSettings
 from tests import signing
 from tests.unit.toy import RUN_ID, Toy
 
@@ -45,7 +46,8 @@ class FakeRegistry(Registry):
         self._answer()
         return self.version
 
-    def artifact(self, run_id: str, path: str) -> bytes:
+    def artifact(self, run_id: str, path: str, most: int = 2**30) -> bytes:
+        assert 2**20 < most <= 2**30
         self._answer()
         self.fetched += 1
         name = path.rpartition("/")[2]
@@ -287,3 +289,11 @@ def test_a_packed_bundle_is_verified_by_the_signature_beside_it(toy: Toy, tmp_pa
     (tmp_path / "packed" / MANIFEST).unlink()
     with pytest.raises(BundleError, match=r"the bundle in packed has no bundle\.json"):
         load_packed(tmp_path / "packed", ANY)
+
+
+def test_the_settings_name_folder_registry_and_trust(tmp_path: Path, registry: FakeRegistry) -> None:
+    settings = ServingSettings(data_folder=tmp_path, mlflow_address="http://house:5051", verify_key=signing.VERIFY_KEY)
+    cache = BundleCache.of(settings)
+    assert (cache._folder, cache._registry.address) == (tmp_path / "bundles", "http://house:5051")
+    assert cache._trust == TRUST
+    assert BundleCache.of(settings, registry)._registry is registry
