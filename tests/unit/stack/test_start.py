@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from scorehouse.errors import RunNotFound
-from scorehouse.registry.client import Version
+from scorehouse.registry.client import Registry, Version
 from stack import __main__ as commands
 from stack.__main__ import Stack
 from stack.environment import ROOT, environment
@@ -41,13 +41,10 @@ class FakeCompose:
     run = wait
 
 
-class FakeRegistry:
+class FakeRegistry(Registry):
     """A registry that names one run, or none."""
 
     serves = ""
-
-    def __init__(self, *_: object, **__: object):
-        """Connect to nothing."""
 
     def served(self, use_case: str) -> Version:
         if not self.serves:
