@@ -56,14 +56,14 @@ key: export NAME := $(NAME)
 key: export SCOPES := $(SCOPES)
 key: export RATE := $(RATE)
 key: export DAYS := $(DAYS)
-key: .stack/.ready  ## make and print a key of the gateway: NAME=shop SCOPES=score,outcomes,read,deploy (RATE=low|normal|high DAYS=90)
+key: .stack/.ready  ## make a key of the gateway and print it: NAME=shop SCOPES=score,outcomes,read,deploy (RATE=low|normal|high DAYS=90)
 	@$(SMALL) -m stack.keys --env $(env) add "$$NAME" --scopes "$$SCOPES" --rate "$$RATE" --days "$$DAYS"
 
 keys: .stack/.ready  ## list the gateway's keys: names, scopes, tiers and dates
 	@$(SMALL) -m stack.keys --env $(env) list
 
 revoke: export NAME := $(NAME)
-revoke: .stack/.ready  ## remove a key of the gateway at once: NAME=shop
+revoke: .stack/.ready  ## remove a key of the gateway, which refuses it at once: NAME=shop
 	@$(SMALL) -m stack.keys --env $(env) revoke "$$NAME"
 
 setup-model-registry: .stack/.ready  ## build and start MLflow, Prefect and its worker, the AWS emulator and the report server
@@ -97,7 +97,7 @@ deploy: .stack/.ready  ## deploy RUN_ID to running doors, in containers or not; 
 check: .stack/.ready  ## request one prediction from the HTTP scorer
 	@$(SMALL_HOST) server.check
 
-sign: .stack/.ready  ## sign the model of RUN_ID=…, if it was registered unsigned and you trust it
+sign: .stack/.ready  ## sign the model of RUN_ID=… that was registered unsigned, if you trust it
 	@$(SMALL_HOST) model_orchestration.sign $(RUN_ID)
 
 rollback: .stack/.ready  ## return to the previous run and stay there; each call goes one step further back (WHY=…)
