@@ -61,6 +61,6 @@ def cancel_waiting() -> int:
     with get_client(sync_client=True) as client:
         waiting = [run for run in client.read_flow_runs(flow_run_filter=wanted) if run.auto_scheduled]
         for run in waiting:
-            reason = "a training that started later stands in for this one"
+            reason = "a training that started later replaces this one"
             client.set_flow_run_state(run.id, Cancelled(message=reason), force=True)
     return len(waiting)

@@ -1,6 +1,6 @@
 """Asks the HTTP scorer for one prediction: `python -m server.check`. If none comes, status 1 and one line say why.
 
-The prediction is marked as a test: it is kept, and no figure counts it.
+The prediction is marked as a test: it is stored, but counted in no figure.
 """
 
 from __future__ import annotations

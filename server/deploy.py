@@ -1,7 +1,7 @@
 """Deploys the run in RUN_ID, `python -m server.deploy`: verifies it, moves the alias, waits for the doors.
 
 RUN_ID in an env file is a request, and the registry remembers the last one: with `--if-changed`, as a start calls it, a
-request that was carried out before is not repeated, so that what a rollback or a promotion brought stays.
+request that was carried out before is not repeated, so that the run of a rollback or a promotion stays.
 """
 
 from __future__ import annotations
@@ -151,14 +151,14 @@ class Deployer:
         return env, run_id
 
     def _remember_request(self) -> None:
-        """Whatever was deployed instead, the env files' RUN_ID is dealt with until it changes."""
+        """Remember the env files' RUN_ID as carried out until it changes, whatever was deployed instead."""
         env, run_id = self._request
         if env:
             self.registry.remember_request(self._use_case.name, env, run_id)
 
     @property
     def author(self) -> str:
-        """Who changes what serves, for the history."""
+        """The name that the history records for a change."""
         return self._settings.changed_by or getpass.getuser()
 
 

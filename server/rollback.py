@@ -29,8 +29,8 @@ def main() -> None:
         seconds = deployer.deploy(version, deployer.registry.followed(settings.use_case), why, hold)
         return (
             f"all doors are serving run {version.run_id} again (took {seconds:.1f} s); "
-            "it stays, whatever is trained or started, until another RUN_ID is deployed "
-            "or `make lift-hold` allows promotions again"
+            "no start and no promotion changes this until you deploy another RUN_ID, "
+            "or run `make lift-hold`, which allows promotions again"
         )
 
     run_or_exit("rollback", change)

@@ -40,7 +40,7 @@ def ask(door: str, headers: Mapping[str, str]) -> dict[str, str | None]:
     try:
         ready = requests.get(f"{door}/readyz", headers=headers, timeout=2).json()
         if "model_run_id" not in ready:
-            return {}  # the gateway answers that this door does not
+            return {}  # the gateway answered, because this door does not respond
         about = {name: ready.get(name) for name in ("model_run_id", "refused")}
         if about["model_run_id"] and _workers(door, headers) - {about["model_run_id"]}:
             about["model_run_id"] = None  # another process of this door has not followed yet

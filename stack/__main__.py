@@ -167,7 +167,7 @@ class Stack:
         )
 
     def check_key(self) -> None:
-        """Say so if no door would accept what this machine's key signs: while a key is replaced."""
+        """Print a step if no door would accept what this machine's key signs, as while a key is replaced."""
         if public := unknown_key(self._env):
             self._steps.done(f"no door accepts what this machine signs: add {public} to VERIFY_KEY in {SECRETS.name}")
 
@@ -199,7 +199,7 @@ class Stack:
         self._steps.done(f"removed: containers, network, volumes, images{kept}")
         if run_id := self._env["RUN_ID"]:
             self._console.print(
-                f"RUN_ID={run_id} is gone as well: empty it in .env.{self._name} or .env.{self._name}.machine, "
+                f"run {run_id} was removed, too: empty RUN_ID in .env.{self._name} or .env.{self._name}.machine, "
                 f"so that {make_command('up', self._name)} trains a new one",
                 style="yellow", markup=False, highlight=False,
             )  # fmt: skip

@@ -1,7 +1,7 @@
 """Keys of the gateway: `python -m stack.keys --env local add NAME --scopes score,outcomes | list | revoke NAME`.
 
 A key is a file in KEYS_FOLDER, named by the key's SHA-256, so the folder contains no key that somebody could use. The
-gateway reads one file per request: a key works as soon as its file is there, and no longer than that.
+gateway reads one file per request, so a key works from the moment its file exists until the file is removed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FILE = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of a key, which is all but the key itself. Times are ISO 8601 in UTC."""
+    """What is stored about a key; the key itself is not. Times are ISO 8601 in UTC."""
 
     name: str
     scopes: tuple[str, ...]
@@ -66,7 +66,7 @@ class KeyFolder:
         return sorted(((path, _read(path)) for path in found), key=lambda pair: pair[1].name)
 
     def add(self, name: str, scopes: Sequence[str], rate: str, now: datetime, days: float | None = None) -> str:
-        """Make a key and return it: it is known only now. Raises StackError."""
+        """Make a key and return it: it cannot be read again later. Raises StackError."""
         key = f"sh_{secrets.token_urlsafe(32)}"
         with self._locked():
             self._write(key, name, scopes, rate, now, days)
@@ -168,7 +168,7 @@ def table(keys: Sequence[Key], now: datetime) -> str:
 def _end(key: Key, now: datetime) -> str:
     if key.expires_at is None:
         return "never"
-    return f"{key.expires_at[:10]}{' (over)' if key.expires_at <= _time(now) else ''}"
+    return f"{key.expires_at[:10]}{' (expired)' if key.expires_at <= _time(now) else ''}"
 
 
 def _read(path: Path) -> Key:
@@ -207,7 +207,7 @@ def main() -> None:
             scopes = [s for s in re.split(r"[ ,]+", options.scopes) if s]
             key = folder.add(options.name, scopes, options.rate or "normal", now, _days(options.days))
             end = make_command(f"revoke NAME={options.name}", options.env)
-            sys.stderr.write(f"This is the key {options.name}. It is shown only now; {end} ends it.\n")
+            sys.stderr.write(f"This is the key {options.name}. It is shown only once; {end} revokes it.\n")
             sys.stdout.write(f"{key}\n")
         elif options.command == "revoke":
             folder.revoke(options.name)

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from stack.env_files import read_file
 
 HEAD = """\
-# The settings of this machine: what you write here overrides {tracked}, and git never sees it.
+# The settings of this machine: what you write here overrides {tracked}. Git ignores this file.
 # .env explains every setting. One per line: NAME=value
 """
 

@@ -32,4 +32,4 @@ def _answers(address: str) -> bool:
     try:
         return "model_run_id" in requests.get(address, timeout=2).json()
     except (requests.RequestException, ValueError):
-        return False  # not even the gateway, or the gateway says that the door is not there
+        return False  # nothing responds, or only the gateway does

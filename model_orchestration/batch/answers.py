@@ -62,7 +62,7 @@ class AnswerFiles:
         self.rejected_rows = 0
 
     def add(self, chunk: pa.Table, scored: Scored, ids: Sequence[str]) -> None:
-        """Write each row of a chunk into one of the files, in order. `ids` are under which the log keeps its rows."""
+        """Write each row of a chunk into one of the files, in order. The log keeps the rows under these `ids`."""
         rejected = np.array(sorted(scored.rejected), dtype=np.int64)
         accepted = np.ones(chunk.num_rows, dtype=np.bool_)
         accepted[rejected] = False

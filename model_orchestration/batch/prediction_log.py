@@ -26,7 +26,7 @@ AT_ONCE = 2_000  # rows that are documents at a time: a document takes about thi
 def prediction_ids(chunk: pa.Table, day: date, run_id: str, rows_before: int) -> list[str]:
     """Return the ids of a chunk that follows `rows_before` rows: the file's own, or else made of day, run and row.
 
-    The same model gives a row the same id each time, so that a day can be repeated. Another model answers anew.
+    The same model gives a row the same id each time, so that a day can be repeated. Another model gives it another id.
     """
     made = [f"{DOOR}-{day}-{run_id[:8]}-{row}" for row in range(rows_before, rows_before + chunk.num_rows)]
     if PREDICTION_ID not in chunk.schema.names:

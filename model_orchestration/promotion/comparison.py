@@ -89,8 +89,8 @@ class Promotion:
     def judge(self, challenger: Version) -> Verdict:
         """Compare `challenger` with the holders of the use case's aliases, and count that the rows were used.
 
-        Rows that have judged the challenger before judge it again, which is not counted. Nor is it counted if nothing
-        was compared: there is no other holder, or it is the same model. No alias is moved.
+        Rows that have judged the challenger before judge it again. This is not counted, and neither is a comparison
+        without another holder, or with the same model. No alias is moved.
 
         Raises:
             BundleError, CacheUnavailable, RegistryUnavailable: the challenger cannot be judged, or MLflow is down.
@@ -117,7 +117,7 @@ class Promotion:
         if alias is not None and (holder := holders[alias]) is not None:
             if was_used_up and not is_repeated:
                 reservations.append(
-                    f"all held-out rows have judged {windows.USES} models or more by now, so it may only be lucky "
+                    f"all held-out rows have judged {windows.USES} models or more, so it may win by chance "
                     "(train with more or newer rows)"
                 )
             reservations += self._find_dependence(candidate, holder, alias, rows)

@@ -20,7 +20,7 @@ class PromotionLock:
     """A claim in the registry, which has no locks of its own.
 
     Each process writes a claim under a name of its own, and only then looks for others. Whoever sees another claim
-    takes its own back, so two can never both go on: of two, at least one sees the other.
+    takes its own back, so two never both continue: of two, at least one sees the other.
     """
 
     def __init__(

@@ -61,10 +61,15 @@ def write_report(title: str, verdict: Verdict, by_person: bool | None) -> str:
 
 def _explain_rule(verdict: Verdict) -> str:
     rule = verdict.rule
-    needed = f"An alias is won by a gain of {rule.margin:.0%} or more, on {rule.sure:.1%} of {RESAMPLES:,} resamples."
+    needed = (
+        f"To win an alias, a model must be better by {rule.margin:.0%} or more, and better on {rule.sure:.1%} of "
+        f"{RESAMPLES:,} resampled sets of these rows."
+    )
     shares = [f"{share:.1%} for `{alias}`" for alias, share in verdict.win_shares.items()]
     reached = f" It is better on {', '.join(shares)}." if shares else ""
-    return f"{needed}{reached} These rows have judged {verdict.uses} models; the rule alone uses them {USES} times."
+    return (
+        f"{needed}{reached} These rows have judged {verdict.uses} models; automatic promotion uses them {USES} times."
+    )
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 A champion is the best of many tries. If the same rows judge every try, the best one is the luckiest one on these rows.
 So the test rows, which no model was ever trained on, are divided by the hash of their key into WINDOWS windows. One
 window judges until it was used USES times, then the next. A window is fresh again once at least half of its rows are
-new, because its table grew or was replaced. Rows never leave the test side, so none of this shows a model what judges
+new, because its table grew or was replaced. Rows never leave the test side, so no model is trained on rows that judge
 it (docs/adr/0017-how-promotion-judges.md).
 """
 

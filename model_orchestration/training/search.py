@@ -33,7 +33,7 @@ class Trial:
 def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) -> Iterator[Trial]:
     """Yield `trials` trials in the order of their numbers. TPE searches the spaces of all estimators as one space.
 
-    The same seed proposes the same trials, whichever of two ends first: TPE is told the results in the order of the
+    The same seed proposes the same trials, whichever of two ends first: TPE gets the results in the order of their
     numbers, and each proposal knows exactly the trials up to `AT_A_TIME` before it.
     """
     space = hp.choice("estimator", [{"estimator": i, **_space(i, e)} for i, e in enumerate(estimators)])

@@ -22,7 +22,9 @@ from server.web.transport.dispatch import Dispatcher
 from server.web.transport.microbatch import MicroBatcher
 
 DOOR = "http"
-SWITCH_SECONDS = 0.0005  # a page in a thread gives the interpreter back so soon; Python's own 5 ms delay each record
+SWITCH_SECONDS = (
+    0.0005  # a thread with a page releases the interpreter after it; Python's default of 5 ms delays each record
+)
 
 
 def build() -> Dispatcher:

@@ -1,4 +1,4 @@
-"""Who may ask a service: whatever carries the secret of the services and, without a secret, this machine's own names.
+"""Which requests a service answers: with a secret, those that carry it; without one, those to this machine's own names.
 
 A browser on the operator's machine can be made to send requests to 127.0.0.1: by a page whose name suddenly points
 there (DNS rebinding), or by a form of another site. The checks of Host and Origin refuse both.
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from scorehouse.settings import AccessSettings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # a page of another site may send them, but cannot read the answer
-_PLAIN_NAME = re.compile(r"[a-z0-9_-]+")  # no such name can be bought, so no stranger's page is under it
-_CALLER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # as the names of the gateway's keys are
+_PLAIN_NAME = re.compile(r"[a-z0-9_-]+")  # nobody can register such a name, so no stranger's page has it
+_CALLER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # like the names of the gateway's keys
 _SHOWN = 80  # characters of a Host header that a refusal repeats
 
 
@@ -40,7 +40,7 @@ class Access:
         """
         trusted = self.trusts(authorization)
         if self._secret and not trusted:
-            why = "this service requires the secret of the services: ask through the gateway, or send SERVICE_SECRET"
+            why = "this service requires the secret of the services: send the request to the gateway, or SERVICE_SECRET"
             return HTTPStatus.UNAUTHORIZED, f"{why} as Authorization: Bearer …"
         name = _host_name(host or "")
         if not trusted and host and not self._is_allowed(name):
@@ -66,12 +66,12 @@ class Access:
 
 
 def open_access(settings: AccessSettings) -> Access:
-    """Return what decides about the requests to a service with `settings`."""
+    """Return what decides which requests a service with `settings` answers."""
     return Access(settings.service_secret, settings.host_names)
 
 
 def bearer(settings: AccessSettings) -> dict[str, str]:
-    """Return the headers with which our own clients ask a service; none where there is no secret."""
+    """Return the headers that our own clients send to a service; none if there is no secret."""
     return {"Authorization": f"Bearer {settings.service_secret}"} if settings.service_secret else {}
 
 

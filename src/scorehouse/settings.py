@@ -91,12 +91,12 @@ class ServingSettings(DataSettings):
         "", validate_default=False, description="MLflow; port 5051 of CLOUD_ADDRESS if empty"
     )
     verify_key: Annotated[str, AfterValidator(_keys)] = Field(
-        "", description="The public key that signed the models which may be loaded; several separated by commas"
+        "", description="The public key that verifies the signatures of models; several separated by commas"
     )
     unsigned_bundles: bool = Field(False, description="True: load unsigned models, where VERIFY_KEY is empty")
 
     mlflow_tracking_username: str = Field("scorehouse", description="MLflow's user, where it asks for one")
-    mlflow_tracking_password: str = Field("", repr=False, description="Their password; none if empty")
+    mlflow_tracking_password: str = Field("", repr=False, description="That user's password; none if empty")
 
     @property
     def mlflow_login(self) -> tuple[str, str] | None:
@@ -133,10 +133,10 @@ class AccessSettings(HostSettings):
     """Which requests our services answer."""
 
     service_secret: Annotated[str, _like("[!-~]*", "visible ASCII characters without spaces")] = Field(
-        "", repr=False, description="What each request to a service must carry; nothing if empty"
+        "", repr=False, description="The secret that each request to a service must carry; none if empty"
     )
     allowed_hosts: Annotated[str, _like("[A-Za-z0-9_., -]*", "names of hosts, separated by commas")] = Field(
-        "", description="Names, separated by commas, under which services without a secret are asked"
+        "", description="Host names, separated by commas, to which services without a secret answer"
     )
 
     @property
@@ -172,7 +172,7 @@ class ShipperSettings(DataSettings):
     shipper_metrics_port: Port = Field(9698, description="The shipper's port for metrics")
     keep_predictions_days: int = Field(0, ge=0, description="Days that predictions are kept; forever if 0")
     keep_waiting_days: int = Field(30, ge=1, description="Days that an outcome waits for its prediction")
-    trust_clock: bool = Field(False, description="True: remove what is old even where the clock seems to have jumped")
+    trust_clock: bool = Field(False, description="True: remove what is old although the clock seems to have jumped")
 
 
 class AwsSettings(Part):
@@ -273,7 +273,10 @@ class TrainingSettings(Part):
         0.5, gt=0, le=1, description="The largest share of one sender in the outcomes that join the table"
     )
     promote_confidence: float = Field(
-        0.95, gt=0.5, lt=1, description="How sure it must be that a promoted model is better, over a whole test window"
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="The confidence with which a model must be better, for all uses of a test window",
     )
     auto_promote: bool = Field(False, description="True: a training promotes its model where the rule says so")
     training_config: str = Field(

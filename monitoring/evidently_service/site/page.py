@@ -112,10 +112,10 @@ def assumptions(watch: Watch) -> list[str]:
     """Return what must hold so that the verdict is right."""
     rule = watch.rule
     subject = (
-        "A customer_id, or a record's content where there is none, counts once per window: its newest record."
+        "Each customer_id counts once per window, with its newest record. Without one, equal records count once."
         if watch.columns.content_identifies
-        else "A customer_id counts once per window: its newest record. Records without one count each, because equal "
-        "records are common in the training data: send a customer_id if clients repeat records."
+        else "Each customer_id counts once per window, with its newest record. Each record without one counts, because "
+        "equal records are common in the training data: send a customer_id if clients repeat records."
     )
     texts = [
         "The training data is a sample of the records that the model is to score.",

@@ -22,7 +22,7 @@ KEPT_RUNS = 50  # whose state is kept: an outcome may arrive long after its run'
 class Cursor:
     """The store's numbers up to which predictions and outcomes were read, and the id of that store.
 
-    The id is empty in a cursor of an older version, which is believed to be about the present store.
+    The id is empty in a cursor of an older version, which is assumed to belong to the present store.
     """
 
     seq: int = 0

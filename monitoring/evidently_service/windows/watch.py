@@ -145,7 +145,7 @@ class Watch:
         oldest record on.
         """
         if stored.get("version", 1) > STATE_VERSION:
-            log.warning("run %s: a later release wrote the saved window; a new one is begun", self.run_id)
+            log.warning("run %s: a newer release wrote the saved window, so a new window is started", self.run_id)
             return
         held = self.columns.from_json(stored["window"])
         since = stored["since"] if stored.get("span") == self.rule.span else None

@@ -10,7 +10,7 @@ from scorehouse.bundles.bundle import Bundle
 from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Feature, Value
 
-TEST = {"test": True}  # what marks an example that somebody may send as it comes: no figure counts it
+TEST = {"test": True}  # marks an example that somebody may send unchanged: it is counted in no figure
 
 
 def example_value(feature: Feature) -> Value:

@@ -44,7 +44,7 @@ class Explainer:
     def explain(self, model: Model, record: Any) -> dict[str, Any]:
         """Return the base of the answer to one record, and each column's contribution, largest first.
 
-        Base and contributions add up to the answer, on the scale that is named. So they are an answer: the caller
+        Base and contributions add up to the answer, on the scale that is named. They reveal the answer, so the route
         journals it.
 
         Raises:

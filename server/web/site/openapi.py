@@ -15,7 +15,7 @@ _WHY = {
     "400": "The body is not JSON, or contains a field twice",
     "404": "This model's predictions cannot be explained",
     "405": "The route has other methods: see the Allow header",
-    "409": "The prediction_id was used for another record a moment ago: send the same record again, or a new id",
+    "409": "The prediction_id was used for another record: send this record with a new id",
     "413": "The body has too many bytes, or the list too many records",
     "415": "The body is not sent as application/json (or, to /invocations, as text/csv)",
     "422": "Nothing in the body can be accepted: every invalid field is listed with the allowed values",

@@ -102,7 +102,7 @@ def _invocation() -> Json:
 
 def _outcomes(task: Task, most: int) -> Json:
     id_ = {**ID, "pattern": "^[!-~]+$", "description": "The prediction_id that /predict returned"}
-    kept = "Ids under which several records were answered: the outcome is that of the first, which alone was kept"
+    kept = "Ids with which several records were answered: only the first is stored, and the outcome is for it"
     again = {**_list(_TEXT), "description": kept}
     return {
         "Outcome": _closed({"prediction_id": id_, "outcome": _OUTCOMES[task]}),

@@ -70,7 +70,7 @@ class Connection(HttpToolsProtocol):
         self._reading = False  # a request has begun and is not whole
         self._ended = False  # nothing more is read
         self._last = False  # the next request is the last
-        self._refusal: Problem | None = None  # said once the requests before it are answered
+        self._refusal: Problem | None = None  # sent once the requests before it are answered
         self._unframed = 0  # bytes since the last progress: of a head, of trailers, between chunks
         self._dropped = 0  # bytes of the body that is being read that are over its limit
         self._counted = 0  # bytes of that body that the door counts
@@ -141,7 +141,7 @@ class Connection(HttpToolsProtocol):
         self._began = self._heard
 
     def on_headers_complete(self) -> None:
-        if self._ended or self.parser.should_upgrade():  # then it is read again, without that wish
+        if self._ended or self.parser.should_upgrade():  # then it is read again, without the upgrade
             return
         if len(self.pipeline) >= MOST_WAITING:
             self._end()
@@ -245,7 +245,7 @@ class Connection(HttpToolsProtocol):
         return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "see the scorer's log")
 
     def _in_this_protocol(self) -> bytes:
-        """The head again, without its wish to change the protocol: Java's client asks for HTTP/2."""
+        """The head again, without its request to change the protocol: Java's client asks for HTTP/2."""
         method = self.parser.get_method()
         self.parser = httptools.HttpRequestParser(self)
         if method == b"CONNECT":
@@ -300,7 +300,7 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def release(self, cycle: RequestResponseCycle) -> None:
-        """Count the body of `cycle` no more: its answer is made."""
+        """Stop counting the body of `cycle`, because its answer is ready."""
         self._hold(-_long(cycle))
         cycle.body = bytearray()
 

@@ -18,7 +18,7 @@ _OF_AN_UPGRADE = frozenset({b"upgrade", b"http2-settings"})
 
 
 def check_head(version: str, headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return the headers by name; of those that are repeated, and may be, the last.
+    """Return the headers by name; if a header may be repeated and is, its last value.
 
     Names are in lower case.
 
@@ -81,7 +81,7 @@ def too_long(detail: str) -> Problem:
 
 
 def without_upgrade(method: bytes, target: bytes, headers: Headers) -> bytes:
-    """Return a head again, without its wish for another protocol; its other wishes stay."""
+    """Return a head again, without its request for another protocol; everything else stays."""
     lines = [b"%b %b HTTP/1.1" % (method, target)]
     for name, value in headers:
         kept = value
@@ -100,6 +100,6 @@ def no_url() -> Problem:
 
 def _check_coding(modern: bool, value: bytes) -> None:
     if not modern:
-        raise Problem(HTTPStatus.BAD_REQUEST, "HTTP/1.0 knows no Transfer-Encoding")
+        raise Problem(HTTPStatus.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding: send HTTP/1.1")
     if value.strip().lower() != b"chunked":
         raise Problem(HTTPStatus.NOT_IMPLEMENTED, "only Transfer-Encoding: chunked is supported")

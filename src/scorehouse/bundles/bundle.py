@@ -121,7 +121,7 @@ class Bundle:
             raise CacheUnavailable(f"run {self.manifest.run_id}: {name} cannot be read: {error.strerror}") from error
 
     def require_agreement(self, statement: Statement | None) -> None:
-        """Raise BundleError if the signed `statement` is about another bundle; nothing is asked of an unsigned one."""
+        """Raise BundleError if the signed `statement` is about another bundle. An unsigned bundle has no statement."""
         made = self.manifest
         if statement and statement != Statement(made.use_case, made.use_case_version, made.run_id, self.digest):
             raise BundleError(f"run {made.run_id} has the signature of another bundle: deploy another run or retrain")
@@ -150,7 +150,7 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
 
 
 def load(folder: Path, digest: str | None = None, called: str = "this bundle") -> Bundle:
-    """Return the bundle in `folder`, which is `called` so in messages, once every file is as it was written.
+    """Return the bundle in `folder`, after checking that no file was changed. `called` names it in messages.
 
     Raises:
         BundleError: a file is missing or damaged, the manifest's digest is not `digest`, or its format is newer.
@@ -214,9 +214,9 @@ def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:
 
 
 def _feature(stored: Mapping[str, Any]) -> Feature:
-    """A feature from JSON: tuples were written as lists, labels as pairs, because JSON has no keys but text.
+    """A feature from JSON: tuples were written as lists, and labels as pairs, because keys in JSON are always text.
 
-    Format 1 had labels under text: each belongs to the category that is written like its key, or to a whole number.
+    Format 1 had labels by text: each belongs to the category that is written like its key, or to a whole number.
     """
     categories = tuple(stored["categories"])
     labels = stored["labels"]

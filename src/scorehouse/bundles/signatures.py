@@ -1,4 +1,4 @@
-"""Signatures of bundles: training signs what it registers, and nothing loads a bundle that no known key has signed.
+"""Signatures of bundles: training signs what it registers, and no process loads a bundle without a trusted signature.
 
 A signature is a line of JSON: the statement (use case, its version, run, digest) and an Ed25519 signature of it. It is
 a tag of the registered version and a file of the bundle, for a bundle that is packed with a door (docs/adr/0016).
@@ -129,14 +129,14 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
 
 def public_key(key: Ed25519PrivateKey) -> str:
-    """Return the public half of `key` as VERIFY_KEY names it."""
+    """Return the public half of `key` as VERIFY_KEY contains it."""
     return b64encode(key.public_key().public_bytes_raw()).decode()
 
 
 def create_key(path: Path) -> bool:
     """Write a new private key to `path`, which only its owner may read; return False if there is a file already.
 
-    The file appears with all of its content: of two processes that create it at once, one wins.
+    The file appears with all of its content. If two processes create it at once, one of them succeeds.
     """
     path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

@@ -1,4 +1,4 @@
-"""Which prediction ids came again with another record and were not kept: the shipper finds out, doors tell clients."""
+"""Prediction ids that came again with another record, which was not kept: the shipper finds them, doors report them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _write(folder: Path, keys: list[Key]) -> None:
 
 
 class KnownConflicts:
-    """The conflicts as a door reads them: one look at the file's time for each question."""
+    """The conflicts as a door reads them: it reads the file again only if the file's time has changed."""
 
     def __init__(self, folder: Path):
         """Read nothing yet."""

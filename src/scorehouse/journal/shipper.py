@@ -46,7 +46,7 @@ class Shipper:
     ):
         """Start from the oldest segment; storing lines again changes nothing.
 
-        What `retention` removes from the store goes from the challengers' logs in `monitor_folder` as well.
+        What `retention` removes from the store is also removed from the challengers' logs in `monitor_folder`.
 
         Raises:
             AlreadyRunning: another shipper follows this folder.
@@ -114,7 +114,7 @@ class Shipper:
         return count
 
     def _remember(self, conflicts: Sequence[Key]) -> None:
-        """Let doors tell their clients. A full disk only logs a warning: shipping is what empties it."""
+        """Let doors report them to clients. If the disk is full, only log a warning, because shipping frees space."""
         try:
             add_conflicts(self._folder, conflicts)
         except OSError as error:

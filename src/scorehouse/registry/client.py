@@ -39,7 +39,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A person went back from run `left` at `at` (UTC): nothing but a person changes what serves until it is lifted."""
+    """A person went back from run `left` at `at` (UTC). Until a person lifts the hold, no promotion moves an alias."""
 
     who: str
     why: str

@@ -70,7 +70,7 @@ def way_back(changes: Sequence[Change], now: Version) -> Version | None:
 
 
 def rolled_back(changes: Sequence[Change]) -> set[str]:
-    """Return the runs that a return left and no person deployed again: no rule may promote them."""
+    """Return the runs that a rollback replaced and that no person deployed again: they must not be promoted."""
     left: set[str] = set()
     for before, change in pairwise(changes):
         if change.back:

@@ -14,7 +14,7 @@ from scorehouse.usecase import Feature
 _ID = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
 _PREDICTION_ID = {
     **_ID,
-    "description": "Your own id for this prediction. The same record under it is stored once; another one is refused.",
+    "description": "Your own id for this prediction. The same record with it is stored once; another one is refused.",
 }
 _INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 _CUSTOMER_ID = {"anyOf": [_ID, _INTEGER, {"type": "null"}], "description": "The customer that the prediction is about."}
@@ -26,7 +26,7 @@ UNKNOWN = "unknown"  # accepted for null in categories, because tables write it 
 MOST = 3.4028234663852886e38  # the largest float32
 
 
-_TEST = {"type": "boolean", "description": "true: a check, which is answered and kept, and which no figure counts"}
+_TEST = {"type": "boolean", "description": "true marks a check: it is answered and stored, but counted in no figure"}
 
 
 def envelope() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which ids clients chose lately, and for which record: a second record under the same id would not be kept."""
+"""The ids that clients chose lately, and their records: a second record with the same id would not be kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RecentIds:
     def belongs_to_another(self, id_: str, record: Mapping[str, Any]) -> bool:
         """Return whether another record has this id; if not, the id is this record's from now on.
 
-        50 and 50.0 are the same, as in the store. A hash stands for the record.
+        50 and 50.0 are the same, as in the store. Only a hash of the record is kept.
         """
         content = hash(frozenset(record.items()))
         known = self._newer.get(id_) or self._older.get(id_)

@@ -26,8 +26,8 @@ SECONDS = 1.0  # between two lines: a client that is refused a thousand times a 
 class Rejections:
     """The counts of one process. A line has the counts of its minute so far, so storing it twice changes nothing.
 
-    The first refusal is written at once, and what follows it within a second by one line at the end of that second. A
-    process that is killed loses the counts of a second at most.
+    The first refusal is written at once; all that follow within a second are written as one line at its end. A process
+    that is killed loses the counts of at most one second.
     """
 
     def __init__(self, use_case: str, door: str, write: Callable[[bytes], None]):

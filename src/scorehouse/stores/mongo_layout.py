@@ -51,7 +51,7 @@ class Layout:
         if found and found["version"] > LAYOUT:
             raise StoreUnavailable(
                 f"the prediction store has layout {found['version']}, and this code knows layouts up to {LAYOUT}: "
-                "a newer version wrote it; run that version (git pull), or restore a backup of this one"
+                "a newer version wrote it; run that version (git pull), or restore a backup that this version made"
             )
         return found
 
@@ -172,7 +172,9 @@ class Layout:
         try:
             self._collection.update_one({"_id": _LOCK, **free}, mine, upsert=True)
         except DuplicateKeyError as error:
-            raise StoreUnavailable("another process migrates the prediction store; waiting until it is done") from error
+            raise StoreUnavailable(
+                "another process migrates the prediction store: it is available again when that has ended"
+            ) from error
 
 
 def _new_prediction(old: Document) -> Document:

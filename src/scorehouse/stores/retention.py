@@ -22,8 +22,8 @@ _TIMES = {"prediction": "created_at", "outcome": "outcome_at"}
 class Retention:
     """Drops old journal lines that a restart reads again, and removes what has become too old from the store.
 
-    It does not believe a clock that jumped: after a gap of a day since it last took a step (or, the first time, since
-    the newest prediction), it removes nothing while that would be more than half of what is stored.
+    A clock that jumped must not remove predictions. If more than a day has passed since the last step (the first time:
+    since the newest prediction), nothing is removed while that would be more than half of what is stored.
     """
 
     def __init__(self, days: int, clock: Callable[[], float], waiting_days: int = 30, trust_clock: bool = False):
@@ -99,7 +99,7 @@ class Retention:
             return True
         log.error(
             "nothing is removed by age: this machine's clock says %s, the newest prediction is from %s, and %d of %d "
-            "predictions would go. Check the clock; if it is right, set TRUST_CLOCK=True and restart the shipper",
+            "predictions would be lost. Check the clock; if it is right, set TRUST_CLOCK=True and restart the shipper",
             datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
             ages.newest.isoformat(timespec="seconds"), ages.old, ages.records,
         )  # fmt: skip

@@ -65,7 +65,7 @@ def _version(db: sqlite3.Connection) -> int:
     if version > LAYOUT:
         raise StoreUnavailable(
             f"the prediction store has layout {version}, and this code knows layouts up to {LAYOUT}: "
-            "a newer version wrote it; run that version (git pull), or restore a backup of this one"
+            "a newer version wrote it; run that version (git pull), or restore a backup that this version made"
         )
     return version
 

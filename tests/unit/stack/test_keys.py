@@ -81,7 +81,7 @@ def test_the_list_shows_all_but_the_keys(folder: KeyFolder) -> None:
     folder.add("anna", ["read"], "low", NOW)
     lines = table([key for _, key in folder.list()], NOW).splitlines()
     assert lines[1].split() == ["anna", "read", "low", "2026-11-27", "never"]
-    assert lines[2].split() == ["shop", "score", "normal", "2026-01-02", "2026-01-05", "(over)"]
+    assert lines[2].split() == ["shop", "score", "normal", "2026-01-02", "2026-01-05", "(expired)"]
 
 
 def test_a_file_that_is_no_key_is_named(folder: KeyFolder, tmp_path: Path) -> None:

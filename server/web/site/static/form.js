@@ -30,7 +30,7 @@ function valueOf(field) {
   return plain ? Number(text) : text; // what is not a number is sent as it was typed: the door says what is allowed
 }
 
-// Whatever is sent from this page is to try the model: it is kept, and no figure counts it.
+// People use this page to try the model, so what it sends is stored, but counted in no figure.
 const record = () => ({ ...Object.fromEntries(fields.map((f) => [f.name, valueOf(f)])), test: true });
 
 function fill(values) {

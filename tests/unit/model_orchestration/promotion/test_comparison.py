@@ -174,7 +174,7 @@ def test_a_window_that_is_used_up_gives_way_to_the_next_and_then_a_person_decide
     assert judged_by == ["0"] * USES + ["1"] * USES and registry.uses == [USES, USES]
     guess(cache, toy.table, B, 0.99)
     found = promotion.judge(B)
-    assert found.alias == "production" and "may only be lucky" in found.reservations[0]
+    assert found.alias == "production" and "may win by chance" in found.reservations[0]
     promotion.promote(found, "")
     assert registry.aliases == {"production": A}
     promotion.promote(found, "", by_person=True)
