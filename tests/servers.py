@@ -70,6 +70,21 @@ class Server:
         self.process = None
 
     @contextmanager
+    def stopped_for_a_while(self) -> Iterator[None]:
+        """Let it do nothing meanwhile: connections are taken by the kernel, and no request is answered.
+
+        SIGSTOP alone returns before the process has stopped: one thread takes the signal, and until it runs, which on
+        a busy machine may take a while, the others go on and answer.
+        """
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            os.waitpid(self.process.pid, os.WUNTRACED)  # reported once all threads have stopped
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
+    @contextmanager
     def running(self) -> Iterator[Server]:
         """Start it, and stop it at the end."""
         try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -102,15 +100,11 @@ def test_a_server_that_takes_connections_and_answers_nothing_holds_nobody_up(
     store = MongoStore(mongod.address)
     request.addfinalizer(store.close)
     store.add([prediction("before")])
-    assert mongod.process is not None
-    os.killpg(mongod.process.pid, signal.SIGSTOP)
-    try:
+    with mongod.stopped_for_a_while():
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.add([prediction("meanwhile")])
         assert time.monotonic() - began < 10
-    finally:
-        os.killpg(mongod.process.pid, signal.SIGCONT)
     until(lambda: stores(store, [prediction("before"), prediction("after")]), 60, "it takes predictions again")
     assert {"before", "after"} <= {p["prediction_id"] for p in all_of(store)}
 
