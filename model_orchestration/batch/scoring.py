@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from model_orchestration.batch.records import to_records
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.bundles.signatures import Trust
-from scorehouse.registry.client import SERVING, Registry, Version
+from scorehouse.errors import RegistryUnavailable, RunNotFound
+from scorehouse.registry.client import KEEP_TAG, SERVING, Registry, Version
 from scorehouse.scoring.schema import Rejected
 from scorehouse.scoring.scorer import Scorer
 from scorehouse.settings import Settings
@@ -44,8 +46,16 @@ class Scored:
 
 
 def resolve_model(settings: Settings, use_case: UseCase) -> Model:
-    """Return the version of RUN_ID, or the serving one. Raises RunNotFound, RegistryUnavailable."""
-    version = BundleCache.of(settings).resolve(use_case.name, settings.run_id or SERVING)
+    """Return the version of RUN_ID, or the serving one. A run that RUN_ID names is marked to be kept.
+
+    Raises RunNotFound, RegistryUnavailable.
+    """
+    registry = Registry.of(settings)
+    version = BundleCache.of(settings, registry).resolve(use_case.name, settings.run_id or SERVING)
+    if settings.run_id == version.run_id:
+        # KEEP_RUNS_DAYS must not remove it before the next night: the training does not know this process's settings.
+        with suppress(RegistryUnavailable, RunNotFound):  # the cache has it, and the next batch marks it
+            registry.tag_run(version.run_id, KEEP_TAG, "RUN_ID of a batch")
     folder = str(settings.bundle_folder.absolute())
     return Model(use_case.name, version, settings.mlflow_address, folder, Trust.of(settings), settings.mlflow_login)
 

@@ -12,10 +12,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from model_orchestration.tracking.heartbeat import PARENT
+from scorehouse.registry.client import KEEP_TAG
 from scorehouse.registry.history import PREFIX
 
 log = logging.getLogger(__name__)
-KEEP_TAG = "keep"  # of a run or a version: somebody wants it to stay
 
 
 def remove_old_runs(

@@ -92,6 +92,7 @@ SHIPPED = Counter("scorehouse_shipped_lines", "Journal lines moved into the stor
 CONFLICTS = Counter("scorehouse_prediction_conflicts", "Prediction ids that were sent again with a different record")
 OUTCOME_CONFLICTS = Counter("scorehouse_outcome_conflicts", "Predictions whose outcome two senders give differently")
 WAITING_DROPPED = Counter("scorehouse_waiting_outcomes_dropped", "Outcomes whose prediction never came")
+RETENTION_HELD = Gauge("scorehouse_retention_held", "1 while nothing is removed because the clock is not plausible")
 UNREADABLE = Counter("scorehouse_unreadable_lines", "Journal lines that cannot be read and are skipped")
 BACKLOG = Gauge("scorehouse_journal_backlog_bytes", "Bytes of the journal that are not stored yet")
 STORE_UP = Gauge("scorehouse_store_up", "1 while the prediction store accepts records")

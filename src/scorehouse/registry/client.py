@@ -22,6 +22,7 @@ SIGNATURE_TAG = "bundle_signature"
 FOLLOWS_TAG = "serving_follows"  # of the registered model: the alias that doors follow instead of `serving`
 HOLD_TAG = "scorehouse.hold"  # of the registered model: no promotion until a person lifts it
 REQUEST_TAG = "scorehouse.requested."  # of the registered model, and the env's name: the RUN_ID that was carried out
+KEEP_TAG = "keep"  # of a run or a version: somebody wants it to stay
 LARGEST_ARTIFACT = 2**30  # bytes: who may write artifacts must not fill the memory of every door
 _CHUNK = 2**20
 _API = "/api/2.0/mlflow"

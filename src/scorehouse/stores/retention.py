@@ -50,6 +50,7 @@ class Retention:
         if believed is None:
             return
         self._looked, self._believed = now, believed
+        metrics.RETENTION_HELD.set(not believed)
         time = datetime.fromtimestamp(now, UTC)
         self._oldest = time - timedelta(days=self._days) if self._days and believed else None
         if believed:

@@ -128,6 +128,9 @@ def test_a_clock_that_jumped_removes_nothing_and_says_what_to_do(
     Retention(30, clock).apply(store)
     assert len(stored(store)) == 102
     assert "Check the clock" in caplog.text and "TRUST_CLOCK=True" in caplog.text
+    assert metrics.RETENTION_HELD._value.get() == 1
+    Retention(30, clock, trust_clock=True).look(store)
+    assert metrics.RETENTION_HELD._value.get() == 0
 
 
 def test_a_jump_within_the_time_that_is_kept_removes_nothing_either(
