@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from scorehouse.errors import ScorehouseError
 
+LAYOUT = 1  # of the file; an older one has no number and the same table
 _TABLE = """CREATE TABLE IF NOT EXISTS checkpoints (
   stream TEXT, created TEXT, shard TEXT, sequence TEXT, ended INTEGER NOT NULL, PRIMARY KEY (stream, created, shard))"""
 _READ = "SELECT shard, sequence, ended FROM checkpoints WHERE (stream, created) = (?, ?)"
@@ -49,18 +50,18 @@ class Checkpoints:
 
         Raises:
             CheckpointsHeld: another process holds them; nothing was changed.
-            CheckpointsBroken: the file cannot be written, or is not a file of checkpoints.
+            CheckpointsBroken: the file cannot be written, is not a file of checkpoints, or a newer version wrote it.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _hold(path.with_suffix(".lock"), path)
-            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")  # a power cut may cost the last ones: they are scored again
-            self._db.execute(_TABLE)
-            self._db.execute("PRAGMA user_version=1")  # written each time: a full disk is found now
-        except (OSError, sqlite3.Error) as error:
-            raise CheckpointsBroken(f"the checkpoints {path} cannot be used: {error}") from error
+        except OSError as error:
+            raise _broken(path, error) from error
+        try:
+            self._db = _open(path)
+        except BaseException:
+            os.close(self._lock)
+            raise
 
     def positions(self, stream: StreamId) -> dict[str, Position]:
         """Return the position of every shard of `stream` that has one."""
@@ -75,6 +76,30 @@ class Checkpoints:
         """Release the lock for another process."""
         self._db.close()
         os.close(self._lock)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open or make the file. Raises CheckpointsBroken."""
+    try:
+        db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version <= LAYOUT:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")  # a power cut may cost the last ones: they are scored again
+            db.execute(_TABLE)
+            db.execute(f"PRAGMA user_version={LAYOUT}")  # written each time: a full disk is found now
+            return db
+        db.close()
+    except (OSError, sqlite3.Error) as error:
+        raise _broken(path, error) from error
+    raise CheckpointsBroken(
+        f"the checkpoints {path} have layout {version}, and this code knows layouts up to {LAYOUT}: a newer version "
+        "wrote them; run that version (git pull), or move the file away to score the stream from its oldest record"
+    )
+
+
+def _broken(path: Path, error: Exception) -> CheckpointsBroken:
+    return CheckpointsBroken(f"the checkpoints {path} cannot be used: {error}")
 
 
 def _hold(lock: Path, what: Path) -> int:

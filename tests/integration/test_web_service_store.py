@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,16 @@ from scorehouse.errors import StoreUnavailable
 from tests.toy import HOST
 from web_service.offers.mongo_store import DATABASE, MongoStore
 from web_service.offers.sqlite_store import SqliteStore
-from web_service.offers.store import CLIENT_RULE, Attempts, Offer, Store, clear_attempts, client_key, count_attempt
+from web_service.offers.store import (
+    CLIENT_RULE,
+    LAYOUT,
+    Attempts,
+    Offer,
+    Store,
+    clear_attempts,
+    client_key,
+    count_attempt,
+)
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
@@ -113,3 +124,41 @@ def test_a_file_that_is_not_a_database_is_reported_as_unavailable(tmp_path: Path
     with pytest.raises(StoreUnavailable, match="is not responding"):
         store.customer("1")
     store.close()
+
+
+def newer(store: Store, version: int) -> Store:
+    """Set the version of a store's layout, and return the store as another process opens it."""
+    store.close()
+    if isinstance(store, SqliteStore):
+        with closing(sqlite3.connect(store._path)) as db:
+            db.execute(f"PRAGMA user_version = {version}")
+        return SqliteStore(store._path)
+    assert isinstance(store, MongoStore)
+    address = "mongodb://{}:{}".format(*next(iter(store._client.topology_description.server_descriptions())))
+    with MongoClient[dict[str, Any]](address) as client:
+        client[DATABASE]["layout"].update_one({"_id": "insurance"}, {"$set": {"version": version}})
+    return MongoStore(address)
+
+
+def test_a_store_has_a_version_and_a_newer_one_is_left_alone_with_what_to_do(
+    store: Store, request: pytest.FixtureRequest
+) -> None:
+    store.add_customers([customer("1")])
+    same = newer(store, LAYOUT)
+    request.addfinalizer(same.close)
+    assert same.customer("1") == customer("1")
+    later = newer(same, LAYOUT + 6)
+    request.addfinalizer(later.close)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"has layout 7, .* up to 1: .* run that version \(git pull\)"):
+            later.add_customers([customer("2")])
+
+
+def test_a_file_from_before_the_versions_is_taken_over(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    first = SqliteStore(tmp_path / "c.db")
+    first.add_customers([customer("1")])
+    other = newer(first, 0)
+    request.addfinalizer(other.close)
+    assert other.customer("1") == customer("1")
+    with closing(sqlite3.connect(tmp_path / "c.db")) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (LAYOUT,)

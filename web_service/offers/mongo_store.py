@@ -11,16 +11,17 @@ from pymongo import MongoClient, ReplaceOne, WriteConcern
 from pymongo.errors import ConfigurationError, DuplicateKeyError, InvalidURI, PyMongoError
 
 from scorehouse.errors import SettingError, StoreUnavailable
-from web_service.offers.store import Attempts, Document, Offer
+from web_service.offers.store import LAYOUT, Attempts, Document, Offer, require_known
 
 DATABASE = "scorehouse"
 CALL_SECONDS = 5  # for one call, because a person waits
 MOST_WRITES = 1000  # documents in one call
+_ABOUT = "insurance"  # the document of these collections in `layout`, which the prediction store uses as well
 _OPEN: Document = {"answered_at": None}  # matches a field that is missing as well
 
 
 class MongoStore:
-    """Collections insurance_customers, insurance_tries and insurance_offers."""
+    """Collections insurance_customers, insurance_tries and insurance_offers, and their version in `layout`."""
 
     def __init__(self, address: str):
         """Connect to nothing yet. Raises SettingError if `address` is not a MongoDB address."""
@@ -36,7 +37,8 @@ class MongoStore:
         self._customers = database["insurance_customers"]
         self._attempts = database["insurance_tries"]
         self._offers = database["insurance_offers"]
-        self._indexed = False
+        self._layout = database["layout"]
+        self._prepared = False
 
     def customer(self, id_: str) -> Document | None:
         with self._available():
@@ -111,15 +113,22 @@ class MongoStore:
     def close(self) -> None:
         self._client.close()
 
+    def _prepare(self) -> None:
+        """Write the layout's version and create the indexes. Raises StoreUnavailable if the layout is newer."""
+        found = self._layout.find_one({"_id": _ABOUT})
+        require_known(found["version"] if found else LAYOUT)
+        self._layout.update_one({"_id": _ABOUT}, {"$setOnInsert": {"version": LAYOUT}}, upsert=True)
+        self._offers.create_index([("visitor", 1), ("asked_at", 1)])
+        self._offers.create_index("answered_at")
+        self._customers.create_index("made_up")
+
     @contextmanager
     def _available(self) -> Iterator[None]:
         try:
             with pymongo.timeout(CALL_SECONDS):
-                if not self._indexed:
-                    self._offers.create_index([("visitor", 1), ("asked_at", 1)])
-                    self._offers.create_index("answered_at")
-                    self._customers.create_index("made_up")
-                    self._indexed = True
+                if not self._prepared:
+                    self._prepare()
+                    self._prepared = True
                 yield
         except PyMongoError as error:
             reason = str(error).partition(", Timeout:")[0]  # without the driver's description of every server

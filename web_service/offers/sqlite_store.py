@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from scorehouse.errors import StoreUnavailable
-from web_service.offers.store import Attempts, Document, Offer
+from web_service.offers.store import LAYOUT, Attempts, Document, Offer, require_known
 
 WAIT_SECONDS = 10.0  # for another process's transaction
 _TABLES = """
@@ -120,8 +120,13 @@ class SqliteStore:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, timeout=WAIT_SECONDS, check_same_thread=False)
         db.row_factory = sqlite3.Row
-        self._path.chmod(0o600)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA secure_delete=ON")  # what is removed is overwritten
-        db.executescript(_TABLES)
+        try:
+            require_known(int(db.execute("PRAGMA user_version").fetchone()[0]))
+            self._path.chmod(0o600)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA secure_delete=ON")  # what is removed is overwritten
+            db.executescript(f"{_TABLES}PRAGMA user_version = {LAYOUT};")
+        except BaseException:
+            db.close()
+            raise
         return db

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_address
 from typing import Any, Protocol
 
+from scorehouse.errors import StoreUnavailable
+
+LAYOUT = 1  # of both stores; an older one has no number and is laid out in the same way
 Document = dict[str, Any]  # a customer: ID as text, Date_birth, Date_driving_licence and the past that is known
 
 
@@ -52,6 +55,15 @@ class Offer:
     answered_at: float | None = None
     premium: float | None = None
     refused: str = ""
+
+
+def require_known(layout: int) -> None:
+    """Raise StoreUnavailable if a store has a layout that is newer than this code."""
+    if layout > LAYOUT:
+        raise StoreUnavailable(
+            f"the customer store has layout {layout}, and this code knows layouts up to {LAYOUT}: "
+            "a newer version wrote it; run that version (git pull), or restore a backup of this one"
+        )
 
 
 class Store(Protocol):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from server.stream.checkpoints import Checkpoints, CheckpointsBroken, CheckpointsHeld, Position, StreamId
+from server.stream.checkpoints import LAYOUT, Checkpoints, CheckpointsBroken, CheckpointsHeld, Position, StreamId
 
 STREAM = StreamId("predictions", "1.000")
 
@@ -55,3 +57,27 @@ def test_what_cannot_be_written_is_said_before_anything_is_read(tmp_path: Path, 
         path.mkdir()
     with pytest.raises(CheckpointsBroken, match=r"predictions\.db cannot be used"):
         Checkpoints(path)
+
+
+def test_an_older_file_is_given_the_layouts_number_and_keeps_its_positions(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.db"
+    one = Checkpoints(path)
+    one.save(STREAM, "s0", Position("41", False))
+    one.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=0")
+    other = Checkpoints(path)
+    assert other.positions(STREAM) == {"s0": Position("41", False)}
+    other.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (LAYOUT,)
+
+
+def test_what_a_newer_version_wrote_is_left_as_it_is_and_the_error_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.db"
+    Checkpoints(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=7")
+    for _ in range(2):  # the lock of the first was released, and the number was not overwritten
+        with pytest.raises(CheckpointsBroken, match=r"have layout 7, .* up to 1: .* run that version \(git pull\)"):
+            Checkpoints(path)
