@@ -34,7 +34,7 @@ def judge_and_promote(
     promotion = Promotion(use_case, table, settings.split_seed, registry, cache, settings.promote_confidence)
     version = registry.version_of_run(use_case.name, run_id or registry.newest(use_case.name))
     lock = PromotionLock(registry, use_case.name)
-    with lock.held():
+    with lock.acquire():
         verdict = promotion.judge(version)
         if by_person is not None:
             who = settings.changed_by or "promotion rule"

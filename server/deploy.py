@@ -69,7 +69,7 @@ class Deployer:
             return run_id not in served and not run_id == current.alias == PRODUCTION
         return run_id != last
 
-    def stay(self) -> str:
+    def confirm_served(self) -> str:
         """Wait until every door serves the run that the registry names, and say why it was not changed.
 
         Raises:
@@ -105,7 +105,7 @@ class Deployer:
         headers = bearer(self._settings)
         refused_before = {door: ask(door, headers).get("refused") for door in doors}
         before = self._current()
-        self._want(Desired(version, alias, hold))
+        self._write_desired(Desired(version, alias, hold))
         if before is None or before.version != version:
             self.history.note(version, self.author, why, back=hold is not None)
         try:
@@ -116,13 +116,13 @@ class Deployer:
         except Refused as refusal:
             if before is None or before.version == version:
                 raise
-            self._want(before, moved=alias)
+            self._write_desired(before, moved=alias)
             self.history.note(before.version, self.author, str(refusal), back=True)
             raise Refused(f"run {version.run_id}: {refusal}; still serving run {before.version.run_id}") from refusal
         self._remember_request()
         return seconds
 
-    def _want(self, desired: Desired, moved: str = "") -> None:
+    def _write_desired(self, desired: Desired, moved: str = "") -> None:
         """Write what should serve. A hold is there before its alias moves, and stays until the alias has moved.
 
         `moved` is the only alias that was moved before, if any; another one that doors followed is followed again as
@@ -184,7 +184,7 @@ def main() -> None:
     def change() -> str:
         deployer = Deployer(settings)
         if if_changed and not deployer.is_due():
-            return deployer.stay()
+            return deployer.confirm_served()
         version, alias = deployer.resolve()
         seconds = deployer.deploy(version, alias, settings.why or f"RUN_ID={settings.run_id}")
         return f"all doors are serving run {version.run_id} (took {seconds:.1f} s)"

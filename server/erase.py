@@ -29,7 +29,7 @@ def main() -> None:
     sys.stdout.write(
         f"customer {customer_id}: {erased.stored} predictions removed from {where}, "
         f"{erased.lines} lines erased in {settings.journal_folder}, "
-        f"{erased.compared} in the challengers' logs\n"
+        f"{erased.shadow_lines} in the challengers' logs\n"
     )
 
 

@@ -29,7 +29,7 @@ from stack.environment import (
 from stack.errors import StackError
 from stack.keys import adopt_old_keys, key_folder
 from stack.machine import changed_settings, create_machine_file, moving_hint
-from stack.signing import Upgrade, unknown_key
+from stack.signing import FirstSigning, unknown_key
 from stack.steps import Steps
 from stack.training import apply, await_training
 from stack.waiting import await_doors
@@ -76,10 +76,10 @@ class Stack:
 
     def _sign_older_models(self) -> None:
         """Sign, once, the models in use that were registered before there were signatures, and say so."""
-        upgrade = Upgrade(ROOT, self._name)
-        if upgrade.is_due:
+        first = FirstSigning(ROOT, self._name)
+        if first.is_due:
             self._steps.done(self._run_here("model_orchestration.sign", "--served").strip())
-            upgrade.end()
+            first.mark_done()
 
     def train_flow(self) -> str:
         """Schedule the training and start one now; return its flow run's id."""

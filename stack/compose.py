@@ -138,8 +138,8 @@ class Compose:
         return self.output("logs", "--no-color", "--tail", "25", *services)
 
 
-def _container(told: Mapping[str, Any]) -> Container:
+def _container(line: Mapping[str, Any]) -> Container:
     """Return what a line of `docker compose ps` is about."""
-    addresses = ((p["URL"], p["PublishedPort"]) for p in told.get("Publishers") or [])
+    addresses = ((p["URL"], p["PublishedPort"]) for p in line.get("Publishers") or [])
     published = frozenset((host, port) for host, port in addresses if port)
-    return Container(told["Service"], told["State"], told["Health"], published)
+    return Container(line["Service"], line["State"], line["Health"], published)

@@ -36,19 +36,19 @@ def unknown_key(variables: Mapping[str, str]) -> str:
     return "" if public in variables["VERIFY_KEY"] else public
 
 
-class Upgrade:
-    """Models that were registered before there were signatures are signed once for each registry, `name`."""
+class FirstSigning:
+    """The signing of older models, which were registered without signatures: once for each env, `name`."""
 
     def __init__(self, root: Path, name: str):
-        """Remember it in a file beside the key: whoever can write to the registry must not cause another time."""
+        """Remember in a file beside the key that it was done: a writer to the registry must not cause it again."""
         self._done = root / FOLDER / f"signed-{name}"
 
     @property
     def is_due(self) -> bool:
-        """Whether it has not been done."""
+        """Whether it was not done yet."""
         return not self._done.exists()
 
-    def end(self) -> None:
+    def mark_done(self) -> None:
         """Note that it is done: a model that appears unsigned from now on is refused."""
         self._done.parent.mkdir(mode=0o700, exist_ok=True)
         self._done.touch()

@@ -120,7 +120,7 @@ class Promotion:
                     f"all held-out rows have judged {windows.USES} models or more, so it may win by chance "
                     "(train with more or newer rows)"
                 )
-            reservations += self._find_dependence(candidate, holder, alias, rows)
+            reservations += self._find_reservations(candidate, holder, alias, rows)
         return Verdict(
             rule=self.rule,
             rows=len(rows),
@@ -178,7 +178,7 @@ class Promotion:
             refusals.append("it was rolled back, and only a deployment (`make deploy`) brings it back")
         return refusals
 
-    def _find_dependence(
+    def _find_reservations(
         self, challenger: Candidate, holder: Candidate, alias: str, rows: NDArray[np.intp]
     ) -> list[str]:
         """Return why the comparison with the holder of `alias` cannot be trusted without a person."""

@@ -39,7 +39,7 @@ class PromotionLock:
         self._until = 0.0
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def acquire(self) -> Iterator[None]:
         """Hold the lock. Raises AlreadyRunning if another promotion takes too long, or RegistryUnavailable."""
         ends = self._clock() + PATIENCE_SECONDS
         while not self._claim():

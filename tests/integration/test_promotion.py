@@ -76,7 +76,7 @@ def test_one_promotion_at_a_time_by_claims_in_the_registry(mlflow_server: Server
     run_id = Mlflow(mlflow_server.address).with_bundle(toy)
     registry = Registry(mlflow_server.address)
     before = registry.tags(USE_CASE)
-    with PromotionLock(registry, USE_CASE).held():
+    with PromotionLock(registry, USE_CASE).acquire():
         assert not PromotionLock(registry, USE_CASE)._claim()
         assert len(registry.tags(USE_CASE)) == len(before) + 1
     assert registry.tags(USE_CASE) == before

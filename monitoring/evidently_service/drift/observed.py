@@ -22,8 +22,8 @@ from scorehouse.usecase import UseCase
 Flags = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 Places = NDArray[np.intp]
-LOOKED_AT = 1000  # reference rows that show whether equal contents are common
-FEW_EQUAL = 0.02  # the share of these that may repeat another before equal contents say nothing
+CHECKED_ROWS = 1000  # reference rows that show whether equal contents are common
+MOST_EQUAL = 0.02  # the share of these that may repeat another before equal contents say nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class RunColumns:
         self.columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoded]
         self.optional: Flags = np.array([c.name in self._optional for c in encoded], dtype=np.bool_)
         own = np.array([c.name in features and c.name not in self._optional for c in encoded], dtype=np.bool_)
-        self.content_identifies = _rarely_equal(bundle.reference.rows[:LOOKED_AT, own])
+        self.content_identifies = _rarely_equal(bundle.reference.rows[:CHECKED_ROWS, own])
         self._salt = bundle.manifest.run_id.encode()[: hashlib.blake2b.SALT_SIZE]
         self._derived: Flags = np.array([c.name not in features for c in encoded], dtype=np.bool_)
 
@@ -152,4 +152,4 @@ class RunColumns:
 
 def _rarely_equal(rows: Matrix) -> bool:
     """Whether so few of the reference's rows are equal that equal contents are a repeat and not another subject."""
-    return not len(rows) or len(np.unique(rows, axis=0, equal_nan=True)) >= (1 - FEW_EQUAL) * len(rows)
+    return not len(rows) or len(np.unique(rows, axis=0, equal_nan=True)) >= (1 - MOST_EQUAL) * len(rows)

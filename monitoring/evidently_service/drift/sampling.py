@@ -45,9 +45,9 @@ class Sampling:
         if len(of_newest) < self._rule.most:
             return places
         largest = np.partition(of_newest, self._rule.most - 1)[self._rule.most - 1]
-        hopeless = (self._cells(times[places]) <= newest) & (keys[places] > largest)
-        hopeful: Places = places[~hopeless]
-        return hopeful
+        unneeded = (self._cells(times[places]) <= newest) & (keys[places] > largest)
+        needed: Places = places[~unneeded]
+        return needed
 
     def count_new(self, keys: Keys) -> int:
         """Return how many subjects are not held."""

@@ -78,7 +78,7 @@ class Connection(HttpToolsProtocol):
         self._heard = self._began = self.loop.time()  # when the client last sent anything; when a request began
         self._surplus = False
         self._event = asyncio.Event()  # what uvicorn's requests wait for the rest of a body with: ours come whole
-        self.vetted: tuple[Any, ...] = ()  # what the door looked at in the last request that it allowed
+        self.allowed_headers: tuple[Any, ...] = ()  # those that decided that the last request was allowed
         self.caller: str | None = None  # who sent that
 
     # --- what asyncio and uvicorn call ---

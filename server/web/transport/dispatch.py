@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _JSON = b"application/json"
 _START = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
-_VETTED = (b"host", b"authorization", b"origin", b"x-caller")
+_ACCESS_HEADERS = (b"host", b"authorization", b"origin", b"x-caller")
 _ALIVE = b'{"status":"alive"}'
 _MOST_HELD = 64 * 2**20  # bytes of long bodies that one process holds, unless a few of the longest need more
 
@@ -57,9 +57,9 @@ class Dispatcher:
         if path == "/healthz" and method == "GET":
             connection.loop.call_soon(self._answer_alive, connection, cycle, arrived)
             return
-        asked = (method, *map(headers.get, _VETTED))
-        if asked != connection.vetted:
-            refused = self._vet(connection, asked)
+        asked = (method, *map(headers.get, _ACCESS_HEADERS))
+        if asked != connection.allowed_headers:
+            refused = self._check_access(connection, asked)
             if refused is not None:
                 self._refuse(connection, cycle, refused)
                 return
@@ -71,14 +71,14 @@ class Dispatcher:
         else:
             self._answer_by_app(connection, cycle, caller)
 
-    def _vet(self, connection: Connection, asked: tuple[Any, ...]) -> Problem | None:
+    def _check_access(self, connection: Connection, asked: tuple[Any, ...]) -> Problem | None:
         """Decide about the headers in `asked`; they are remembered, because a client sends the same each time."""
         method = asked[0]
         host, authorization, origin, caller = (v if v is None else v.decode("latin1") for v in asked[1:])
         refused = self._access.refuse(method, host, authorization, origin)
         if refused is not None:
             return Problem(HTTPStatus(refused[0]), refused[1])
-        connection.vetted = asked
+        connection.allowed_headers = asked
         connection.caller = self._access.caller(authorization, caller)
         return None
 

@@ -22,7 +22,7 @@ class Erased(NamedTuple):
 
     stored: int
     lines: int
-    compared: int = 0
+    shadow_lines: int = 0
 
 
 def erase(folder: Path, store: Store, customer_id: str, monitor_folder: Path) -> Erased:
@@ -48,8 +48,8 @@ def erase(folder: Path, store: Store, customer_id: str, monitor_folder: Path) ->
         )
         store.remove(sorted(keys))
         erase_conflicts(folder, keys)
-        compared = erase_shadow(monitor_folder, keys)
-    return Erased(len(known), count, compared)
+        shadow_lines = erase_shadow(monitor_folder, keys)
+    return Erased(len(known), count, shadow_lines)
 
 
 @contextmanager

@@ -36,14 +36,14 @@ def lines_of(path: Path) -> list[Line]:
     return found
 
 
-def blank(path: Path, doomed: Sequence[Line]) -> int:
+def blank(path: Path, lines: Sequence[Line]) -> int:
     """Overwrite lines in place, and return how many."""
-    if doomed:
+    if lines:
         file = os.open(path, os.O_WRONLY)  # not O_APPEND, with which Linux ignores the offset
         try:
-            for line in doomed:
+            for line in lines:
                 os.pwrite(file, ERASED.ljust(line.size), line.start)
             os.fsync(file)
         finally:
             os.close(file)
-    return len(doomed)
+    return len(lines)

@@ -22,8 +22,8 @@ class RecentIds:
         self._newer: dict[str, int] = {}
         self._older: dict[str, int] = {}
 
-    def belongs_to_another(self, id_: str, record: Mapping[str, Any]) -> bool:
-        """Return whether another record has this id; if not, the id is this record's from now on.
+    def claim(self, id_: str, record: Mapping[str, Any]) -> bool:
+        """Give this id to `record`; return False if another record has it already.
 
         50 and 50.0 are the same, as in the store. Only a hash of the record is kept.
         """
@@ -33,7 +33,7 @@ class RecentIds:
             if len(self._newer) >= MOST // 2:
                 self._older, self._newer = self._newer, {}
             self._newer[id_] = content
-        return known is not None and known != content
+        return known is None or known == content
 
     def discard(self, ids: Iterable[str]) -> None:
         """Forget ids whose records were not kept after all."""

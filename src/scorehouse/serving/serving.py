@@ -190,7 +190,7 @@ class Serving:
                 id_ = record.get("prediction_id") or id_  # noqa: PLW2901
                 chosen = "prediction_id" in record
                 record = {k: v for k, v in record.items() if k not in ID_FIELDS}  # noqa: PLW2901
-                if chosen and self._recent.belongs_to_another(id_, record):
+                if chosen and not self._recent.claim(id_, record):
                     answers.append(conflict(id_))
                     continue
             line = {  # a document as the store keeps it

@@ -7,7 +7,7 @@ from pathlib import Path
 from scorehouse.bundles.signatures import Signer
 from scorehouse.environment import read_settings
 from stack.environment import environment, make_secrets, read_files, settings_of
-from stack.signing import Upgrade, make_key, private_key, signing_variables, unknown_key
+from stack.signing import FirstSigning, make_key, private_key, signing_variables, unknown_key
 from tests import signing
 
 
@@ -68,8 +68,8 @@ def test_a_replaced_key_is_named_until_doors_know_it(tmp_path: Path) -> None:
 
 def test_older_models_are_signed_once_for_each_registry(tmp_path: Path) -> None:
     make_key(tmp_path)
-    upgrade = Upgrade(tmp_path, "local")
-    assert upgrade.is_due
-    upgrade.end()
-    assert not Upgrade(tmp_path, "local").is_due
-    assert Upgrade(tmp_path, "cloud").is_due
+    first = FirstSigning(tmp_path, "local")
+    assert first.is_due
+    first.mark_done()
+    assert not FirstSigning(tmp_path, "local").is_due
+    assert FirstSigning(tmp_path, "cloud").is_due

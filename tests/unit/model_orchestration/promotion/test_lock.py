@@ -47,13 +47,13 @@ def lock(tags: Tags, clock: Clock) -> PromotionLock:
 
 def test_a_second_promotion_waits_and_then_gives_up_with_what_to_do() -> None:
     tags, clock = Tags(), Clock()
-    with lock(tags, clock).held():
+    with lock(tags, clock).acquire():
         began = clock.now
         with pytest.raises(AlreadyRunning, match="another promotion of churn is running: wait"), ExitStack() as stack:
-            stack.enter_context(lock(tags, clock).held())
+            stack.enter_context(lock(tags, clock).acquire())
         assert PATIENCE_SECONDS <= clock.now - began < PATIENCE_SECONDS + 5
     assert tags.all == {"other": "x"}
-    with lock(tags, clock).held():
+    with lock(tags, clock).acquire():
         assert len(tags.all) == 2
 
 
@@ -62,14 +62,14 @@ def test_the_claim_of_a_process_that_died_expires_and_is_removed() -> None:
     lock(tags, clock)._claim()
     tags.all[f"{PREFIX}broken"] = "soon"
     clock.now += VALID_SECONDS - PATIENCE_SECONDS / 2
-    with lock(tags, clock).held():
+    with lock(tags, clock).acquire():
         assert sum(key.startswith(PREFIX) for key in tags.all) == 1
 
 
 def test_a_promotion_that_outlived_its_claim_moves_nothing() -> None:
     tags, clock = Tags(), Clock()
     own = lock(tags, clock)
-    with own.held():
+    with own.acquire():
         own.check()
         clock.now += VALID_SECONDS
         with pytest.raises(AlreadyRunning, match="took longer than 15 minutes"):
@@ -86,7 +86,7 @@ def test_of_many_at_once_at_most_one_is_inside() -> None:
         pause = threading.Event()
         own = PromotionLock(tags, "churn", sleep=lambda _: pause.wait(0.001 * (1 + int(own._key[-2:], 16) % 7)))
         together.wait()
-        with own.held():
+        with own.acquire():
             with guard:
                 inside += 1
                 most = max(most, inside)

@@ -166,7 +166,7 @@ def test_the_challengers_logs_are_reached_and_the_monitor_goes_on_writing_them(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(line("one") + line("two"))
     with (folder.parent / "monitor" / "churn" / "shadow-a.jsonl").open("ab") as file:
-        assert erase(folder, store, "7") == Erased(stored=2, lines=3, compared=2)
+        assert erase(folder, store, "7") == Erased(stored=2, lines=3, shadow_lines=2)
         file.write(line("four"))
     for name, left in (("shadow-a.jsonl", ["two", "four"]), ("shadow-a.old.jsonl", ["two"])):
         content = (folder.parent / "monitor" / "churn" / name).read_text().splitlines()
