@@ -62,7 +62,7 @@ def require_known(layout: int) -> None:
     if layout > LAYOUT:
         raise StoreUnavailable(
             f"the customer store has layout {layout}, and this code knows layouts up to {LAYOUT}: "
-            "a newer version wrote it; run that version (git pull), or restore a backup of this one"
+            "a newer version wrote it; run that version (git pull), or restore a backup that this version made"
         )
 
 

@@ -1,4 +1,4 @@
-"""What is remembered of a bundle that was refused: it is tried again, less and less often."""
+"""What a process remembers about a refused bundle, which it tries again less and less often."""
 
 from __future__ import annotations
 
