@@ -19,12 +19,13 @@ from typing import Any
 import pytest
 from bson import json_util
 from pymongo import MongoClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from scorehouse.errors import StoreUnavailable
-from scorehouse.stores import sqlite_layout
+from scorehouse.stores import mongo_layout, sqlite_layout
 from scorehouse.stores.mongo_layout import ABANDONED_SECONDS
 from scorehouse.stores.mongo_reports import MongoReports
-from scorehouse.stores.mongo_store import DATABASE
+from scorehouse.stores.mongo_store import DATABASE, PREDICTIONS
 from scorehouse.stores.sqlite_reports import SqliteReports
 from scorehouse.stores.store import Document, Key
 from tests.integration.test_store_contract import outcome, prediction
@@ -151,6 +152,37 @@ def test_a_migration_that_is_killed_is_finished_by_the_next_process(old: Old, af
     check(old.open(clock=lambda: time.time() + ABANDONED_SECONDS + 1))
 
 
+class Searches(CommandListener):
+    """The filters with which predictions were read and removed."""
+
+    def __init__(self) -> None:
+        self.filters: list[Document] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command.get("find") == PREDICTIONS:
+            self.filters.append(event.command["filter"])
+        if event.command.get("delete") == PREDICTIONS:
+            self.filters += [one["q"] for one in event.command["deletes"]]
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to note."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to note."""
+
+
+@pytest.mark.parametrize("old", ["mongodb"], indirect=True)
+def test_each_step_of_a_migration_reads_what_an_index_finds(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = Searches()
+    monkeypatch.setattr(mongo_layout, "AT_ONCE", 10)
+    with MongoClient[Document](old.place, tz_aware=True, event_listeners=[searches]) as client:
+        mongo_layout.Layout(client[DATABASE], time.time).prepare()
+        indexes = client[DATABASE][PREDICTIONS].index_information()
+    assert len(searches.filters) > 10
+    assert [asked for asked in searches.filters if not {"seq", "$or"} & asked.keys()] == []  # $or: by their ids
+    assert not {"seq_1_use_case_1", "outcome_seq_1_use_case_1"} & indexes.keys()
+
+
 @pytest.mark.parametrize("old", ["mongodb"], indirect=True)  # one shipper alone writes a SQLite file
 def test_what_an_older_shipper_writes_after_the_migration_is_migrated_at_the_next_start(old: Old) -> None:
     check(old.open())
@@ -179,8 +211,6 @@ def test_a_store_that_is_newer_than_the_code_says_what_to_do_and_is_left_alone(o
 def test_a_long_migration_says_how_far_it_is(
     old: Old, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from scorehouse.stores import mongo_layout
-
     for layout in (sqlite_layout, mongo_layout):
         monkeypatch.setattr(layout, "SILENT_SECONDS", -1)
         monkeypatch.setattr(layout, "AT_ONCE", 10)

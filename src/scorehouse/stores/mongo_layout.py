@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -15,18 +16,20 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from scorehouse.errors import StoreUnavailable
-from scorehouse.stores.mongo_documents import ASKED, document, duplicates, find, id_of, parts
+from scorehouse.stores.mongo_documents import document, duplicates, find, id_of, parts
 from scorehouse.stores.store import Document, Key
 
 log = logging.getLogger(__name__)
 LAYOUT = 2  # the first one had no number: an `_id` was the prediction's id, without its use case
 AT_ONCE = 1000  # documents in one step
+DELETED = 50  # documents in one deletion: the tests' MongoDB compares each with every id of it
 STEP_SECONDS = 600  # for one step: an index over many documents takes long
 ABANDONED_SECONDS = 120  # after which another process takes over a migration; the machines' clocks may differ
 SILENT_SECONDS = 2.0  # after which a migration logs how far it is
 _ABOUT, _LOCK = "layout", "migration"
 _OLD: Document = {"test": {"$exists": False}}
 _OLD_WAITING: Document = {"prediction_id": {"$exists": False}}
+_BY_NUMBER, _BY_OUTCOME_NUMBER = ([(number, 1), ("use_case", 1)] for number in ("seq", "outcome_seq"))  # old indexes
 
 
 class Layout:
@@ -103,11 +106,14 @@ class Layout:
     def _migrate(self) -> None:
         began = monotonic()
         self._lock()
-        count = self._move(self._predictions, _OLD, _new_prediction)
-        self._move(self._waiting, _OLD_WAITING, _new_waiting)
-        for name in ("seq_1_use_case_1", "outcome_seq_1_use_case_1"):
+        with pymongo.timeout(STEP_SECONDS):
+            # The first layout has it. Without it, each range of numbers would be searched for in all predictions.
+            self._predictions.create_index(_BY_NUMBER)
+        count = self._move(self._predictions, self._old_predictions, _OLD, _new_prediction)
+        self._move(self._waiting, self._old_waiting, _OLD_WAITING, _new_waiting)
+        for index in (_BY_NUMBER, _BY_OUTCOME_NUMBER):
             with suppress(OperationFailure):  # it is gone already
-                self._predictions.drop_index(name)
+                self._predictions.drop_index(index)
         self._use_cases |= set((self._collection.find_one({"_id": _LOCK}) or {}).get("use_cases", ()))
         self._name_use_cases(self._use_cases)
         self._collection.delete_one({"_id": _LOCK, "by": self._me})
@@ -115,20 +121,44 @@ class Layout:
             "migrated the prediction store to layout %d: %d predictions in %.1f s", LAYOUT, count, monotonic() - began
         )
 
-    def _move(self, collection: Collection[Document], old: Document, new: Callable[[Document], Document]) -> int:
+    def _old_predictions(self) -> Iterator[list[Document]]:
+        """Yield the old predictions by ranges of their numbers, which an index finds; some ranges are empty."""
+        start, last = 0, self._last_number()
+        while start < last or self._predictions.find_one({"seq": {"$gt": start}, **_OLD}, {"_id": True}):
+            numbers = {"$gt": start, "$lte": start + AT_ONCE}
+            with pymongo.timeout(STEP_SECONDS):
+                found = list(self._predictions.find({"seq": numbers, **_OLD}))
+            yield found
+            start += AT_ONCE
+
+    def _old_waiting(self) -> Iterator[list[Document]]:
+        found = self._waiting.find(_OLD_WAITING, batch_size=AT_ONCE)
+        while some := list(islice(found, AT_ONCE)):
+            yield some
+
+    def _last_number(self) -> int:
+        return int((self._counters.find_one({"_id": "seq"}) or {"value": 0})["value"])
+
+    def _move(
+        self,
+        collection: Collection[Document],
+        batches: Callable[[], Iterator[list[Document]]],
+        old: Document,
+        new: Callable[[Document], Document],
+    ) -> int:
         """Give every old document its new `_id`; return how many there were.
 
         A document whose new `_id` is another one's old `_id` is moved in a later pass, when that one has gone.
         """
-        total = (self._counters.find_one({"_id": "seq"}) or {"value": 0})["value"]
+        total = self._last_number()
         done, shown = 0, monotonic()
-        moved = 1
-        while moved:
-            moved = skipped = 0
-            while found := self._some(collection, old, skipped):
+        moved = blocked = 1
+        while moved and blocked:
+            moved = blocked = 0
+            for found in filter(None, batches()):
                 count = self._move_some(collection, found, old, new)
                 moved += count
-                skipped += len(found) - count
+                blocked += len(found) - count
                 if monotonic() - shown > SILENT_SECONDS:
                     shown = monotonic()
                     log.warning(
@@ -136,10 +166,6 @@ class Layout:
                     )
             done += moved
         return done
-
-    def _some(self, collection: Collection[Document], old: Document, skipped: int) -> list[Document]:
-        with pymongo.timeout(STEP_SECONDS):
-            return list(collection.find(old).skip(skipped).limit(AT_ONCE))
 
     def _move_some(
         self,
@@ -159,7 +185,7 @@ class Layout:
             there = [made[e["index"]]["_id"] for e in duplicates(error)]
             blocked = {d["_id"] for d in find(collection, there, {}) if all(name not in d for name in old)}
         ids = [one["_id"] for one, then in zip(found, made, strict=True) if then["_id"] not in blocked]
-        for part in parts(ids, ASKED):
+        for part in parts(ids, DELETED):
             collection.delete_many({"$or": [{"_id": id_} for id_ in part], **old})
         return len(ids)
 
