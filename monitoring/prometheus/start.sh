@@ -3,6 +3,7 @@
 # container's entrypoint; `make demo` calls it without Docker.
 #
 #   PROMETHEUS_TARGETS    the processes to scrape, separated by spaces: JOB=HOST:PORT
+#   PROMETHEUS_BASIC_TARGETS    more of them, programs of others, which ask for the secret as a password (Basic)
 #   ALERTMANAGER_TARGET   Alertmanager's HOST:PORT
 #   SERVICE_SECRET, SERVICE_SECRET_BCRYPT    the secret of the services, which Prometheus sends to its targets, and its hash:
 #       Prometheus then asks for it itself, as the password of the user `scorehouse`
@@ -22,9 +23,15 @@ folder=${PROMETHEUS_FOLDER:-/tmp/prometheus}
 : "${PROMETHEUS_TARGETS:?set it to JOB=HOST:PORT, separated by spaces}" "${ALERTMANAGER_TARGET:?set it to HOST:PORT}"
 
 mkdir -p "$folder"
-for target in $PROMETHEUS_TARGETS; do
-  printf -- '- targets: ["%s"]\n  labels: {job: "%s"}\n' "${target#*=}" "${target%%=*}"
-done > "$folder/targets.yml"
+list() {
+  for target in "$@"; do
+    printf -- '- targets: ["%s"]\n  labels: {job: "%s"}\n' "${target#*=}" "${target%%=*}"
+  done
+}
+# shellcheck disable=SC2086  # lists
+list $PROMETHEUS_TARGETS > "$folder/targets.yml"
+# shellcheck disable=SC2086
+list ${PROMETHEUS_BASIC_TARGETS:-} > "$folder/basic_targets.yml"
 printf -- '- targets: ["%s"]\n' "$ALERTMANAGER_TARGET" > "$folder/alertmanager.yml"
 no_secret=/#secret:/d
 if [ -n "${SERVICE_SECRET:-}" ]; then

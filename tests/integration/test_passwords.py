@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -116,10 +117,10 @@ def listening() -> Iterator[int]:
 class Target(BaseHTTPRequestHandler):
     """A service that counts what it is asked with."""
 
-    sent: set[tuple[str, str]]
+    sent: set[tuple[str, str, str]]
 
     def do_GET(self) -> None:
-        self.sent.add((self.path, self.headers.get("Authorization", "")))
+        self.sent.add((self.headers["Host"], self.path, self.headers.get("Authorization", "")))
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"up_here 1\n")
@@ -132,15 +133,20 @@ def test_prometheus_sends_the_secret_to_its_targets_and_asks_for_it(tmp_path: Pa
     Target.sent = set()
     address = f"{HOST}:{free_port()}"
     with listening() as target:
+        ours, others = f"{HOST}:{target}", f"localhost:{target}"
         environ = {
-            "PROMETHEUS_FOLDER": str(tmp_path / "p"), "PROMETHEUS_TARGETS": f"scorer={HOST}:{target}",
+            "PROMETHEUS_FOLDER": str(tmp_path / "p"), "PROMETHEUS_TARGETS": f"scorer={ours}",
+            "PROMETHEUS_BASIC_TARGETS": f"disks={others}",
             "ALERTMANAGER_TARGET": f"{HOST}:1", "PROMETHEUS_INTERVAL": "1s", "SERVICE_SECRET": SECRET,
             "SERVICE_SECRET_BCRYPT": bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(4)).decode(),
         }  # fmt: skip
         command = [str(FOLDER / "start.sh"), f"--storage.tsdb.path={tmp_path}/t", f"--web.listen-address={address}"]
         with program(command[0], command, tmp_path, **environ):
-            until(lambda: Target.sent, 30, "Prometheus asks its target")
-            assert Target.sent == {("/metrics", f"Bearer {SECRET}")}
+            until(lambda: len(Target.sent) > 1, 30, "Prometheus asks its targets")
+            basic = base64.b64encode(":".join(BASIC).encode()).decode()
+            assert Target.sent == {
+                (ours, "/metrics", f"Bearer {SECRET}"), (others, "/metrics", f"Basic {basic}"),
+            }  # fmt: skip
             asked = f"http://{address}/api/v1/targets"
             until(lambda: status(asked) == 401, 30, "Prometheus refuses what has no password")
             assert requests.get(asked, auth=("scorehouse", "wrong"), timeout=5).status_code == 401

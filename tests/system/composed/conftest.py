@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from tests.system.composed.project import ENV_FILE, HOST, compose, ill, make, secrets, write_env_file
+from tests.system.composed.models import registered
+from tests.system.composed.project import ENV_FILE, HOST, compose, ill, make, secrets, until, write_env_file
 
+TRAINING_SECONDS = 400
 SHOWN: list[str] = []
 
 
@@ -42,6 +44,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[str]:
         make("secrets", seconds=60)  # without them Compose would not even take down
         if request.session.testsfailed:
             SHOWN.extend([f"not healthy: {ill() or 'none'}", compose("logs", "--no-color", "--tail", "60", *ill())])
+
         compose("--profile", "*", "down", "--volumes", "--remove-orphans")
         ENV_FILE.unlink()
         ENV_FILE.with_name(f"{ENV_FILE.name}.machine").unlink(missing_ok=True)
@@ -54,3 +57,12 @@ def log(stack: str) -> Iterator[Any]:
     client: MongoClient[dict[str, Any]] = MongoClient(address, serverSelectionTimeoutMS=3000)
     yield client["scorehouse"]["predictions"]
     client.close()
+
+
+@pytest.fixture(scope="session")
+def runs(stack: str) -> list[str]:
+    """Two trained runs."""
+    if len(registered()) < 2:
+        make("apply-model-train-flow", seconds=120)
+        until("a second training registers its model", lambda: len(registered()) > 1, TRAINING_SECONDS)
+    return registered()[:2]

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,11 @@ ENV_FILE = ROOT / ".env.test"
 ENV = {name: value for name, value in os.environ.items() if name not in OWN}
 
 
+def key(prediction_id: str) -> str:
+    """Return the `_id` under which MongoDB has a prediction of this stack."""
+    return f"churn/{prediction_id}"
+
+
 def write_env_file() -> None:
     """Write `.env.test`, which `make … env=test` reads."""
     text = (ROOT / ".env.local").read_text()
@@ -70,25 +75,25 @@ def secrets() -> dict[str, str]:
     return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
 
 
-def compose(*words: str, given: str = "") -> str:
+def compose(*words: str, given: str = "", **environ: str) -> str:
     """Run a command of Compose on this stack, with `given` on its standard input, and return what it printed."""
-    done = _run(words, given)
+    done = _run(words, given, environ)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def fails(*words: str, given: str = "") -> str:
     """Run a command of Compose that must fail, and return what it printed on standard error."""
-    done = _run(words, given)
+    done = _run(words, given, {})
     assert done.returncode != 0, done.stdout
     return done.stderr
 
 
-def _run(words: tuple[str, ...], given: str) -> subprocess.CompletedProcess[str]:
+def _run(words: tuple[str, ...], given: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     files = [word for file in FILES for word in ("-f", file)]
     env_files = [word for file in (".env", ENV_FILE.name, ".secrets.env") for word in ("--env-file", file)]
     command = ["docker", "compose", "-p", OWN["COMPOSE_PROJECT_NAME"], *env_files, *files, *words]
-    env = {**ENV, "ENV_FILE": ENV_FILE.name}
+    env = {**ENV, "ENV_FILE": ENV_FILE.name, **environ}
     return subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, check=False)
 
 

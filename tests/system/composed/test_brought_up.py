@@ -22,6 +22,7 @@ from tests.system.composed.project import (
     compose,
     containers,
     ill,
+    key,
     make,
     services,
     until,
@@ -89,7 +90,7 @@ def test_an_answer_of_the_http_door_is_in_the_store(stack: str, log: Any) -> Non
     id_ = f"compose-{uuid.uuid4().hex}"
     answer = predict(prediction_id=id_)
     assert 0 <= answer["churn chance"] <= 1
-    kept = until("the prediction in the store", lambda: log.find_one({"_id": id_}))
+    kept = until("the prediction in the store", lambda: log.find_one({"_id": key(id_)}))
     assert kept["door"] == "http" and kept["model_run_id"] == answer["model_run_id"]
 
 
@@ -112,7 +113,7 @@ def test_a_record_put_into_the_stream_comes_back_scored_and_is_in_the_store(stac
         return False
 
     until("the answer in the results stream", answered)
-    assert until("the prediction in the store", lambda: log.find_one({"_id": id_}))["door"] == "stream"
+    assert until("the prediction in the store", lambda: log.find_one({"_id": key(id_)}))["door"] == "stream"
 
 
 def test_the_readmes_walk_works_as_it_stands(stack: str, log: Any) -> None:
@@ -127,7 +128,7 @@ def test_the_readmes_walk_works_as_it_stands(stack: str, log: Any) -> None:
 
     assert 0 <= json.loads(said(by_http))["churn chance"] <= 1
     assert '"prediction_id":"mine"' in said(by_stream)
-    assert until("it is stored", lambda: log.find_one({"_id": "mine"}))["door"] == "stream"
+    assert until("it is stored", lambda: log.find_one({"_id": key("mine")}))["door"] == "stream"
 
 
 def test_prometheus_reaches_every_target_and_knows_every_rule(stack: str) -> None:
@@ -195,13 +196,13 @@ def test_a_prediction_is_explained_and_the_form_is_there(stack: str) -> None:
 def test_a_customer_is_erased_and_does_not_come_back_with_the_shipper(stack: str, log: Any) -> None:
     ids = [predict(customer_id="compose-7", prediction_id=f"c7-{uuid.uuid4().hex}")["prediction_id"] for _ in range(3)]
     other = predict(customer_id="compose-8")["prediction_id"]
-    until("all are stored", lambda: all(log.find_one({"_id": id_}) for id_ in [*ids, other]))
+    until("all are stored", lambda: all(log.find_one({"_id": key(id_)}) for id_ in [*ids, other]))
     assert "customer compose-7: 3 predictions removed" in make("erase", "CUSTOMER_ID=compose-7", seconds=60)
     compose("restart", "shipper")
     until("the shipper is healthy", lambda: "shipper" not in ill())
     last = predict()["prediction_id"]
-    until("the shipper ships", lambda: log.find_one({"_id": last}))
-    assert [log.find_one({"_id": id_}) for id_ in ids] == [None] * 3 and log.find_one({"_id": other})
+    until("the shipper ships", lambda: log.find_one({"_id": key(last)}))
+    assert [log.find_one({"_id": key(id_)}) for id_ in ids] == [None] * 3 and log.find_one({"_id": key(other)})
 
 
 def identities() -> dict[str, str]:

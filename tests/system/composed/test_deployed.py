@@ -13,13 +13,12 @@ from itertools import cycle, islice
 from typing import Any
 
 import pytest
-import requests
 
+from tests.system.composed.models import change_run_id, serving
 from tests.system.composed.project import (
     ENV,
     ENV_FILE,
     FILES,
-    HOST,
     ROOT,
     compose,
     containers,
@@ -32,38 +31,6 @@ from tests.system.composed.traffic import Traffic, every_one_is_stored
 pytestmark = pytest.mark.compose
 CHANGES = int(os.environ.get("COMPOSE_TEST_CHANGES", "2"))  # of RUN_ID under traffic; 20 are promised
 CLIENTS = int(os.environ.get("COMPOSE_TEST_CLIENTS", "2"))  # of each door, twenty requests a second each
-TRAINING_SECONDS = 400
-
-
-def registered() -> list[str]:
-    """Return the runs whose model is registered, the oldest first."""
-    address = f"http://{HOST}:5051/api/2.0/mlflow/model-versions/search"
-    versions = requests.get(address, params={"filter": "name='churn'"}, timeout=10).json()["model_versions"]
-    return [v["run_id"] for v in sorted(versions, key=lambda v: int(v["version"])) if v["status"] == "READY"]
-
-
-def serving() -> set[str | None]:
-    """Return the runs by which the doors answer."""
-    doors = [f"http://{HOST}:{port}/readyz" for port in (9696, 9697)]
-    return {requests.get(door, timeout=5).json()["model_run_id"] for door in doors}
-
-
-def change_run_id(run_id: str) -> float:
-    """Do as an engineer does: write the run into the env file, `make start-serve`. Return the seconds it told."""
-    ENV_FILE.write_text(re.sub(r"(?m)^RUN_ID=.*$", f"RUN_ID={run_id}", ENV_FILE.read_text()))
-    said = make("start-serve", seconds=180)
-    told = re.search(rf"all doors are serving run {run_id} .*?took ([\d.]+) s", said, re.DOTALL)
-    assert told, said
-    return float(told[1])
-
-
-@pytest.fixture(scope="module")
-def runs(stack: str) -> list[str]:
-    """Two trained runs."""
-    if len(registered()) < 2:
-        make("apply-model-train-flow", seconds=120)
-        until("a second training registers its model", lambda: len(registered()) > 1, TRAINING_SECONDS)
-    return registered()[:2]
 
 
 def test_run_id_changes_under_traffic_fail_no_request_lose_no_record_and_restart_nothing(

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
 
-from tests.system.composed.project import EMULATOR, HOST, RECORD, until
+from tests.system.composed.project import EMULATOR, HOST, RECORD, key, until
 
 BETWEEN_SECONDS = 0.05  # two requests, or stream records, of one client
 AT_ONCE = 5  # records of one client in a put: the emulator takes few puts a second, of many records each
@@ -93,8 +93,9 @@ class Traffic:
 def stored(log: Any, ids: list[str]) -> dict[str, str]:
     """Return which of these predictions are in the store, and the run that made each."""
     parts = [ids[start : start + 200] for start in range(0, len(ids), 200)]
-    found = (p for part in parts for p in log.find({"$or": [{"_id": id_} for id_ in part]}, {"model_run_id": True}))
-    return {p["_id"]: p["model_run_id"] for p in found}
+    shown = {"prediction_id": True, "model_run_id": True}
+    found = (p for part in parts for p in log.find({"$or": [{"_id": key(id_)} for id_ in part]}, shown))
+    return {p["prediction_id"]: p["model_run_id"] for p in found}
 
 
 def every_one_is_stored(log: Any, ids: list[str]) -> dict[str, str]:
