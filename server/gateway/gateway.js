@@ -27,7 +27,7 @@ function hash(text) {
   return crypto.createHash('sha256').update(text).digest('hex');
 }
 
-// What a JSON file of ours contains, or null: a file that is missing is a key that was revoked, or a session that ended.
+// What a JSON file of ours contains, or null: if the file is missing, the key was revoked or the session has ended.
 function read(path) {
   try {
     return JSON.parse(fs.readFileSync(path, 'utf8'));
@@ -46,7 +46,7 @@ function entry(r, digest) {
     r.error(`the key file ${digest} is not valid: revoke that key and make another one`);
     return null;
   }
-  // An end that cannot be read counts as over.
+  // A key whose end cannot be read counts as expired.
   return found.expires_at === undefined || Date.parse(found.expires_at) > Date.now() ? found : null;
 }
 
@@ -139,7 +139,7 @@ function missing(r) {
   return wanted.some(scope => has.indexOf(scope) >= 0) ? '' : wanted.join(' or ');
 }
 
-// Whether a browser sends this for a page of another site: it changes something, or opens a WebSocket.
+// Whether a page of another site makes a browser send this, and it changes something or opens a WebSocket.
 function foreign(r) {
   const origin = r.headersIn['Origin'];
   if (origin === undefined || (reads(r) && !r.headersIn['Upgrade'])) return false;
@@ -178,7 +178,7 @@ function detail(r, status) {
   const v = r.variables;
   switch (status) {
     case 400: return 'this is not a valid HTTP request';
-    case 401: return 'send a key as `X-API-Key: KEY` or `Authorization: Bearer KEY`; it is missing, unknown, revoked or expired';
+    case 401: return 'the key is missing, unknown, revoked or expired: send one as `X-API-Key: KEY` or `Authorization: Bearer KEY`';
     case 403:
       if (foreign(r)) return 'a page of another site must not send this: its Origin is not this host';
       return `the key ${v.caller} lacks the scope ${missing(r)}: use a key that has it`;
@@ -273,7 +273,7 @@ ${alarm}<label for="key">Key</label>
 <input type="hidden" name="next" value="${escaped(next)}">
 <button>Sign in</button>
 </form>
-<p class="hint">No key? Whoever runs this stack makes one: <code>make key NAME=you SCOPES=read</code></p>`);
+<p class="hint">No key? Ask the people who run this stack to make one: <code>make key NAME=you SCOPES=read</code></p>`);
 }
 
 function setCookie(r, value, seconds) {

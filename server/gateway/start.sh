@@ -11,7 +11,7 @@
 #       4200:prefect=http://prefect:4200,basic:PREFECT_API_AUTH_STRING 8888:reports=/srv/reports
 #
 # URL is http://host:port; with a path, everything lies below that path. Or it is a folder of files, /srv/reports.
-# AUTH is what the gateway sends as Authorization in place of the client's own:
+# AUTH is what the gateway sends as Authorization instead of the client's own:
 #   secret    Bearer SERVICE_SECRET: services of ours. They also get X-Caller, the name of the key.
 #   basic:VARIABLE    Basic with the user:password in that variable; without credentials if it is empty
 #   pass    the client's own, except on a port that needs a key. Without AUTH, nothing is sent.
@@ -87,7 +87,7 @@ for page in ${GATEWAY_PAGES:-}; do pages="$pages${page%%=*} "; done
 } > "$folder/values.conf"
 
 # --- Servers ---
-# Nginx follows a name in an upstream since 1.27.3. An older one follows it too, but without connections that are kept.
+# Since 1.27.3, Nginx looks up a name in an upstream again. An older one does so only without connections that are kept.
 version=$(nginx -v 2>&1 | sed 's/.*nginx\/\([0-9]*\)\.\([0-9]*\)\.\([0-9]*\).*/\1 \2 \3/')
 follows=$(echo "$version" | { read -r a b c; [ "$((a * 1000000 + b * 1000 + c))" -lt 1027003 ] || echo ' resolve'; })
 
