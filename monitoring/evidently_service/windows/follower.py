@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from time import monotonic, perf_counter
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 LONGEST_WAIT = 30.0  # seconds between two attempts while it fails
 BATCH = 2000  # documents per read
+MOST_AHEAD = 300.0  # seconds by which a door's clock may be ahead of the monitor's
 FORGOTTEN_AFTER = 86_400.0  # seconds without traffic, after which a run is no longer shown
 
 
@@ -131,8 +132,9 @@ class Follower:
     ) -> set[str]:
         """Give each watched run its documents; return the runs that received some."""
         by_run: dict[str, list[Document]] = defaultdict(list)
+        now = datetime.fromtimestamp(self._clock(), UTC)
         for document in documents:
-            by_run[document["model_run_id"]].append(document)
+            by_run[document["model_run_id"]].append(_not_ahead(document, time, now))
         changed = set()
         for run_id, of_run in by_run.items():
             watch = self._watch(run_id, datetime.fromisoformat(of_run[-1][time]).timestamp())
@@ -202,3 +204,10 @@ class Follower:
         self._watches = {run_id: w for run_id, w in self._watches.items() if w.traffic_at > oldest}
         self.unwatched = {run_id: why for run_id, why in self.unwatched.items() if why[1] > oldest}
         self._refusals = {run_id: one for run_id, one in self._refusals.items() if run_id in self.unwatched}
+
+
+def _not_ahead(document: Document, time: str, now: datetime) -> Document:
+    """The document, at `now` if its door's clock is far ahead: everything before it would leave the window."""
+    if datetime.fromisoformat(document[time]) - now < timedelta(seconds=MOST_AHEAD):
+        return document
+    return {**document, time: now.isoformat()}

@@ -302,3 +302,18 @@ def test_tests_are_in_no_window(tmp_path: Path, clock: Clock) -> None:
     assert one.watches[0].window.numbers.tolist() == [3, 4]
     assert shown("scorehouse_recent_records") == 2
     store.close()
+
+
+def test_a_door_whose_clock_is_far_ahead_empties_no_window(store: FakeStore, tmp_path: Path, clock: Clock) -> None:
+    store.add(documents(records(300)))
+    store.add(documents(records(1, seed=2), 301, at=NOON + 30 * 86_400))
+    store.add(documents(records(20, seed=3), 302, at=NOON + 400))
+    store.add(documents(records(1, seed=4), 322, at=clock.now + 60))  # a clock may be a little ahead
+    one = follower(store, tmp_path, clock)
+    one.poll()
+    [watch] = one.watches
+    assert watch.window.numbers.tolist() == list(range(1, 323))
+    assert (watch.window.times.max(), watch.traffic_at) == (clock.now + 60, clock.now + 60)
+    store.set_outcomes([1], 1.0, at=NOON + 30 * 86_400)
+    one.poll()
+    assert watch.traffic_at == clock.now + 60
