@@ -165,6 +165,7 @@ CATEGORIES = st.lists(st.integers(-(2**63), 2**63) | st.text(), unique_by=lambda
 @given(CATEGORIES, st.text(max_size=5))
 @example(["1", "2"], "north")
 @example([1, 2], "north")
+@example([1, "1"], "an object could not tell them apart")
 @example(["\u00b2", "\u0663"], "digits to Python, and no numbers")
 def test_labels_of_any_categories_come_back(folder: Path, categories: list[str | int], label: str) -> None:
     feature = Feature(
