@@ -178,6 +178,7 @@ def test_labels_of_any_categories_come_back(folder: Path, categories: list[str |
 @SHARED
 @given(CATEGORIES)
 @example(["\u00b2", "-", "--1"])
+@example(["1", "2"])
 def test_labels_of_the_first_format_come_back_if_no_two_read_the_same(
     folder: Path, categories: list[str | int]
 ) -> None:
