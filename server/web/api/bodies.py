@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from http import HTTPStatus
 from typing import Any
 
@@ -59,8 +60,8 @@ def _refuse_repeated_names(body: bytes | bytearray) -> None:
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
         if len(members) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(n for n in names if names.count(n) > 1)
+            # Counted once for all names: with 100,000 of them, to count each one by itself takes many minutes.
+            twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
             raise Problem(HTTPStatus.BAD_REQUEST, f"the field {twice[:80]!r} appears twice in one object")
         return members
 
