@@ -29,7 +29,7 @@ from server.web.api.csv_rows import csv_records
 from server.web.api.invocations import to_records
 from server.web.api.machine import Machine
 from server.web.api.outcomes import to_outcomes
-from server.web.api.problems import PROBLEM_TYPE, ErrorsShown, Problem, refusal
+from server.web.api.problems import PROBLEM_TYPE, ErrorsShown, Problem, refusal, require_few
 
 CALLER = "scorehouse.caller"  # the key under which the transport hands over who asks
 
@@ -52,8 +52,7 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         value = parse(read_body(request.environ, settings.max_body_bytes))
         if type(value) is not list:
             return json_response(one(value))
-        if len(value) > settings.max_records:
-            raise _too_many(settings, "a list")
+        require_few(len(value), settings.max_records, "a list")
         model = serving.require_model()
         answers = serving.answer(value, model=model, caller=caller())
         shown = ErrorsShown()
@@ -85,11 +84,9 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         features = model.bundle.features
         if is_media(request.environ.get("CONTENT_TYPE", ""), CSV):
             content = read_body(request.environ, settings.max_body_bytes, CSV)
-            records: list[Any] = csv_records(content, features)
+            records: list[Any] = csv_records(content, features, settings.max_records)
         else:
-            records = to_records(body(), [f.name for f in features])
-        if len(records) > settings.max_records:
-            raise _too_many(settings, "a request")
+            records = to_records(body(), [f.name for f in features], settings.max_records)
         answers = serving.answer(records, all_or_none=True, model=model, caller=caller())
         shown = ErrorsShown()
         faults = [{"index": i, "errors": shown.errors(a)} for i, a in enumerate(answers) if isinstance(a, Rejected)]
@@ -119,11 +116,6 @@ def caller() -> str | None:
     """Return the name of the client that sent this request, where the gateway has said it."""
     name: str | None = request.environ.get(CALLER)
     return name
-
-
-def _too_many(settings: HttpSettings, what: str) -> Problem:
-    detail = f"{what} must not contain more than {settings.max_records:,} records"
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def _add_operations(app: Flask, serving: Serving, deployment: Deployment, settings: HttpSettings) -> None:

@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Iterable
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from scorehouse.usecase import Feature
-from server.web.api.problems import Problem
+from server.web.api.problems import Problem, require_few
 
 MEDIA = "text/csv"
 GAPS = frozenset(
@@ -17,21 +18,23 @@ GAPS = frozenset(
 )  # the same as in pandas, which writes and reads such tables
 
 
-def csv_records(body: bytes, features: Iterable[Feature]) -> list[dict[str, Any]]:
+def csv_records(body: bytes, features: Iterable[Feature], most: int) -> list[dict[str, Any]]:
     """Return one record for each line below the first. Cells of numeric features become numbers.
 
     A cell of a numeric feature that is not a number stays text, and the schema refuses it.
 
     Raises:
-        Problem: 400 if the body is not CSV; 422 if the first line names no feature, or a line has gaps.
+        Problem: 400 if the body is not CSV; 413 if it has more than `most` records, and no more are read; 422 if the
+            first line names no feature, or a line has gaps.
     """
     by_name = {f.name: f for f in features}
     try:
-        names, *lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True) if line]
+        names, *lines = islice(filter(None, csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True)), most + 2)
     except (UnicodeDecodeError, csv.Error) as error:
         raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not CSV: {error}") from error
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "the body is empty") from error
+    require_few(len(lines), most)
     if not by_name.keys() & set(names):
         raise _refused("the first line must contain the column names")
     if len(set(names)) != len(names):

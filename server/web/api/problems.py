@@ -47,6 +47,13 @@ class ErrorsShown:
         return shown
 
 
+def require_few(records: int, most: int, what: str = "a request") -> None:
+    """Raise Problem (413) if there are more than `most` records in `what`."""
+    if records > most:
+        detail = f"{what} must not contain more than {most:,} records"
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
 def refusal(rejected: Rejected) -> Problem:
     """Return the 422 that names every bad field of one record, or the 409 if only its id is another record's."""
     if is_conflict(rejected):

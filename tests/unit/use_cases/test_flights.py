@@ -83,7 +83,7 @@ def test_what_no_flight_has_is_refused_by_name(bad: dict[str, Any]) -> None:
 def test_columns_as_sagemaker_sends_them_are_records() -> None:
     body = {name: [RECORD.get(name, "p-1"), RECORD.get(name, "p-2")] for name in COLUMNS}
     check = RecordSchema(use_case.features).check
-    records = [check(r) for r in to_records(body, [f.name for f in use_case.features])]
+    records = [check(r) for r in to_records(body, [f.name for f in use_case.features], 100)]
     assert [r["prediction_id"] for r in records if not isinstance(r, Rejected)] == ["p-1", "p-2"]
 
 
