@@ -12,8 +12,13 @@ const SCOPES = ['score', 'outcomes', 'read', 'deploy'];
 const SESSION_HOURS = 12;
 const SESSIONS_PER_KEY = 20;
 const SESSIONS = 1000;
-// Paths of MLflow, Prefect and Prometheus that read although they are requested by POST: their arguments are long.
-const READS_BY_POST = /\/(search|get-online-stats|graphql|filter|count|paginate|history|query|query_range|query_exemplars|labels|series)$/;
+// Paths that read although they are requested by POST: their arguments are long. No part of them is a client's own text, as
+// the end of an artifact's path is.
+const READS_BY_POST = {
+  mlflow: /^\/(graphql|(ajax-)?api\/\d\.\d\/mlflow\/([a-z-]+\/)+(search|get-online-stats))$/,
+  prefect: /^\/api\/([A-Za-z0-9_-]+\/)+(filter|count|paginate|history)$/,
+  prometheus: /^\/api\/v1\/(query|query_range|query_exemplars|labels|series)$/,
+};
 const TITLES = {
   400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
   408: 'Request Timeout', 411: 'Length Required', 413: 'Content Too Large', 414: 'URI Too Long',
@@ -130,7 +135,8 @@ function needed(r) {
       return ['deploy'];
   }
   if (path === '/readyz') return ['read', 'deploy'];
-  return [reads(r) || (r.method === 'POST' && READS_BY_POST.test(path)) ? 'read' : 'deploy'];
+  const byPost = READS_BY_POST[r.variables.service];
+  return [reads(r) || (r.method === 'POST' && byPost && byPost.test(path)) ? 'read' : 'deploy'];
 }
 
 function missing(r) {
@@ -158,18 +164,18 @@ function sendsSecret(r) {
   return secret !== '' && hash(token(r.headersIn['Authorization'])) === hash(secret);
 }
 
-// $refusal: the status with which a request is refused; empty if it may pass.
+// $refusal: the status with which a request is refused; none if it may pass. It is empty if this function fails.
 function refusal(r) {
   const mode = r.variables.mode;
-  if (mode !== 'public' && sendsSecret(r)) return '';
+  if (mode !== 'public' && sendsSecret(r)) return 'none';
   if (mode === 'open') {
     if (!ownHost(r)) return '421';
-    return foreign(r) ? '403' : '';
+    return foreign(r) ? '403' : 'none';
   }
   if (!r.variables.who) return '401';
   if (foreign(r)) return '403';
   if (mode === 'public' && below(r) === '/metrics') return '404';
-  return missing(r) ? '403' : '';
+  return missing(r) ? '403' : 'none';
 }
 
 // --- Answers ------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@
 #   GATEWAY_MOST    requests that the scorer handles at once; any more get status 503 (default: 64)
 #   GATEWAY_USER    the user as whom Nginx works if root starts it (default: nobody)
 #   GATEWAY_FOLDER    where configuration, sessions and unfinished bodies are written (default: /tmp/gateway). Bodies need up
-#       to 64 MB there; a container needs 256 MB of memory in all.
+#       to 64 MB there; a container needs 1 GB of memory if it is attacked.
 #   MAX_BODY_BYTES    the largest body in bytes on GATEWAY_PORT (default: 1048576)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -239,7 +239,8 @@ server {
   location = /healthz {
     set \$service gateway;
     if (\$request_method !~ ^(GET|HEAD)\$) { return 405; }
-    limit_req zone=health burst=500;
+    limit_req zone=health burst=1000;
+    limit_req_status 444;
     client_max_body_size 1k;
     js_content gateway.alive;
   }

@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -306,6 +307,28 @@ def raw(server: Server, request: str) -> bytes:
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
+def test_a_request_about_which_nobody_could_decide_is_refused(echo: str, keys: Keys, tmp_path: Path) -> None:
+    broken = shutil.copytree(ROOT / "server" / "gateway", tmp_path / "gateway-files")
+    script = (broken / "gateway.js").read_text()
+    (broken / "gateway.js").write_text(
+        script.replace("function refusal(r) {", "function refusal(r) { r.nothing.at.all();")
+    )
+    settings = {"KEYS_FOLDER": str(keys.folder), "GATEWAY_UPSTREAM": echo, "GATEWAY_USER": "root"}
+    port = free_port()
+    own = {"GATEWAY_PORT": str(port), "GATEWAY_FOLDER": str(tmp_path / "gateway")}
+    server = Gateway(tmp_path, settings | own, port)
+    server.command = ["sh", str(broken / "start.sh")]
+    with server.running():
+        problem_of(post(server, "/predict", {}), 500)
+
+
+def test_a_key_that_reads_writes_no_artifact_whatever_its_name(before_all_pages: Gateway, keys: Keys) -> None:
+    made = keys.add("namer", "read")
+    for name in ("search", "graphql", "history"):
+        path = f"/mlflow/api/2.0/mlflow-artifacts/mpu/create/1/run/artifacts/{name}"
+        problem_of(post(before_all_pages, path, {}, **{"X-API-Key": made}), 403)
+
+
 # --- What services see ---
 
 
@@ -466,6 +489,48 @@ def test_many_large_bodies_that_are_not_finished_take_bounded_memory_and_no_othe
             compare("beside 250 half-sent bodies of 1 MB", alone, timed(server, key, toy_records[0], 500), 2)
 
 
+LONG_HEAD = b"GET /predict HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"a" * 7900) for i in range(2))
+
+
+def test_heads_of_strangers_that_are_not_finished_take_bounded_memory(
+    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """With 16,384 connections of up to 42 kB, 6,000 of them took 254 MB: all that the container had."""
+    connections = 1000
+    with gateway(tmp_path, keys, address_of(toy_scorer)) as server, ExitStack() as open_:
+        timed(server, key, toy_records[0], 10)
+        before = server.memory()
+        for _ in range(connections):
+            client = open_.enter_context(socket.create_connection((HOST, server.port), timeout=10))
+            client.sendall(LONG_HEAD)
+        one = (server.memory() - before) / connections
+        written = (tmp_path / "gateway" / "nginx.conf").read_text()
+        most = 2 * int(re.findall(r"worker_connections (\d+)", written)[0])
+        log.info("a head that is not finished: %.1f kB; %d of them: %.1f MB", one / 1024, most, one * most / 2**20)
+        assert one * most < 300 * 2**20
+        timed(server, key, toy_records[0], 10)
+
+
+def test_strangers_of_many_addresses_who_wait_take_bounded_memory(
+    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Each takes up to 96 kB while its refusal waits for its turn; without a limit, 8,000 short ones took 520 MB."""
+    with gateway(tmp_path, keys, address_of(toy_scorer)) as server, ExitStack() as open_:
+        timed(server, key, toy_records[0], 10)
+        before = server.memory()
+        for number in range(6000):
+            client = open_.enter_context(socket.socket())
+            client.settimeout(10)
+            client.bind((f"127.0.1.{1 + number % 20}", 0))
+            with suppress(OSError):  # closed, because too many wait
+                client.connect((HOST, server.port))
+                client.sendall(LONG_HEAD + b"\r\n")
+        held = server.memory() - before
+        log.info("6,000 strangers: %.1f MB", held / 2**20)
+        assert held < 256 * 2**20
+        timed(server, key, toy_records[0], 10)
+
+
 @contextmanager
 def flooded(server: Server, path: str, connections: int) -> Iterator[Callable[[], int]]:
     """Ask `path` without a key on many connections, again as soon as one is answered; yield a count of answers."""
@@ -492,16 +557,18 @@ def flooded(server: Server, path: str, connections: int) -> Iterator[Callable[[]
         stop.set()
 
 
+@pytest.mark.parametrize("connections", [200, 900])
 @pytest.mark.parametrize("path", ["/healthz", "/predict"])
 def test_clients_without_a_key_take_no_place_and_no_time_of_those_who_have_one(
-    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path, path: str
-) -> None:
+    toy_scorer: Scorer, keys: Keys, key: str, toy_records: list[dict[str, Any]], tmp_path: Path, path: str,
+    connections: int,
+) -> None:  # fmt: skip
     with gateway(tmp_path, keys, address_of(toy_scorer)) as server:
         timed(server, key, toy_records[0], 100)
         alone = timed(server, key, toy_records[0], 500)
-        with flooded(server, path, 200) as answered:
+        with flooded(server, path, connections) as answered:
             until(answered, 10, "the flood is answered")
-            compare(f"beside 200 connections to {path}", alone, timed(server, key, toy_records[0], 500), 1.5)
+            compare(f"beside {connections} connections to {path}", alone, timed(server, key, toy_records[0], 500), 1.5)
             assert answered() < 2000, "an answer at once invites the next request"
 
 
