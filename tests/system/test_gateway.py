@@ -534,7 +534,7 @@ def test_strangers_of_many_addresses_who_wait_take_bounded_memory(
 @contextmanager
 def flooded(server: Server, path: str, connections: int) -> Iterator[Callable[[], int]]:
     """Ask `path` without a key on many connections, again as soon as one is answered; yield a count of answers."""
-    stop, answers = Event(), [0]
+    stop, asked, answers = Event(), [0], [0]
 
     def ask() -> None:
         while not stop.is_set():
@@ -542,6 +542,7 @@ def flooded(server: Server, path: str, connections: int) -> Iterator[Callable[[]
                 with socket.create_connection((HOST, server.port), timeout=60) as client:
                     while not stop.is_set():
                         client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                        asked[0] += 1
                         if not client.recv(65536):
                             break
                         answers[0] += 1
@@ -552,6 +553,7 @@ def flooded(server: Server, path: str, connections: int) -> Iterator[Callable[[]
     for thread in threads:
         thread.start()
     try:
+        until(lambda: asked[0] >= connections, 60, "every connection has asked")
         yield lambda: answers[0]
     finally:
         stop.set()
