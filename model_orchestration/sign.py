@@ -97,10 +97,12 @@ def sign(settings: Settings, wanted: str = "") -> tuple[list[str], list[str]]:
 def main() -> None:
     """Sign and print a line for each version; status 1 and the reason if the run that was asked for is not signed."""
     parser = argparse.ArgumentParser(prog="python -m model_orchestration.sign", description=__doc__)
-    which = parser.add_mutually_exclusive_group(required=True)
+    which = parser.add_mutually_exclusive_group()
     which.add_argument("run_id", nargs="?", help="the run whose model is signed")
     which.add_argument("--served", action="store_true", help="sign every model that serves or served, once")
     options = parser.parse_args()
+    if not options.run_id and not options.served:
+        sys.exit("sign: RUN_ID is empty: run `make sign RUN_ID=<run ID>`; MLflow lists the runs")
     settings = settings_or_exit()
     try:
         signed, refused = sign(settings, options.run_id or "")

@@ -16,6 +16,8 @@
 #   basic:VARIABLE    Basic with the user:password in that variable; without credentials if it is empty
 #   pass    the client's own, except on a port that needs a key. Without AUTH, nothing is sent.
 #
+#   GATEWAY_PROFILES    the profiles that were started, separated by commas. If it is set, the list of pages leaves out
+#       insurance and grafana unless they are among them.
 #   KEYS_FOLDER    the folder of keys (see stack/keys.py); required where keys are needed. Read at each request.
 #   SERVICE_SECRET    see AUTH. Whoever sends it as a Bearer token to one of the LOCAL_PORTS needs no key.
 #   GATEWAY_ADDRESS, GATEWAY_PORT    where it listens (default: 127.0.0.1 and 8000)
@@ -70,7 +72,13 @@ port_mode=$local_mode
 sessions=$port  # one cookie for each gateway of a host, because cookies know no ports
 [ -n "${GATEWAY_UPSTREAM:-}" ] || { sessions=${LOCAL_PORTS# }; sessions=${sessions%%:*}; }
 pages=''
-for page in ${GATEWAY_PAGES:-}; do pages="$pages${page%%=*} "; done
+for page in ${GATEWAY_PAGES:-}; do
+  name=${page%%=*}
+  case $name in  # a page of a profile that was not started would only answer 503
+    insurance | grafana) case ",${GATEWAY_PROFILES-$name}," in *",$name,"*) ;; *) continue ;; esac ;;
+  esac
+  pages="$pages$name "
+done
 {
   echo "map '' \$service_secret { default '${SERVICE_SECRET:-}'; }"
   echo "map '' \$bearer { default '${SERVICE_SECRET:+Bearer $SERVICE_SECRET}'; }"

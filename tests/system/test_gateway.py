@@ -242,6 +242,20 @@ def test_with_a_key_in_any_of_its_forms_the_scorer_answers(
     assert post(before_the_scorer, "/outcomes", outcome, **{"X-API-Key": key}).status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("profiles", "listed"),
+    [(None, {"insurance", "grafana"}), ("simulators,churn", set()), ("grafana,insurance", {"insurance", "grafana"})],
+)
+def test_the_list_of_pages_leaves_out_what_no_profile_started(
+    tmp_path: Path, echo: str, keys: Keys, key: str, profiles: str | None, listed: set[str]
+) -> None:
+    pages = {"GATEWAY_PAGES": " ".join(f"{name}=http://{echo},secret" for name in ("monitor", "insurance", "grafana"))}
+    chosen = {} if profiles is None else {"GATEWAY_PROFILES": profiles}
+    with gateway(tmp_path, keys, echo, SERVICE_SECRET=SECRET, **pages, **chosen) as server:
+        page = requests.get(f"{server.address}/pages", headers={"X-API-Key": key}, timeout=10).text
+    assert {name for name in ("monitor", "insurance", "grafana") if f'href="/{name}/"' in page} == {"monitor", *listed}
+
+
 def test_a_revoked_key_is_refused_at_once_and_so_is_one_that_expired(before_all_pages: Gateway, keys: Keys) -> None:
     made = keys.add("leaver", "score")
     assert post(before_all_pages, "/predict", {}, **{"X-API-Key": made}).status_code == 200

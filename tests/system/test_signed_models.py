@@ -96,6 +96,9 @@ def test_a_model_that_a_person_trusts_is_signed_by_a_command_and_served(
 def test_a_model_that_was_changed_since_it_was_registered_is_not_signed(stack: RunningStack, toy: Model) -> None:
     manifest = orjson.dumps({**toy.manifest, "title": "changed", "run_id": "c" * 32})
     changed = stack.mlflow.with_bundle(toy, damage={MANIFEST: manifest}, signature="")
+    done = stack.command("model_orchestration.sign")
+    assert done.returncode == 1
+    assert "make sign RUN_ID=" in done.stderr
     done = stack.command("model_orchestration.sign", changed)
     assert done.returncode == 1 and "does not match the registered digest" in done.stderr
 
