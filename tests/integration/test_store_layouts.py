@@ -22,7 +22,7 @@ from pymongo import MongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from scorehouse.errors import StoreUnavailable
-from scorehouse.stores import mongo_layout, sqlite_layout
+from scorehouse.stores import mongo_layout, mongo_store, sqlite_layout
 from scorehouse.stores.mongo_layout import ABANDONED_SECONDS
 from scorehouse.stores.mongo_reports import MongoReports
 from scorehouse.stores.mongo_store import DATABASE, PREDICTIONS
@@ -181,6 +181,17 @@ def test_each_step_of_a_migration_reads_what_an_index_finds(old: Old, monkeypatc
     assert len(searches.filters) > 10
     assert [asked for asked in searches.filters if not {"seq", "$or"} & asked.keys()] == []  # $or: by their ids
     assert not {"seq_1_use_case_1", "outcome_seq_1_use_case_1"} & indexes.keys()
+
+
+@pytest.mark.parametrize("old", ["mongodb"], indirect=True)
+def test_a_slow_server_delays_a_migration_and_does_not_end_it(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongo_store, "SOCKET_SECONDS", 0.0001)  # what is given up begins again, and never ends
+    with MongoClient[Document](old.place, tz_aware=True) as client:
+        store = old.open()
+        with suppress(StoreUnavailable):  # the call itself has its own bound
+            store.identity()
+        assert client[DATABASE]["layout"].find_one({"_id": "layout"}) is not None, "it was not migrated"
+    check(old.open())
 
 
 @pytest.mark.parametrize("old", ["mongodb"], indirect=True)  # one shipper alone writes a SQLite file

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 LAYOUT = 2  # the first one had no number: an `_id` was the prediction's id, without its use case
 AT_ONCE = 1000  # documents in one step
 DELETED = 50  # documents in one deletion: the tests' MongoDB compares each with every id of it
-STEP_SECONDS = 600  # for one step: an index over many documents takes long
+# For one step: an index over many documents takes long, and a search that is given up would begin again each time.
+STEP_SECONDS = 600
 ABANDONED_SECONDS = 120  # after which another process takes over a migration; the machines' clocks may differ
 SILENT_SECONDS = 2.0  # after which a migration logs how far it is
 _ABOUT, _LOCK = "layout", "migration"
@@ -77,20 +78,22 @@ class Layout:
         Raises:
             StoreUnavailable: another process migrates, or the layout is newer than this code.
         """
-        about = self.about()
-        self._use_cases = set(about["use_cases"] if about else ())
         with pymongo.timeout(STEP_SECONDS):
+            about = self.about()
+            self._use_cases = set(about["use_cases"] if about else ())
             for number in ("seq", "outcome_seq"):
                 self._predictions.create_index([("use_case", 1), ("test", 1), (number, 1)])
             self._predictions.create_index("customer_id")
             self._predictions.create_index("created_at")
             self._rejected.create_index([("minute", 1), ("use_case", 1)])
-        if self._has_old(about):
+            has_old = self._has_old(about)
+        if has_old:
             self._migrate()
         if not about:
             store_id = os.urandom(16).hex()
             new = {"_id": _ABOUT, "version": LAYOUT, "store_id": store_id, "use_cases": sorted(self._use_cases)}
-            with suppress(DuplicateKeyError):  # another process was faster
+            # another process may have been faster
+            with pymongo.timeout(STEP_SECONDS), suppress(DuplicateKeyError):
                 self._collection.insert_one(new)
 
     def _has_old(self, about: Document | None) -> bool:
@@ -105,18 +108,19 @@ class Layout:
 
     def _migrate(self) -> None:
         began = monotonic()
-        self._lock()
         with pymongo.timeout(STEP_SECONDS):
+            self._lock()
             # The first layout has it. Without it, each range of numbers would be searched for in all predictions.
             self._predictions.create_index(_BY_NUMBER)
         count = self._move(self._predictions, self._old_predictions, _OLD, _new_prediction)
         self._move(self._waiting, self._old_waiting, _OLD_WAITING, _new_waiting)
-        for index in (_BY_NUMBER, _BY_OUTCOME_NUMBER):
-            with suppress(OperationFailure):  # it is gone already
-                self._predictions.drop_index(index)
-        self._use_cases |= set((self._collection.find_one({"_id": _LOCK}) or {}).get("use_cases", ()))
-        self._name_use_cases(self._use_cases)
-        self._collection.delete_one({"_id": _LOCK, "by": self._me})
+        with pymongo.timeout(STEP_SECONDS):
+            for index in (_BY_NUMBER, _BY_OUTCOME_NUMBER):
+                with suppress(OperationFailure):  # it is gone already
+                    self._predictions.drop_index(index)
+            self._use_cases |= set((self._collection.find_one({"_id": _LOCK}) or {}).get("use_cases", ()))
+            self._name_use_cases(self._use_cases)
+            self._collection.delete_one({"_id": _LOCK, "by": self._me})
         log.warning(
             "migrated the prediction store to layout %d: %d predictions in %.1f s", LAYOUT, count, monotonic() - began
         )
@@ -124,20 +128,27 @@ class Layout:
     def _old_predictions(self) -> Iterator[list[Document]]:
         """Yield the old predictions by ranges of their numbers, which an index finds; some ranges are empty."""
         start, last = 0, self._last_number()
-        while start < last or self._predictions.find_one({"seq": {"$gt": start}, **_OLD}, {"_id": True}):
+        while True:
             numbers = {"$gt": start, "$lte": start + AT_ONCE}
             with pymongo.timeout(STEP_SECONDS):
+                if start >= last and not self._predictions.find_one({"seq": {"$gt": start}, **_OLD}, {"_id": True}):
+                    return
                 found = list(self._predictions.find({"seq": numbers, **_OLD}))
             yield found
             start += AT_ONCE
 
     def _old_waiting(self) -> Iterator[list[Document]]:
         found = self._waiting.find(_OLD_WAITING, batch_size=AT_ONCE)
-        while some := list(islice(found, AT_ONCE)):
+        while True:
+            with pymongo.timeout(STEP_SECONDS):
+                some = list(islice(found, AT_ONCE))
+            if not some:
+                return
             yield some
 
     def _last_number(self) -> int:
-        return int((self._counters.find_one({"_id": "seq"}) or {"value": 0})["value"])
+        with pymongo.timeout(STEP_SECONDS):
+            return int((self._counters.find_one({"_id": "seq"}) or {"value": 0})["value"])
 
     def _move(
         self,
@@ -156,7 +167,8 @@ class Layout:
         while moved and blocked:
             moved = blocked = 0
             for found in filter(None, batches()):
-                count = self._move_some(collection, found, old, new)
+                with pymongo.timeout(STEP_SECONDS):
+                    count = self._move_some(collection, found, old, new)
                 moved += count
                 blocked += len(found) - count
                 if monotonic() - shown > SILENT_SECONDS:
