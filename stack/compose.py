@@ -92,7 +92,8 @@ class Compose:
         try:
             self.run("up", "--detach", "--quiet-pull")
         except StackError as error:
-            unhealthy = sorted(c.service for c in self.containers() if not c.healthy)
+            of_files = self.services()  # the containers are those of both halves
+            unhealthy = sorted(c.service for c in self.containers() if not c.healthy and c.service in of_files)
             raise StackError(f"{error}\n{self.logs(unhealthy)}" if unhealthy else str(error)) from error
 
     def databases_of_others(self) -> list[str]:
