@@ -96,8 +96,11 @@ class Connection(HttpToolsProtocol):
         if self._turn is not None:
             self._turn.disconnected = True
         self.pipeline.clear()
-        with_door = _long(self._turn) if self._turn is not None and self._taken and not self._blocked else 0
-        self._hold(with_door - self._held)  # the door releases the rest
+        answering = self._turn if self._taken and not self._blocked else None
+        self._hold((_long(answering) if answering is not None else 0) - self._held)  # the door releases the rest
+        for cycle in (self._turn, self.cycle):
+            if cycle is not None and cycle is not answering:
+                _drop_body(cycle)
 
     def data_received(self, data: bytes) -> None:
         if self._ended:
@@ -321,6 +324,10 @@ class Connection(HttpToolsProtocol):
         """Answer with a problem of the connection itself, and close it; whole requests are answered before."""
         self._ended = True
         self._refusal = problem
+        if self._reading and not self._in_head:
+            _drop_body(self.cycle)
+            self._hold(-self._counted)
+            self._counted = 0
         if self._taken or self.transport.is_closing():
             return
         metrics.HTTP_REQUESTS.labels("unknown", str(problem.status.value)).inc()
@@ -368,6 +375,11 @@ def headers_of(cycle: RequestResponseCycle) -> dict[bytes, bytes]:
 def _long(cycle: RequestResponseCycle) -> int:
     """The bytes of a body that the door counts."""
     return len(cycle.body) if len(cycle.body) > SHORT else 0
+
+
+def _drop_body(cycle: RequestResponseCycle) -> None:
+    """Free a body that nobody answers. The request and its connection refer to each other, so Python frees them late."""
+    cycle.body = bytearray()
 
 
 def _full(detail: str) -> Problem:
