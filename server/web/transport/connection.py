@@ -378,7 +378,7 @@ def _long(cycle: RequestResponseCycle) -> int:
 
 
 def _drop_body(cycle: RequestResponseCycle) -> None:
-    """Free a body that nobody answers. The request and its connection refer to each other, so Python frees them late."""
+    """Free a body that nobody answers: request and connection refer to each other, so Python frees them late."""
     cycle.body = bytearray()
 
 
