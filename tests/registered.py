@@ -102,5 +102,9 @@ class Mlflow:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         description = orjson.dumps({**model.manifest, "run_id": run_id, **manifest, "files": digests})
         self.log(run_id, {**contents, MANIFEST: description, **(damage or {})})
-        self.register(run_id, hashlib.sha256(description).hexdigest(), signature)
+        digest = hashlib.sha256(description).hexdigest()
+        if signature is None:
+            whole = {**model.manifest, **manifest}
+            signature = signing.signature(run_id, digest, whole["use_case"], whole["use_case_version"])
+        self.register(run_id, digest, signature)
         return run_id

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import signing
 from tests.git import git
 from tests.models import ONNX, Model
 from tests.processes import HOST, ROOT, free_port
@@ -81,6 +82,7 @@ def project(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> It
     git(origin, "add", "-A")
     git(origin, "commit", "-qm", "first")
     git(folder, "clone", "-q", str(origin), str(machine))
+    (machine / ".secrets.env").write_text(f"VERIFY_KEY={signing.VERIFY_KEY}\n")
     keys.mkdir()
     for name in ("deploy", "host"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name], check=True)

@@ -123,7 +123,7 @@ def test_a_run_that_cannot_be_served_is_refused_with_one_line_and_the_old_one_se
     with_bundle = stack.mlflow.with_bundle
     for run_id, reason in (
         (NOWHERE, NOWHERE),
-        (bare, "has no complete bundle"),
+        (bare, "is not signed"),
         (with_bundle(toy, damage={ONNX: onnx[:-1]}), f"{ONNX} is damaged"),
         (with_bundle(toy, use_case="wine"), "is a model for wine, not for churn"),
         (with_bundle(toy, use_case_version=99), "version 99 of churn, but this code is version"),

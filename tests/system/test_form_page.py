@@ -128,12 +128,12 @@ def test_what_is_sent_from_the_page_is_a_test_that_is_stored_and_that_the_monito
                 with page.expect_response("**/explain"):
                     page.get_by_role("button", name=button).click()
         requests.post(f"{scorer.url}/predict", json=toy_records[0], timeout=10).raise_for_status()
-        until(lambda: tests_stored(tmp_path) == [1, 1, 0], 30, "both tries and the real record are stored")
+        until(lambda: stored_tests(tmp_path) == [1, 1, 0], 30, "both tries and the real record are stored")
         seen = until(lambda: window_records(monitor), 60, "the monitor shows the real record")
         assert seen == 1
 
 
-def tests_stored(data_folder: Path) -> list[int]:
+def stored_tests(data_folder: Path) -> list[int]:
     """The column `test` of the store's predictions, in their order."""
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(data_folder / "predictions.db")) as db:
         return [row[0] for row in db.execute("SELECT test FROM predictions ORDER BY seq")]
