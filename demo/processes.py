@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import sqlite3
@@ -38,6 +39,8 @@ def environment(data_folder: Path, use_case: str) -> dict[str, str]:
     """
     make_key(ROOT)
     emulator = f"http://127.0.0.1:{SERVICES['localstack'].port}"
+    # Prefect checks neither Host nor Origin: without a password, any page in this machine's browser could use it.
+    prefect = f"demo:{secrets.token_hex(16)}"
     variables = {
         "USE_CASE": use_case,
         "DATA_FOLDER": str(data_folder),
@@ -49,6 +52,8 @@ def environment(data_folder: Path, use_case: str) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PREFECT_HOME": str(data_folder / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{SERVICES['prefect'].port}/api",
+        "PREFECT_API_AUTH_STRING": prefect,
+        "PREFECT_SERVER_API_AUTH_STRING": prefect,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "DO_NOT_TRACK": "1",
