@@ -49,7 +49,7 @@ def create_api(serving: Serving, deployment: Deployment, settings: HttpSettings)
 def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
     @app.post("/predict")
     def predict() -> Response:
-        value = parse(read_body(request.environ, settings.max_body_bytes))
+        value = parse(read_body(request.environ, settings.max_body_bytes), settings.max_records)
         if type(value) is not list:
             return json_response(one(value))
         require_few(len(value), settings.max_records, "a list")
@@ -76,7 +76,7 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
 
 def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
     def body() -> Any:
-        return parse(read_body(request.environ, settings.max_body_bytes))
+        return parse(read_body(request.environ, settings.max_body_bytes), settings.max_records)
 
     @app.post("/invocations")
     def invocations() -> Response:

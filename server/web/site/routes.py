@@ -69,7 +69,7 @@ def add_pages(
     @site.post("/explain")
     def explain() -> Response:
         model = serving.require_model()
-        record = parse(read_body(request.environ, settings.max_body_bytes))
+        record = parse(read_body(request.environ, settings.max_body_bytes), settings.max_records)
         if not isinstance(record, dict):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body must be one record (a JSON object)")
         explainer.require_trees(model)
