@@ -66,7 +66,7 @@ def change(path: Path) -> None:
         insert(path, ")  # fmt: skip\nSERVICES", indent(block("Service(").rstrip(), "    ") + ",\n")
     elif path.name == "docker-compose-serve.yml":
         insert(path, "  web_service:", block("  lines:") + "\n")
-        replace(path, " monitor=monitor:8085 ", " monitor=monitor:8085 lines=lines:9699 ")
+        replace(path, " monitor=monitor:8085\n", " monitor=monitor:8085 lines=lines:9699\n")
         insert(path, "        8085:monitor=", block("        9699:lines="))
         insert(path, "      - ${BIND_ADDRESS:-127.0.0.1}:${MONITOR_PORT", block("      - ${BIND_ADDRESS"))
     else:
