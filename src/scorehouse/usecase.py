@@ -122,7 +122,8 @@ class Schedule:
     timezone: str = "UTC"
 
 
-def _as_it_is(record: Record) -> Record:
+def as_it_is(record: Record) -> Record:
+    """Derive nothing."""
     return record
 
 
@@ -148,7 +149,7 @@ class UseCase:
     promote_by: str = ""  # the metric on test rows by which models compete for aliases; rank_by if empty
     promote_margin: float = 0.05  # by which share of a holder's figure a model must be better to take its alias
     promotes_to: tuple[str, ...] = ("production",)  # best first: a model that loses an alias gets the next one
-    derive: Callable[[Record], Record] = _as_it_is  # one record -> the same with its derived features
+    derive: Callable[[Record], Record] = as_it_is  # one record -> the same with its derived features
     derived: tuple[Feature, ...] = ()
     inputs: tuple[str, ...] = ()  # what the model sees, in order; all features if empty
     sample_rows: int = 10_000  # rows to train on if there is no table

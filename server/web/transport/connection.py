@@ -78,8 +78,11 @@ class Connection(HttpToolsProtocol):
         self._heard = self._began = self.loop.time()  # when the client last sent anything; when a request began
         self._surplus = False
         self._event = asyncio.Event()  # what uvicorn's requests wait for the rest of a body with: ours come whole
-        self.allowed_headers: tuple[Any, ...] = ()  # those that decided that the last request was allowed
-        self.caller: str | None = None  # who sent that
+        self._length: bytes | None = None  # the Content-Length of the request that is being read
+        self._head: tuple[Any, ...] = ()  # the last request's head without it: clients send the same each time
+        self._scope: HTTPScope  # what that says
+        self.allowed: HTTPScope | None = None  # the scope whose requests may be answered
+        self.caller: str | None = None  # who sends them
 
     # --- what asyncio and uvicorn call ---
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -138,10 +141,17 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
+        self._length = None
         self.expect_100_continue = False
         self._in_head = self._reading = True
         self._dropped = self._counted = 0
         self._began = self._heard
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-length":
+            self._length = value
+        else:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self._ended or self.parser.should_upgrade():  # then it is read again, without the upgrade
@@ -150,14 +160,17 @@ class Connection(HttpToolsProtocol):
             self._end()
             return
         version = self.parser.get_http_version()
-        by_name = check_head(version, self.headers)
         if self._unframed > MOST_HEAD:
             check_size(self.url, self.headers)
+        head = (version, self.parser.get_method(), self.url, self.headers)
+        if head != self._head:
+            self._scope = self._describe(*head)
+            self._head = head
         before = self.cycle
         modern = version == "1.1"
         self._in_head = False
         self.cycle = RequestResponseCycle(
-            scope=self._scope(version, by_name),
+            scope=self._scope,
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -176,11 +189,11 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
 
-    def _scope(self, version: str, by_name: dict[bytes, bytes]) -> HTTPScope:
-        """Describe the request as ASGI does; `by_name` are its headers, which the door looks at."""
-        target = self.url if self.url[:1] == b"/" else full_target(self.url)
-        url = httptools.parse_url(target)
-        raw_path = url.path
+    def _describe(self, version: str, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]) -> HTTPScope:
+        """Describe a head as ASGI does, once for all requests that have it. Raises Problem."""
+        by_name = check_head(version, headers)
+        parsed = httptools.parse_url(url if url[:1] == b"/" else full_target(url))
+        raw_path = parsed.path
         path = raw_path.decode("ascii")
         return {
             "type": "http",
@@ -189,12 +202,12 @@ class Connection(HttpToolsProtocol):
             "server": self.server,
             "client": self.client,
             "scheme": "http",
-            "method": self.parser.get_method().decode("ascii"),
+            "method": method.decode("ascii"),
             "root_path": "",
             "path": unquote(path) if "%" in path else path,
             "raw_path": raw_path,
-            "query_string": url.query or b"",
-            "headers": self.headers,
+            "query_string": parsed.query or b"",
+            "headers": headers,
             "state": cast("dict[str, Any]", by_name),
         }
 
@@ -253,7 +266,8 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         if method == b"CONNECT":
             raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, "this server is not a proxy")
-        return without_upgrade(method, self.url, self.headers)
+        length = [] if self._length is None else [(b"content-length", self._length)]
+        return without_upgrade(method, self.url, [*self.headers, *length])
 
     def _complete(self) -> None:
         self._reading = False
@@ -274,9 +288,10 @@ class Connection(HttpToolsProtocol):
     def _answer_expectation(self, cycle: RequestResponseCycle) -> None:
         if self._ended or cycle.body:
             return
-        if int(headers_of(cycle).get(b"content-length", 0)) <= self._most:
+        if self._length is None or int(self._length) <= self._most:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        else:  # the door refuses it, and its body does not come
+        else:  # the door refuses it by its length, and its body does not come
+            cycle.scope = {**cycle.scope, "headers": [*cycle.scope["headers"], (b"content-length", self._length)]}
             self._end()
             self._complete()
 

@@ -57,12 +57,12 @@ class Dispatcher:
         if path == "/healthz" and method == "GET":
             connection.loop.call_soon(self._answer_alive, connection, cycle, arrived)
             return
-        asked = (method, *map(headers.get, _ACCESS_HEADERS))
-        if asked != connection.allowed_headers:
-            refused = self._check_access(connection, asked)
+        if scope is not connection.allowed:
+            refused = self._check_access(connection, method, headers)
             if refused is not None:
                 self._refuse(connection, cycle, refused)
                 return
+            connection.allowed = scope
         caller = connection.caller
         if path == "/predict" and method == "POST" and len(cycle.body) <= SHORT and _is_json(headers):
             if not self._batch:
@@ -71,14 +71,12 @@ class Dispatcher:
         else:
             self._answer_by_app(connection, cycle, caller)
 
-    def _check_access(self, connection: Connection, asked: tuple[Any, ...]) -> Problem | None:
-        """Decide about the headers in `asked`; they are remembered, because a client sends the same each time."""
-        method = asked[0]
-        host, authorization, origin, caller = (v if v is None else v.decode("latin1") for v in asked[1:])
+    def _check_access(self, connection: Connection, method: str, headers: dict[bytes, bytes]) -> Problem | None:
+        asked = map(headers.get, _ACCESS_HEADERS)
+        host, authorization, origin, caller = (v if v is None else v.decode("latin1") for v in asked)
         refused = self._access.refuse(method, host, authorization, origin)
         if refused is not None:
             return Problem(HTTPStatus(refused[0]), refused[1])
-        connection.allowed_headers = asked
         connection.caller = self._access.caller(authorization, caller)
         return None
 

@@ -56,6 +56,7 @@ def environ(scope: Scope, body: bytes | bytearray, caller: str | None = None) ->
         key = _PLAIN_NAMES.get(name) or "HTTP_" + name.decode("latin1").upper().replace("-", "_")
         text = value.decode("latin1")
         variables[key] = f"{variables[key]},{text}" if key in variables else text
+    variables.setdefault("CONTENT_LENGTH", str(len(body)))
     return variables
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scorehouse.scoring.encoding import Encoder, Matrix
 from scorehouse.scoring.schema import FieldError, RecordSchema, Rejected
-from scorehouse.usecase import Record
+from scorehouse.usecase import Record, as_it_is
 
 Prediction = float | int
 NO_ANSWER = Rejected(
@@ -45,7 +45,8 @@ class Scorer:
 
     def score(self, records: Sequence[object]) -> list[Prediction | Rejected]:
         """Score each record. A bad one gets its reasons in its place, and does not affect the others."""
-        ready = [self._ready(record) for record in records]
+        prepare = self.schema.check if self.derive is as_it_is else self._derived
+        ready = [prepare(record) for record in records]
         good = [record for record in ready if not isinstance(record, Rejected)]
         if not good:
             return [r for r in ready if isinstance(r, Rejected)]
@@ -55,7 +56,7 @@ class Scorer:
         following = iter(predictions)
         return [r if isinstance(r, Rejected) else next(following) for r in ready]
 
-    def _ready(self, record: object) -> Record | Rejected:
+    def _derived(self, record: object) -> Record | Rejected:
         """The record with its derived features. If `derive` fails, it would fail again, so the record is refused."""
         checked = self.schema.check(record)
         if isinstance(checked, Rejected):
