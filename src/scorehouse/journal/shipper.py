@@ -35,6 +35,7 @@ _PREDICTION = ("kind", "prediction_id", "use_case", "model_run_id", "created_at"
 _OUTCOME = ("kind", "prediction_id", "outcome_at"), "outcome_at", "outcome"
 _REJECTED = ("id", "use_case", "model_run_id", "door")
 _OPTIONAL = ("use_case", "caller", "sender")  # texts that older doors, and those without a gateway, do not write
+MOST, LEAST = 4 * 2**20, 32 * 2**10  # bytes of lines in one call of the store: as usual, and while it is starved
 NAMED = 5  # ids in one log line
 
 
@@ -55,6 +56,7 @@ class Shipper:
         self._retention = retention or Retention(0, time.time)
         self._monitor_folder = monitor_folder
         self._known: dict[Path, Segment] = {}
+        self._most = MOST
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / LOCK).open("ab")
         try:
@@ -101,10 +103,15 @@ class Shipper:
         end, count = segment.path.stat().st_size, 0
         while segment.offset < end:
             with hold_journal(self._folder):
-                lines, offset = segment.read()
+                lines, offset = segment.read(self._most)
                 if not lines:
                     break
-                conflicts = store_lines(self._store, lines, self._retention.keeps)
+                try:
+                    conflicts = store_lines(self._store, lines, self._retention.keeps)
+                except StoreUnavailable:  # perhaps it is only too slow for so many lines
+                    self._most = max(self._most // 4, LEAST)
+                    raise
+                self._most = min(self._most + LEAST, MOST)
                 if conflicts:
                     self._remember(conflicts)
             segment.done(offset)

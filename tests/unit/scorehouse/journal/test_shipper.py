@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from pathlib import Path
 from threading import Event
@@ -100,6 +101,32 @@ def test_a_store_that_is_away_loses_nothing_and_the_backlog_is_told(tmp_path: Pa
         assert read_state(tmp_path / "j") == {"store": "ok", "backlog_bytes": 0}
     assert ids(store) == ["one"]
     assert list(segments(tmp_path / "j")) == []
+
+
+class StarvedStore(SqliteStore):
+    """The real store, which can take only a few predictions in the time that a call has."""
+
+    most = 250
+
+    def add(self, predictions: Any) -> Added:
+        if len(predictions) > self.most:
+            raise StoreUnavailable("the store did not answer within 30 s")
+        return super().add(predictions)
+
+
+def test_a_store_that_is_too_slow_for_many_lines_gets_fewer_at_once(tmp_path: Path) -> None:
+    store = StarvedStore(tmp_path / "predictions.db")
+    with Shipper(tmp_path / "journal", store) as shipper:
+        journal = Journal(tmp_path / "journal", "http")
+        journal.append(b"".join(line(f"p{n}") for n in range(2_000)))
+        journal.close()
+        for attempt in itertools.count():
+            assert attempt < 40, "the same lines are sent again and again"
+            with contextlib.suppress(StoreUnavailable):
+                shipper.ship()
+            if not list(segments(tmp_path / "journal")):
+                break
+    assert store.count() == 2_000
 
 
 def test_a_shipper_that_restarts_stores_nothing_twice(tmp_path: Path, store: FlakyStore) -> None:
