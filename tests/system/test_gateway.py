@@ -14,8 +14,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -454,12 +455,24 @@ def half_sent(gateway: Server, key: str, count: int, length: int, sent: int) -> 
         yield
 
 
-def compare(name: str, alone: np.ndarray, beside: np.ndarray, most: float) -> None:
-    """Log both, and check that requests beside the misbehaving clients are slower by a factor of `most` at worst."""
-    figures = (*np.percentile(alone, (50, 99)), *np.percentile(beside, (50, 99)))
-    log.info("p50 and p99 ms: alone %.2f %.2f, %s %.2f %.2f", *figures[:2], name, *figures[2:])
-    assert np.median(beside) < most * np.median(alone) + 1
-    assert np.percentile(beside, 99) < most * np.percentile(alone, 99) + 10
+ROUNDS = 3  # alone and beside take turns, so that another process on the machine slows both
+
+
+def require_no_delay(
+    name: str, gateway: Server, key: str, record: dict[str, Any], disturbed: Callable[[], AbstractContextManager[Any]],
+    most: float,
+) -> None:  # fmt: skip
+    """Check that requests are slower by a factor of `most` at worst while `disturbed` is entered, and log both."""
+    timed(gateway, key, record, 100)
+    alone, beside = [], []
+    for _ in range(ROUNDS):
+        alone.append(timed(gateway, key, record, 200))
+        with disturbed():
+            beside.append(timed(gateway, key, record, 200))
+    quiet, busy = np.percentile(np.concatenate(alone), (50, 99)), np.percentile(np.concatenate(beside), (50, 99))
+    log.info("p50 and p99 ms: alone %.2f %.2f, %s %.2f %.2f", *quiet, name, *busy)
+    assert busy[0] < most * quiet[0] + 1
+    assert busy[1] < most * quiet[1] + 10
 
 
 def test_stalled_clients_and_bodies_over_the_limit_do_not_slow_other_clients(
@@ -467,23 +480,26 @@ def test_stalled_clients_and_bodies_over_the_limit_do_not_slow_other_clients(
 ) -> None:
     record, large = toy_records[0], b"x" * (4 * LARGEST)
     other = keys.add("stalling", "score", "--rate", "high")
-    timed(before_the_scorer, key, record, 100)
-    alone = timed(before_the_scorer, key, record, 500)
-    with half_sent(before_the_scorer, other, STALLED, 1000, 1):
-        compare(f"beside {STALLED} stalled clients", alone, timed(before_the_scorer, key, record, 500), 2)
 
-        def flood(_: int) -> int:
-            headers = {"X-API-Key": other, "Connection": "close"}
-            try:
-                return requests.post(
-                    f"{before_the_scorer.address}/predict", data=large, headers=headers, timeout=10
-                ).status_code
-            except requests.ConnectionError:  # refused before it was sent whole
-                return 413
+    def flood(_: int) -> int:
+        headers = {"X-API-Key": other, "Connection": "close"}
+        try:
+            return requests.post(
+                f"{before_the_scorer.address}/predict", data=large, headers=headers, timeout=10
+            ).status_code
+        except requests.ConnectionError:  # refused before it was sent whole
+            return 413
 
-        with ThreadPoolExecutor(4) as pool:
-            assert set(pool.map(flood, range(200))) == {413}
-        compare("after 200 bodies too large", alone, timed(before_the_scorer, key, record, 500), 2)
+    @contextmanager
+    def after_large_bodies() -> Iterator[None]:
+        with half_sent(before_the_scorer, other, STALLED, 1000, 1):
+            with ThreadPoolExecutor(4) as pool:
+                assert set(pool.map(flood, range(70))) == {413}
+            yield
+
+    stalled = partial(half_sent, before_the_scorer, other, STALLED, 1000, 1)
+    require_no_delay(f"beside {STALLED} stalled clients", before_the_scorer, key, record, stalled, 2)
+    require_no_delay("after bodies that are too large", before_the_scorer, key, record, after_large_bodies, 2)
 
 
 @pytest.mark.parametrize("who", ["hoarder", "stranger"])
@@ -494,13 +510,17 @@ def test_many_large_bodies_that_are_not_finished_take_bounded_memory_and_no_othe
     own = keys.add(who, "score", "--rate", "high") if who == "hoarder" else "no-key-of-anybody"
     with gateway(tmp_path, keys, address_of(toy_scorer), MAX_BODY_BYTES=str(largest)) as server:
         timed(server, key, toy_records[0], 100)
-        alone = timed(server, key, toy_records[0], 500)
         before = server.memory()
-        with half_sent(server, own, 250, largest, largest - 200):
-            held = server.memory() - before
-            log.info("250 half-sent bodies of 1 MB of a %s: %.1f MB", who, held / 2**20)
-            assert held < 32 * 2**20
-            compare("beside 250 half-sent bodies of 1 MB", alone, timed(server, key, toy_records[0], 500), 2)
+
+        @contextmanager
+        def beside_bodies() -> Iterator[None]:
+            with half_sent(server, own, 250, largest, largest - 200):
+                held = server.memory() - before
+                log.info("250 half-sent bodies of 1 MB of a %s: %.1f MB", who, held / 2**20)
+                assert held < 32 * 2**20
+                yield
+
+        require_no_delay("beside 250 half-sent bodies of 1 MB", server, key, toy_records[0], beside_bodies, 2)
 
 
 LONG_HEAD = b"GET /predict HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: %s\r\n" % (i, b"a" * 7900) for i in range(2))
@@ -586,12 +606,15 @@ def test_clients_without_a_key_take_no_place_and_no_time_of_those_who_have_one(
     connections: int,
 ) -> None:  # fmt: skip
     with gateway(tmp_path, keys, address_of(toy_scorer)) as server:
-        timed(server, key, toy_records[0], 100)
-        alone = timed(server, key, toy_records[0], 500)
-        with flooded(server, path, connections) as answered:
-            until(answered, 10, "the flood is answered")
-            compare(f"beside {connections} connections to {path}", alone, timed(server, key, toy_records[0], 500), 1.5)
-            assert answered() < 2000, "an answer at once invites the next request"
+
+        @contextmanager
+        def beside_a_flood() -> Iterator[None]:
+            with flooded(server, path, connections) as answered:
+                until(answered, 10, "the flood is answered")
+                yield
+                assert answered() < 2000, "an answer at once invites the next request"
+
+        require_no_delay(f"beside {connections} to {path}", server, key, toy_records[0], beside_a_flood, 1.5)
 
 
 def test_a_client_that_sends_too_fast_is_told_its_tier_and_when_to_try_again(
@@ -614,11 +637,10 @@ def test_a_key_that_is_refused_again_and_again_takes_no_other_clients_time(
     """Answered at once, 50 connections of a slow key raised another client's median 6 times."""
     slow = keys.add(f"hasty-{status}", "score", "--rate", "low")
     with gateway(tmp_path, keys, address_of(toy_scorer)) as server:
-        timed(server, key, toy_records[0], 100)
-        alone = timed(server, key, toy_records[0], 500)
         headers = f"X-API-Key: {slow}\r\nContent-Length: 0\r\n"
-        with flooded(server, "/predict", 50, method, headers) as answered:
-            compare("beside a key that is refused", alone, timed(server, key, toy_records[0], 500), 2)
+        hasty = partial(flooded, server, "/predict", 50, method, headers)
+        require_no_delay("beside a key that is refused", server, key, toy_records[0], hasty, 2)
+        with hasty() as answered:
             time.sleep(3)
             before = answered()
             time.sleep(3)
