@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,10 @@ def make(*words: str, seconds: float) -> str:
 @cache
 def outside() -> str:
     """Return an address of this machine that others can reach: the engine's bridge at the least."""
-    command = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    command = ["docker", "network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"]
+    about = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    # A daemon that has made the bridge itself names its address only after a restart; it takes the first one.
+    return str(about.get("Gateway") or ip_network(about["Subnet"])[1])
 
 
 def secrets() -> dict[str, str]:
