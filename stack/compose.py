@@ -86,10 +86,13 @@ class Compose:
         """Start the services that do not run. Raises StackError: a port is taken, or a service fails (with its log)."""
         configuration = json.loads(self.output("config", "--format", "json"))
         containers = [c for c in self.containers() if c.state == "running"]
-        ours = {address for c in containers for address in c.published}
-        if faults := ports.faults(ports.published(configuration), {c.service for c in containers}, ours):
+        held = {c.service: c.published for c in containers}
+        wanted = ports.published(configuration)
+        if faults := ports.faults(wanted, set(held), {address for theirs in held.values() for address in theirs}):
             raise StackError("cannot start:\n  " + "\n  ".join(faults))
         try:
+            if late := ports.taken_over(wanted, held):  # an older version published these ports on other services
+                self.run("up", "--detach", "--quiet-pull", *sorted(configuration["services"].keys() - late))
             self.run("up", "--detach", "--quiet-pull")
         except StackError as error:
             of_files = self.services()  # the containers are those of both halves

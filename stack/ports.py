@@ -52,3 +52,13 @@ def faults(
         for address in addresses
         if address not in ours and (why := ask(address))
     ]
+
+
+def taken_over(wanted: Mapping[str, Iterable[Address]], held: Mapping[str, Collection[Address]]) -> set[str]:
+    """Return the services that need an address which a container of another service of the project holds."""
+    return {
+        service
+        for service, addresses in wanted.items()
+        for other, theirs in held.items()
+        if other != service and set(addresses) & set(theirs)
+    }

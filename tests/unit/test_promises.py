@@ -122,6 +122,12 @@ def test_only_nginx_and_the_store_publish_ports_and_only_the_gateway_to_others()
     assert public == ["${GATEWAY_BIND:-127.0.0.1}:8000:8000"]
 
 
+def test_what_answers_clients_is_not_made_again_when_another_service_changes() -> None:
+    """Compose makes a container again when one that it depends on changes, so 365 requests failed in a deployment."""
+    depend = {name for name, service in compose_services().items() if service.get("depends_on")}
+    assert depend & {"scorer", "stream", "web_service", "gateway", "reports", "insurance"} == set()
+
+
 def test_only_what_uses_the_emulator_is_in_its_network_and_only_nginx_meets_this_machine() -> None:
     def joined(network: str) -> set[str]:
         return {name for name, about in compose_services().items() if network in about.get("networks", ["default"])}

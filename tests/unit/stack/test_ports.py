@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from stack.ports import Address, faults, problem, published
+from stack.ports import Address, faults, problem, published, taken_over
 
 
 def taken(address: Address) -> str | None:
@@ -40,3 +40,11 @@ def test_a_port_on_which_a_process_listens_is_taken_and_free_again_afterwards() 
 
 def test_an_address_of_another_machine_is_named() -> None:
     assert "not an address of this machine" in (problem(("192.0.2.1", 9696)) or "")
+
+
+def test_who_takes_over_a_port_of_another_service_is_named() -> None:
+    here = ("127.0.0.1", 9696)
+    wanted = {"gateway": [here, ("127.0.0.1", 8000)], "scorer": [], "mongodb": [("127.0.0.1", 27018)]}
+    before = {"scorer": frozenset({here}), "mongodb": frozenset({("127.0.0.1", 27018)})}
+    assert taken_over(wanted, before) == {"gateway"}
+    assert taken_over(wanted, {"gateway": frozenset({here}), "scorer": frozenset()}) == set()
