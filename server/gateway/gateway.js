@@ -145,10 +145,22 @@ function missing(r) {
   return wanted.some(scope => has.indexOf(scope) >= 0) ? '' : wanted.join(' or ');
 }
 
+// The Origin of a request if pages of that other site may use the scorer (CORS_ORIGINS), or ''.
+function guest(r) {
+  const origin = r.headersIn['Origin'] || '';
+  const known = r.variables.service === 'scorer' && r.variables.cors_origins.split(',').indexOf(origin) >= 0;
+  return known ? origin : '';
+}
+
+// Whether a browser asks, without a key, what a page of such a site may send.
+function preflight(r) {
+  return r.method === 'OPTIONS' && r.headersIn['Access-Control-Request-Method'] !== undefined && guest(r) !== '';
+}
+
 // Whether a page of another site makes a browser send this, and it changes something or opens a WebSocket.
 function foreign(r) {
   const origin = r.headersIn['Origin'];
-  if (origin === undefined || (reads(r) && !r.headersIn['Upgrade'])) return false;
+  if (origin === undefined || (reads(r) && !r.headersIn['Upgrade']) || guest(r)) return false;
   return origin.replace(/^https?:\/\//, '').toLowerCase() !== (r.headersIn['Host'] || '').toLowerCase();
 }
 
@@ -164,9 +176,11 @@ function sendsSecret(r) {
   return secret !== '' && hash(token(r.headersIn['Authorization'])) === hash(secret);
 }
 
-// $refusal: the status with which a request is refused; none if it may pass. It is empty if this function fails.
+// $refusal: the status with which a request is refused; none if it may pass. It is empty if this function fails. A preflight
+// is answered in the same way, with 418 for what becomes 200.
 function refusal(r) {
   const mode = r.variables.mode;
+  if (preflight(r)) return mode !== 'open' || ownHost(r) ? '418' : '421';
   if (mode !== 'public' && sendsSecret(r)) return 'none';
   if (mode === 'open') {
     if (!ownHost(r)) return '421';
@@ -186,7 +200,7 @@ function detail(r, status) {
     case 400: return 'this is not a valid HTTP request';
     case 401: return 'the key is missing, unknown, revoked or expired: send one as `X-API-Key: KEY` or `Authorization: Bearer KEY`';
     case 403:
-      if (foreign(r)) return 'a page of another site must not send this: its Origin is not this host';
+      if (foreign(r)) return 'a page of another site must not send this: its Origin is not this host, nor in CORS_ORIGINS';
       return `the key ${v.caller} lacks the scope ${missing(r)}: use a key that has it`;
     case 404: return 'not found';
     case 413: return `the body must not exceed ${v.most_bytes} bytes`;
@@ -232,6 +246,7 @@ function isBrowser(r) {
 // $answer: the body of what Nginx answers itself. $code is its status.
 function answer(r) {
   const status = Number(r.variables.code);
+  if (status === 418) return '';
   const title = TITLES[status] || 'Error';
   const why = detail(r, status);
   if (!isBrowser(r)) return JSON.stringify({ type: 'about:blank', title: title, status: status, detail: why });
@@ -247,8 +262,26 @@ function answer(r) {
   return page(r, title, `<h1>${escaped(title)}</h1><p>${escaped(why[0].toUpperCase() + why.slice(1))}.</p>${ways}`);
 }
 
+// CORS: lets a page of an allowed site read an answer (https://fetch.spec.whatwg.org).
+function share(r) {
+  const origin = guest(r);
+  if (!origin) return;
+  r.headersOut['Access-Control-Allow-Origin'] = origin;
+  r.headersOut['Access-Control-Expose-Headers'] = 'Retry-After';
+  r.headersOut['Vary'] = 'Origin';
+}
+
+// CORS: what such a page may send.
+function allow(r) {
+  r.headersOut['Access-Control-Allow-Methods'] = 'GET, HEAD, POST';
+  r.headersOut['Access-Control-Allow-Headers'] = 'Authorization, Content-Encoding, Content-Type, X-API-Key';
+  r.headersOut['Access-Control-Max-Age'] = '7200';
+}
+
 function answerHeaders(r) {
   const status = Number(r.variables.code);
+  share(r);
+  if (status === 418) return allow(r);
   r.status = status;
   if (isBrowser(r)) setPageHeaders(r);
   else r.headersOut['Content-Type'] = 'application/problem+json';
@@ -374,4 +407,4 @@ function pages(r) {
 <form method="post" action="/logout" class="quiet"><p>You are signed in as <b>${escaped(r.variables.caller)}</b>.</p><button>Sign out</button></form>`);
 }
 
-export default { who, forwardedCookie, refusal, answer, answerHeaders, alive, login, logout, pages };
+export default { who, forwardedCookie, refusal, answer, answerHeaders, share, alive, login, logout, pages };

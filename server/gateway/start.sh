@@ -24,6 +24,7 @@
 #   LOCAL_BIND    the address on which LOCAL_PORTS are published, BIND_ADDRESS in Compose (default: GATEWAY_ADDRESS). If it is
 #       a loopback address, these ports need no key, but they check Host and Origin.
 #   ALLOWED_HOSTS    host names, separated by commas, that LOCAL_PORTS also answer to, as SERVE_ADDRESS and CLOUD_ADDRESS
+#   CORS_ORIGINS    origins of other sites, separated by commas, whose pages may use the scorer with a key
 #   GATEWAY_RESOLVER    the DNS server that names are resolved with at run time (Docker: 127.0.0.11); if empty, at the start
 #   GATEWAY_TLS    a folder with fullchain.pem and privkey.pem; plain HTTP if not set. LOCAL_PORTS are always plain HTTP.
 #   GATEWAY_RATE    requests per second of a key of tier `normal` (default: 500)
@@ -49,6 +50,8 @@ for number in "${GATEWAY_RATE:-500}" "${GATEWAY_RATE_LOW:-20}" "${GATEWAY_RATE_H
 done
 case ${SERVICE_SECRET:-} in *[!A-Za-z0-9_-]*) die "SERVICE_SECRET may contain only letters, digits, _ and -" ;; esac
 case ${ALLOWED_HOSTS:-},${SERVE_ADDRESS:-},${CLOUD_ADDRESS:-} in *[!A-Za-z0-9_.:,-]*) die "ALLOWED_HOSTS must be host names, separated by commas" ;; esac
+cors_origins=$(printf %s "${CORS_ORIGINS:-}" | tr -d ' ')
+case $cors_origins in *[!a-z0-9.:/,-]*) die "CORS_ORIGINS must be origins such as https://shop.example.com, separated by commas" ;; esac
 case ${LOCAL_BIND:-$address} in 127.* | ::1 | localhost) local_mode=open ;; *) local_mode=keyed ;; esac
 if [ -n "${GATEWAY_UPSTREAM:-}" ] || [ $local_mode = keyed ]; then
   [ -n "${KEYS_FOLDER:-}" ] || die "KEYS_FOLDER is not set: \`make key NAME=… SCOPES=…\` creates the folder .keys"
@@ -90,6 +93,7 @@ done
   echo "map '' \$pages { default '$pages'; }"
   echo "map '' \$most_bytes { default '$most_bytes'; }"
   echo "map '' \$allowed_hosts { default '${ALLOWED_HOSTS:-},${SERVE_ADDRESS:-},${CLOUD_ADDRESS:-}'; }"
+  echo "map '' \$cors_origins { default '$cors_origins'; }"
   echo "map \$server_port \$mode { default $local_mode; $port $port_mode; }"
   [ -z "${GATEWAY_RESOLVER:-}" ] || echo "resolver $GATEWAY_RESOLVER valid=5s ipv6=off;"
 } > "$folder/values.conf"
@@ -112,6 +116,7 @@ upstream() {
 # forward ID HOST:PORT AUTH MODE: the directives that pass a request on.
 forward() {
   echo '    include forward.conf;'
+  [ -z "$cors_origins" ] || echo '    js_header_filter gateway.share;'
   case $3 in
     secret) echo '    proxy_set_header Host $http_host; proxy_set_header Authorization $bearer; proxy_set_header X-Caller $caller;'
             echo '    proxy_set_header Connection ""; proxy_set_header Upgrade "";' ;;

@@ -35,7 +35,7 @@ def build() -> Dispatcher:
     use_case, serving, deployment = open_serving(settings.serving, DOOR)
     deployment.follow(Event())
     app = create_app(use_case, serving, deployment, settings)
-    access = open_access(settings)
+    access = open_access(settings, settings.http.origins)
     return Dispatcher(app.wsgi_app, MicroBatcher(serving), access, settings.max_body_bytes, settings.scorer_threads)
 
 

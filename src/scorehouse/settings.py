@@ -196,6 +196,18 @@ class HttpSettings(DataSettings):
     scorer_threads: int = Field(4, ge=1, le=256, description="Threads of a worker for all but single records")
     max_body_bytes: int = Field(2**20, ge=1024, description="The largest request body, in bytes")
     max_records: int = Field(1000, ge=1, description="The longest list of records in one request")
+    cors_origins: Annotated[
+        str,
+        _like(
+            r"(https?://[a-z0-9.-]+(:\d+)?(, *)?)*",
+            "origins such as https://shop.example.com, in lower case and without a path, separated by commas",
+        ),
+    ] = Field("", description="Origins of other sites whose pages may request predictions; none if empty")
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of CORS_ORIGINS."""
+        return frozenset(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
 
 class StreamSettings(DataSettings):

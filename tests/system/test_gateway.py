@@ -865,6 +865,58 @@ def test_on_a_port_of_this_machine_names_and_pages_of_others_are_refused(echo: s
         assert requests.get(addresses["scorer"], headers=trusted, timeout=10).ok
 
 
+SHOP = "https://shop.example.com"
+PREFLIGHT = {"Origin": SHOP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+
+
+def test_a_page_of_a_site_in_cors_origins_uses_the_scorer_with_a_key(
+    toy_scorer: Scorer, toy_records: list[dict[str, Any]], keys: Keys, key: str, tmp_path: Path
+) -> None:
+    origins = f"http://localhost:3000, {SHOP}"
+    with gateway(tmp_path, keys, address_of(toy_scorer), CORS_ORIGINS=origins) as server:
+        predict = f"{server.address}/predict"
+        asked = requests.options(predict, headers=PREFLIGHT, timeout=10)
+        assert (asked.status_code, asked.content) == (200, b"")
+        assert asked.headers["Access-Control-Allow-Origin"] == SHOP
+        assert "X-API-Key" in asked.headers["Access-Control-Allow-Headers"]
+        assert "POST" in asked.headers["Access-Control-Allow-Methods"]
+        page = {"Origin": SHOP, "X-API-Key": key}
+        answers = [
+            requests.post(predict, json=toy_records[0], headers=page, timeout=10),
+            requests.post(predict, json={}, headers=page, timeout=10),
+            requests.post(predict, json={}, headers={"Origin": SHOP}, timeout=10),
+        ]
+        assert [answer.status_code for answer in answers] == [200, 422, 401]
+        for answer in answers:
+            assert (answer.headers["Access-Control-Allow-Origin"], answer.headers["Vary"]) == (SHOP, "Origin")
+        stranger = {"Origin": "https://evil.example"}
+        for refused in (
+            requests.post(predict, json={}, headers={**page, **stranger}, timeout=10),
+            requests.options(predict, headers={**PREFLIGHT, **stranger}, timeout=10),
+            requests.post(f"{server.address}/login", data={"key": key}, headers={"Origin": SHOP}, timeout=10),
+        ):
+            assert refused.status_code in {401, 403}
+            assert "Access-Control-Allow-Origin" not in refused.headers
+
+
+def test_a_page_of_a_site_in_cors_origins_uses_the_scorers_port_and_no_other(
+    echo: str, keys: Keys, tmp_path: Path
+) -> None:
+    with local_ports(tmp_path, keys, echo, CORS_ORIGINS=SHOP) as (_, addresses):
+        assert requests.options(addresses["scorer"], headers=PREFLIGHT, timeout=10).ok
+        answer = requests.post(addresses["scorer"], json={}, headers={"Origin": SHOP}, timeout=10)
+        assert (answer.ok, answer.headers["Access-Control-Allow-Origin"]) == (True, SHOP)
+        problem_of(
+            requests.options(addresses["scorer"], headers={**PREFLIGHT, "Host": "evil.example"}, timeout=10), 421
+        )
+        for other in ("grafana", "prefect"):
+            problem_of(requests.post(addresses[other], json={}, headers={"Origin": SHOP}, timeout=10), 403)
+            assert (
+                "Access-Control-Allow-Origin"
+                not in requests.options(addresses[other], headers=PREFLIGHT, timeout=10).headers
+            )
+
+
 def test_where_others_reach_the_ports_of_this_machine_a_key_is_needed(echo: str, keys: Keys, tmp_path: Path) -> None:
     reading, scoring = keys.add("reader", "read"), keys.add("scoring", "score")
     settings = {"LOCAL_BIND": "10.0.0.7", "KEYS_FOLDER": str(keys.folder)}

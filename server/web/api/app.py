@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import orjson
 from flask import Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
 from werkzeug.exceptions import HTTPException
@@ -16,15 +17,16 @@ from scorehouse import metrics
 from scorehouse.errors import JournalError
 from scorehouse.journal.conflicts import KnownConflicts
 from scorehouse.journal.shipper import read_state
-from scorehouse.scoring.schema import Rejected
+from scorehouse.scoring.json_text import NotJson
+from scorehouse.scoring.schema import FieldError, Rejected
+from scorehouse.scoring.scorer import Prediction
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.readiness import readiness
-from scorehouse.serving.serving import Answer, NotServing, Serving
+from scorehouse.serving.serving import Answer, Model, NotServing, Serving
 from scorehouse.settings import HttpSettings
 from scorehouse.stores.store import Key
-from server.web.api.answers import json_response
-from server.web.api.bodies import is_media, parse, read_body
-from server.web.api.csv_rows import MEDIA as CSV
+from server.web.api.answers import choose_media, json_response, lines_response
+from server.web.api.bodies import CSV, JSON, LINES, NDJSON, is_lines, parse, parse_body, parse_each_line, read_body
 from server.web.api.csv_rows import csv_records
 from server.web.api.invocations import to_records
 from server.web.api.machine import Machine
@@ -49,19 +51,40 @@ def create_api(serving: Serving, deployment: Deployment, settings: HttpSettings)
 def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
     @app.post("/predict")
     def predict() -> Response:
-        value = parse(read_body(request.environ, settings.max_body_bytes), settings.max_records)
-        if type(value) is not list:
-            return json_response(one(value))
-        require_few(len(value), settings.max_records, "a list")
+        body = read_body(request.environ, settings.max_body_bytes, (JSON, LINES))
+        media = choose_media(body.media, JSON, LINES, NDJSON)
+        if is_lines(body.media):
+            answers: Any = many(parse_each_line(body.content, settings.max_records))
+        else:
+            value = parse(body.content, settings.max_records)
+            answers = many(value) if type(value) is list else one(value)
+        if media == JSON:
+            return json_response(answers)
+        return lines_response(answers if type(answers) is list else [answers], media)
+
+    def many(values: list[Any]) -> list[dict[str, Any]]:
+        require_few(len(values), settings.max_records, "a list")
         model = serving.require_model()
-        answers = serving.answer(value, model=model, caller=caller())
+        answers = answer_each(values, model)
         shown = ErrorsShown()
         listed = [
             a.to_json(model.answer_key) if isinstance(a, Answer) else {"errors": shown.errors(a)} for a in answers
         ]
         if listed and not any(isinstance(a, Answer) for a in answers):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=listed)
-        return json_response(listed)
+        return listed
+
+    def answer_each(values: list[Any], model: Model) -> list[Answer | Rejected]:
+        """Answer `values`; a line that is not JSON is refused in its place."""
+        faults = {
+            place: Rejected((FieldError("", None, str(value), "a JSON object of named fields"),))
+            for place, value in enumerate(values)
+            if isinstance(value, NotJson)
+        }
+        serving.reject(list(faults.values()))
+        good = [value for place, value in enumerate(values) if place not in faults]
+        answered = iter(serving.answer(good, model=model, caller=caller()) if good else [])
+        return [faults[place] if place in faults else next(answered) for place in range(len(values))]
 
     def one(record: Any) -> dict[str, Any]:
         if type(record) is not dict:
@@ -75,18 +98,17 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
 
 
 def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
-    def body() -> Any:
-        return parse(read_body(request.environ, settings.max_body_bytes), settings.max_records)
-
     @app.post("/invocations")
     def invocations() -> Response:
         model = serving.require_model()
         features = model.bundle.features
-        if is_media(request.environ.get("CONTENT_TYPE", ""), CSV):
-            content = read_body(request.environ, settings.max_body_bytes, CSV)
-            records: list[Any] = csv_records(content, features, settings.max_records)
+        body = read_body(request.environ, settings.max_body_bytes, (JSON, LINES, CSV))
+        media = choose_media(body.media if is_lines(body.media) else JSON, JSON, LINES, NDJSON, CSV)
+        if body.media == CSV:
+            records: list[Any] = csv_records(body.content, features, settings.max_records, body.has_header)
         else:
-            records = to_records(body(), [f.name for f in features], settings.max_records)
+            value = parse_body(body, settings.max_records)
+            records = to_records(value, [f.name for f in features], settings.max_records)
         answers = serving.answer(records, all_or_none=True, model=model, caller=caller())
         shown = ErrorsShown()
         faults = [{"index": i, "errors": shown.errors(a)} for i, a in enumerate(answers) if isinstance(a, Rejected)]
@@ -96,20 +118,30 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
                 f"{len(faults)} of {len(records)} records cannot be scored",
                 records=faults,
             )
-        return json_response({"predictions": [a.prediction for a in answers if isinstance(a, Answer)]})
+        return _predictions([a.prediction for a in answers if isinstance(a, Answer)], media)
 
     known_conflicts = KnownConflicts(settings.journal_folder)
 
     @app.post("/outcomes")
     def outcomes() -> Response:
         task = serving.require_model().bundle.manifest.task
-        accepted = to_outcomes(body(), task, settings.max_records)
+        body = read_body(request.environ, settings.max_body_bytes, (JSON, LINES))
+        choose_media(JSON)
+        accepted = to_outcomes(parse_body(body, settings.max_records), task, settings.max_records)
         serving.accept_outcomes(accepted, sender=caller())
         about: dict[str, Any] = {"accepted": len(accepted)}
         keys = {Key(serving.use_case, outcome["prediction_id"]) for outcome in accepted}
         if conflicting := known_conflicts.among(keys):
             about["conflicts"] = sorted(key.prediction_id for key in conflicting)
         return json_response(about, 202)
+
+
+def _predictions(predictions: list[Prediction], media: str) -> Response:
+    if media == JSON:
+        return json_response({"predictions": predictions})
+    if media == CSV:  # as SageMaker's own containers: a line each, without a header
+        return Response(b"".join(orjson.dumps(p) + b"\n" for p in predictions), content_type="text/csv; header=absent")
+    return lines_response(({"prediction": p} for p in predictions), media)
 
 
 def caller() -> str | None:
@@ -154,7 +186,7 @@ def forget_dead(folder: Path) -> None:
 def _add_errors(app: Flask) -> None:
     @app.errorhandler(Problem)
     def problem(error: Problem) -> Response:
-        return Response(error.to_bytes(), error.status, content_type=PROBLEM_TYPE)
+        return Response(error.to_bytes(), error.status, error.headers, content_type=PROBLEM_TYPE)
 
     @app.errorhandler(NotServing)
     @app.errorhandler(JournalError)

@@ -12,14 +12,15 @@ from typing import Any
 from scorehouse.usecase import Feature
 from server.web.api.problems import Problem, require_few
 
-MEDIA = "text/csv"
 GAPS = frozenset(
     {"", "NA", "N/A", "NaN", "nan", "null", "NULL"}
 )  # the same as in pandas, which writes and reads such tables
 
 
-def csv_records(body: bytes, features: Iterable[Feature], most: int) -> list[dict[str, Any]]:
+def csv_records(body: bytes, features: Iterable[Feature], most: int, header: bool = True) -> list[dict[str, Any]]:
     """Return one record for each line below the first. Cells of numeric features become numbers.
+
+    Without `header` the first line is a record too, and the columns are the features in their order.
 
     A cell of a numeric feature that is not a number stays text, and the schema refuses it.
 
@@ -29,14 +30,20 @@ def csv_records(body: bytes, features: Iterable[Feature], most: int) -> list[dic
     """
     by_name = {f.name: f for f in features}
     try:
-        names, *lines = islice(filter(None, csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True)), most + 2)
+        read = islice(filter(None, csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True)), most + 2)
+        names, *lines = read if header else [[*by_name], *read]
     except (UnicodeDecodeError, csv.Error) as error:
         raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not CSV: {error}") from error
     except ValueError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "the body is empty") from error
+    if not header and not lines:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body is empty")
     require_few(len(lines), most)
     if not by_name.keys() & set(names):
-        raise _refused("the first line must contain the column names")
+        raise _refused(
+            "the first line must contain the column names; without them, send Content-Type: text/csv; header=absent "
+            f"and the values in this order: {', '.join(by_name)[:500]}"
+        )
     if len(set(names)) != len(names):
         raise _refused("a column appears twice")
     kinds = [by_name.get(name) for name in names]

@@ -16,7 +16,7 @@ MOST_ERRORS = 200  # of all records of one answer; beyond, each record that is r
 
 
 class Problem(ScorehouseError):
-    """The error that answers a request: its status, what is wrong, and further members."""
+    """The error that answers a request: its status, what is wrong, further members, and headers."""
 
     def __init__(self, status: HTTPStatus, detail: str, **members: Any):
         """`detail` says what is wrong and what to do."""
@@ -24,6 +24,7 @@ class Problem(ScorehouseError):
         self.status = status
         self.detail = detail
         self.members = members
+        self.headers: dict[str, str] = {}
 
     def to_bytes(self) -> bytes:
         """Return the problem document."""

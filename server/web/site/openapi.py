@@ -6,24 +6,33 @@ from typing import Any
 
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
+from server.web.api.bodies import CSV, JSON, LINES, NDJSON
 from server.web.api.problems import PROBLEM_TYPE
 from server.web.site.examples import TEST, example_record
 from server.web.site.schemas import ref, schemas
 
 Json = dict[str, Any]
+_TEXT: Json = {"schema": {"type": "string"}}
 _WHY = {
-    "400": "The body is not JSON, or contains a field twice",
+    "400": "The body is not JSON, contains a field twice, or is not in the coding or charset that its headers name",
     "404": "This model's predictions cannot be explained",
     "405": "The route has other methods: see the Allow header",
+    "406": "The Accept header names no format of this route",
     "409": "The prediction_id was used for another record: send this record with a new id",
-    "413": "The body has too many bytes, or the list too many records",
-    "415": "The body is not sent as application/json (or, to /invocations, as text/csv)",
+    "413": "The body has too many bytes, as it is sent or decompressed, or the list too many records",
+    "415": "The body has another Content-Type, charset or Content-Encoding than those that are read",
     "422": "Nothing in the body can be accepted: every invalid field is listed with the allowed values",
     "503": "No model is loaded yet, or the journal cannot be written: try again after Retry-After",
 }
-_BODY = ("400", "405", "413", "415", "422", "503")
+_BODY = ("400", "405", "406", "413", "415", "422", "503")
+_READ = (
+    "A body may be compressed, with Content-Encoding: gzip, deflate or zstd, and in the charset that its Content-Type "
+    "names. NaN in JSON is null. JSON lines are one JSON value per line, and are answered with a line for each, unless "
+    "Accept asks for application/json."
+)
 _HEADERS = {
     "405": {"Allow": {"required": True, "schema": {"type": "string"}}},
+    "415": {"Accept-Encoding": {"schema": {"type": "string"}}},
     "503": {"Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}},
 }
 
@@ -36,7 +45,7 @@ def openapi(model: Model, settings: HttpSettings) -> Json:
         "info": {
             "title": manifest.title,
             "version": f"{manifest.use_case}.{manifest.use_case_version}",
-            "description": f"{manifest.about} Served by run {manifest.run_id}; /docs is a readable version.",
+            "description": f"{manifest.about} Served by run {manifest.run_id}; /docs is a readable version. {_READ}",
         },
         "paths": {**_scoring(model), **_pages(), **_operations()},
         "components": {"schemas": schemas(model, settings)},
@@ -54,27 +63,32 @@ def _scoring(model: Model) -> Json:
             "predict",
             "One record gets one answer; a list gets a list, in order, with errors in place of each invalid record.",
             {"one": {"summary": "One record", "value": example}, "many": many},
-            "Records", ("200", "Answers"), ("400", "405", "409", *_BODY[2:]),
+            "Records", ("200", "Answers"), (*_BODY, "409"),
+            lines={"schema": ref("Lines"), "examples": {"lines": {"value": [example, complete]}}},
         ),
         "/explain": _post(
             "explain",
             "One record's prediction and what moved it up or down. Send the prediction_id of /predict, and both are "
             "logged as one prediction.",
             {"one": {"value": example}},
-            "Record", ("200", "Explanation"), ("400", "404", "405", "409", *_BODY[2:]),
+            "Record", ("200", "Explanation"), (*_BODY, "404", "409"),
         ),
         "/invocations": _post(
             "invocations",
-            "MLflow's scoring protocol, and plain columns; one invalid record rejects all. A table in text/csv, with "
-            "its column names in the first line, is accepted as well.",
+            "MLflow's scoring protocol, lists of records, and plain columns; one invalid record rejects all. A table "
+            "in text/csv begins with the column names; in `text/csv; header=absent` it does not, and its columns are "
+            "the model's fields, as Record lists them. Accept: text/csv is answered with a prediction per line.",
             {"records": {"value": {"dataframe_records": [example]}}, "columns": {"value": columns}},
             "Invocation", ("200", "Predictions"), _BODY,
+            lines={"schema": {"type": "array"}, "examples": {"lines": {"value": [example, complete]}}},
+            table=_table([example, complete]),
         ),
         "/outcomes": _post(
             "outcomes",
             "What really happened. A later outcome corrects an earlier one; one invalid outcome rejects all.",
             {"one": {"value": outcome}, "many": {"value": [outcome]}},
             "Outcomes", ("202", "Accepted"), _BODY,
+            lines={"schema": ref("OutcomeLines"), "examples": {"lines": {"value": [outcome]}}},
         ),
     }  # fmt: skip
 
@@ -109,10 +123,27 @@ def _operations() -> Json:
     return paths
 
 
-def _post(name: str, about: str, examples: Json, body: str, answer: tuple[str, str], problems: tuple[str, ...]) -> Json:
+def _post(
+    name: str,
+    about: str,
+    examples: Json,
+    body: str,
+    answer: tuple[str, str],
+    problems: tuple[str, ...],
+    lines: Json | None = None,
+    table: Json | None = None,
+) -> Json:
+    """`lines` and `table` describe bodies of JSON lines and CSV, where the route reads them."""
     status, schema = answer
-    content = {"application/json": {"schema": ref(body), "examples": examples}}
-    answered = {status: {"description": "Accepted" if status == "202" else "Answered", "content": _json(ref(schema))}}
+    content = {JSON: {"schema": ref(body), "examples": examples}}
+    answers = _json(ref(schema))
+    if lines is not None:
+        content |= dict.fromkeys((LINES, NDJSON), lines)
+        answers |= {} if status == "202" else dict.fromkeys((LINES, NDJSON), _TEXT)
+    if table is not None:
+        content[CSV] = table
+        answers[CSV] = _TEXT
+    answered = {status: {"description": "Accepted" if status == "202" else "Answered", "content": answers}}
     return {
         "post": {
             "operationId": name,
@@ -137,8 +168,14 @@ def _problem(status: str) -> Json:
     return {"description": _WHY[status], "content": content, "headers": _HEADERS.get(status, {})}
 
 
+def _table(records: list[Json]) -> Json:
+    names = dict.fromkeys(name for record in records for name in record)
+    lines = [",".join(names), *(",".join(str(record.get(name, "")) for name in names) for record in records)]
+    return {**_TEXT, "examples": {"table": {"value": "\n".join(lines)}}}
+
+
 def _json(schema: Json) -> Json:
-    return {"application/json": {"schema": schema}}
+    return {JSON: {"schema": schema}}
 
 
 def _task(model: Model) -> str:

@@ -16,9 +16,9 @@ from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import HttpSettings
 from scorehouse.usecase import UseCase
-from server.web.api.answers import json_response
+from server.web.api.answers import choose_media, json_response
 from server.web.api.app import caller
-from server.web.api.bodies import parse, read_body
+from server.web.api.bodies import JSON, parse, read_body
 from server.web.api.problems import Problem, refusal
 from server.web.site.card import build_card
 from server.web.site.examples import TEST, example_record, random_record
@@ -69,7 +69,8 @@ def add_pages(
     @site.post("/explain")
     def explain() -> Response:
         model = serving.require_model()
-        record = parse(read_body(request.environ, settings.max_body_bytes), settings.max_records)
+        record = parse(read_body(request.environ, settings.max_body_bytes).content, settings.max_records)
+        choose_media(JSON)
         if not isinstance(record, dict):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body must be one record (a JSON object)")
         explainer.require_trees(model)

@@ -47,7 +47,7 @@ def schemas(model: Model, settings: HttpSettings) -> Json:
     }
     return {
         "Record": record,
-        "Records": _records(most),
+        **_records(most),
         "Invocation": _invocation(),
         **_answers(manifest.answer, manifest.task),
         **_outcomes(manifest.task, most),
@@ -57,9 +57,9 @@ def schemas(model: Model, settings: HttpSettings) -> Json:
 
 
 def _records(most: int) -> Json:
-    """One record or a list. A list is answered if it is empty or has at least one good record."""
-    listed = {"type": "array", "maxItems": most, "contains": ref("Record"), "minItems": 1}
-    return {"anyOf": [ref("Record"), listed, {"type": "array", "maxItems": 0}]}
+    """One record, a list or lines. A list is answered if it is empty or has a good record; lines have a good one."""
+    lines = {"type": "array", "maxItems": most, "contains": ref("Record"), "minItems": 1}
+    return {"Records": {"anyOf": [ref("Record"), ref("Lines"), {"type": "array", "maxItems": 0}]}, "Lines": lines}
 
 
 def _answers(key: str, task: Task) -> Json:
@@ -97,7 +97,8 @@ def _invocation() -> Json:
         "instances": {"type": "array"},
         "inputs": {"type": ["array", "object"]},
     }
-    return {"type": "object", "minProperties": 1, "properties": formats}
+    named = {"type": "object", "minProperties": 1, "properties": formats}
+    return {"anyOf": [named, {"type": "array", "description": "Records, or rows of values in the fields' order"}]}
 
 
 def _outcomes(task: Task, most: int) -> Json:
@@ -107,6 +108,7 @@ def _outcomes(task: Task, most: int) -> Json:
     return {
         "Outcome": _closed({"prediction_id": id_, "outcome": _OUTCOMES[task]}),
         "Outcomes": {"anyOf": [ref("Outcome"), {**_list(ref("Outcome")), "maxItems": most}]},
+        "OutcomeLines": {**_list(ref("Outcome")), "minItems": 1, "maxItems": most},
         "Accepted": {
             **_closed({"accepted": {"type": "integer", "minimum": 0}, "conflicts": again}),
             "required": ["accepted"],

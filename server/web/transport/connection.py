@@ -20,7 +20,16 @@ from uvicorn.server import ServerState
 
 from scorehouse import metrics
 from server.web.api.problems import PROBLEM_TYPE, Problem
-from server.web.transport.heads import MOST_HEAD, check_head, check_size, full_target, no_url, too_long, without_upgrade
+from server.web.transport.heads import (
+    MOST_HEAD,
+    Headers,
+    check_head,
+    check_size,
+    full_target,
+    no_url,
+    too_long,
+    without_upgrade,
+)
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +92,8 @@ class Connection(HttpToolsProtocol):
         self._scope: HTTPScope  # what that says
         self.allowed: HTTPScope | None = None  # the scope whose requests may be answered
         self.caller: str | None = None  # who sends them
+        self.sends_singles = False  # whether each of them may be one plain record
+        self.readers: Headers = ()  # headers of the answers that let a page of another site read them
 
     # --- what asyncio and uvicorn call ---
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

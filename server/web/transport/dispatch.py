@@ -15,6 +15,7 @@ from scorehouse.access import Access
 from server.web.api.problems import PROBLEM_TYPE, Problem
 from server.web.transport import wsgi
 from server.web.transport.connection import SHORT, Connection, headers_of
+from server.web.transport.heads import Headers
 from server.web.transport.microbatch import MicroBatcher, Single
 from server.web.transport.wsgi import WsgiAnswer
 
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _JSON = b"application/json"
 _START = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+_JSON_FORMS = {_JSON, b"application/json;charset=utf-8"}
+# CORS: what a page of an allowed origin may send, and what it may read of an answer (https://fetch.spec.whatwg.org).
+_PREFLIGHT = b"access-control-request-method"
+_PERMITTED = (
+    (b"access-control-allow-methods", b"GET, HEAD, POST"),
+    (b"access-control-allow-headers", b"Authorization, Content-Encoding, Content-Type, X-API-Key"),
+    (b"access-control-max-age", b"7200"),
+)
+_READABLE = ((b"access-control-expose-headers", b"Retry-After"), (b"vary", b"Origin"))
 _ACCESS_HEADERS = (b"host", b"authorization", b"origin", b"x-caller")
 _ALIVE = b'{"status":"alive"}'
 _MOST_HELD = 64 * 2**20  # bytes of long bodies that one process holds, unless a few of the longest need more
@@ -58,13 +68,18 @@ class Dispatcher:
             connection.loop.call_soon(self._answer_alive, connection, cycle, arrived)
             return
         if scope is not connection.allowed:
+            connection.allowed = None
             refused = self._check_access(connection, method, headers)
             if refused is not None:
                 self._refuse(connection, cycle, refused)
                 return
             connection.allowed = scope
+            connection.sends_singles = path == "/predict" and method == "POST" and _is_plain(headers)
+        if method == "OPTIONS" and connection.readers and _PREFLIGHT in headers:
+            self._answer_at_once(connection, cycle, WsgiAnswer(HTTPStatus.NO_CONTENT, [*_PERMITTED], b""))
+            return
         caller = connection.caller
-        if path == "/predict" and method == "POST" and len(cycle.body) <= SHORT and _is_json(headers):
+        if connection.sends_singles and len(cycle.body) <= SHORT:
             if not self._batch:
                 connection.loop.call_soon(self._answer_batch)
             self._batch.append((connection, cycle, Single(cycle.body, arrived, caller)))
@@ -74,11 +89,18 @@ class Dispatcher:
     def _check_access(self, connection: Connection, method: str, headers: dict[bytes, bytes]) -> Problem | None:
         asked = map(headers.get, _ACCESS_HEADERS)
         host, authorization, origin, caller = (v if v is None else v.decode("latin1") for v in asked)
+        connection.readers = self._may_read(origin)
         refused = self._access.refuse(method, host, authorization, origin)
         if refused is not None:
             return Problem(HTTPStatus(refused[0]), refused[1])
         connection.caller = self._access.caller(authorization, caller)
         return None
+
+    def _may_read(self, origin: str | None) -> Headers:
+        """The headers with which a page of `origin` may read an answer; none where it may not."""
+        if origin is None or not self._access.shares(origin):
+            return ()
+        return ((b"access-control-allow-origin", origin.encode("latin1")), *_READABLE)
 
     def _answer_alive(self, connection: Connection, cycle: RequestResponseCycle, arrived: float) -> None:
         connection.send(cycle, _start(connection), _ALIVE)
@@ -87,12 +109,16 @@ class Dispatcher:
 
     def _refuse(self, connection: Connection, cycle: RequestResponseCycle, problem: Problem) -> None:
         metrics.HTTP_REQUESTS.labels("unknown", str(problem.status.value)).inc()
+        self._answer_at_once(connection, cycle, _problem(problem))
 
-        async def refuse(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+    def _answer_at_once(self, connection: Connection, cycle: RequestResponseCycle, made: WsgiAnswer) -> None:
+        readers = connection.readers
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
             connection.release(cycle)
-            await _send(send, _problem(problem))
+            await _send(send, made, readers)
 
-        connection.run(cycle, refuse)
+        connection.run(cycle, answer)
 
     def _answer_batch(self) -> None:
         batch, self._batch = self._batch, []
@@ -102,15 +128,17 @@ class Dispatcher:
             if answer is None:  # Flask says what is wrong with it
                 self._answer_by_app(connection, cycle, single.caller)
             else:
-                connection.send(cycle, start, answer)
+                connection.send(cycle, start + _lines(connection.readers) if connection.readers else start, answer)
 
     def _answer_by_app(self, connection: Connection, cycle: RequestResponseCycle, caller: str | None) -> None:
+        readers = connection.readers
+
         async def answer(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
             try:
                 made = await connection.loop.run_in_executor(self._threads, self._ask_app, cycle, caller)
             finally:
                 connection.release(cycle)
-            await _send(send, made)
+            await _send(send, made, readers)
 
         connection.run(cycle, answer)
 
@@ -130,16 +158,25 @@ def _problem(problem: Problem) -> WsgiAnswer:
     return WsgiAnswer(problem.status, headers, body)
 
 
-async def _send(send: Any, answer: WsgiAnswer) -> None:
-    await send({"type": "http.response.start", "status": int(answer.status), "headers": answer.headers})
+async def _send(send: Any, answer: WsgiAnswer, readers: Headers) -> None:
+    await send({"type": "http.response.start", "status": int(answer.status), "headers": [*answer.headers, *readers]})
     await send({"type": "http.response.body", "body": answer.body})
 
 
 def _start(connection: Connection) -> bytes:
     """The head of a JSON answer with the date, which uvicorn renews each second."""
-    return _START + b"".join(b"%b: %b\r\n" % header for header in connection.server_state.default_headers)
+    return _START + _lines(connection.server_state.default_headers)
 
 
-def _is_json(headers: dict[bytes, bytes]) -> bool:
-    media = headers.get(b"content-type", b"")
-    return media == _JSON or media.partition(b";")[0].strip().lower() == _JSON
+def _lines(headers: Headers) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
+def _is_plain(headers: dict[bytes, bytes]) -> bool:
+    """Whether a body is JSON in UTF-8 without a coding, and JSON may answer it."""
+    media, accept = headers.get(b"content-type"), headers.get(b"accept", b"*/*")
+    return (
+        (media == _JSON or (media is not None and media.lower().replace(b" ", b"") in _JSON_FORMS))
+        and (accept == b"*/*" or b"*/*" in accept or _JSON in accept)
+        and b"content-encoding" not in headers
+    )

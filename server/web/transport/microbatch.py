@@ -11,9 +11,8 @@ import orjson
 
 from scorehouse import metrics
 from scorehouse.errors import JournalError
+from scorehouse.scoring.json_text import NotJson, parse_json
 from scorehouse.serving.serving import Answer, NotServing, Serving
-from server.web.api.bodies import parse
-from server.web.api.problems import Problem
 
 log = logging.getLogger(__name__)
 ROUTE = "/predict"
@@ -59,7 +58,7 @@ class MicroBatcher:
 def _record(request: Single) -> Any:
     """The one record of a body, or None for a body that holds anything else: no model can score it."""
     try:
-        value = parse(request.body)
-    except Problem:
+        value = parse_json(request.body)
+    except NotJson:
         return None
     return value if type(value) is dict else None

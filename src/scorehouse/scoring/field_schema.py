@@ -11,9 +11,9 @@ from pydantic_core import core_schema as cs
 
 from scorehouse.usecase import Feature
 
-_ID = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
+_ID: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
 _PREDICTION_ID = {
-    **_ID,
+    "anyOf": [_ID, {"type": "null"}],
     "description": "Your own id for this prediction. The same record with it is stored once; another one is refused.",
 }
 _INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
@@ -26,16 +26,22 @@ UNKNOWN = "unknown"  # accepted for null in categories, because tables write it 
 MOST = 3.4028234663852886e38  # the largest float32
 
 
-_TEST = {"type": "boolean", "description": "true marks a check: it is answered and stored, but counted in no figure"}
+_TEST = {
+    "type": ["boolean", "null"],
+    "description": "true marks a check: it is answered and stored, but counted in no figure",
+}
 
 
 def envelope() -> dict[str, Any]:
-    """Return the fields that a record may have in addition to its features; none reaches the model."""
+    """Return the fields that a record may have in addition to its features; none reaches the model.
+
+    null is as if the field were absent: a table whose column has gaps sends it so.
+    """
     customer = _Text | _Whole | Annotated[float, _EXACT, AfterValidator(_exactly_whole)] | None
     return {
-        "prediction_id": NotRequired[Annotated[_Text, WithJsonSchema(_PREDICTION_ID)]],
+        "prediction_id": NotRequired[Annotated[_Text | None, WithJsonSchema(_PREDICTION_ID)]],
         "customer_id": NotRequired[Annotated[customer, WithJsonSchema(_CUSTOMER_ID)]],
-        "test": NotRequired[Annotated[bool, Strict(), WithJsonSchema(_TEST)]],
+        "test": NotRequired[Annotated[Annotated[bool, Strict()] | None, WithJsonSchema(_TEST)]],
     }
 
 

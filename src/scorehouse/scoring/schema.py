@@ -96,8 +96,8 @@ class RecordSchema:
         if name in self.features:
             allowed = self.features[name].allowed
         else:
-            allowed = "1 to 128 visible ASCII characters" + (", or a 64-bit integer" if name == "customer_id" else "")
-            allowed = "true or false" if name == "test" else allowed
+            allowed = "1 to 128 visible ASCII characters" + (", a 64-bit integer" if name == "customer_id" else "")
+            allowed = f"{'true, false' if name == 'test' else allowed}, or null"
         if kind == "missing":
             return FieldError(name, None, "is missing", allowed)
         return FieldError(name, _shown(value), "is not allowed", allowed)

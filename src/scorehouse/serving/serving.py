@@ -183,14 +183,14 @@ class Serving:
             if isinstance(prediction, Rejected):
                 answers.append(prediction)
                 continue
-            customer_id, test = None, False
+            customer_id, test = None, None
             if "customer_id" in record or "prediction_id" in record or "test" in record:
-                test = record.get("test", False)
+                test = record.get("test")
                 customer_id = record.get("customer_id")
-                id_ = record.get("prediction_id") or id_  # noqa: PLW2901
-                chosen = "prediction_id" in record
+                own_id = record.get("prediction_id")
+                id_ = own_id or id_  # noqa: PLW2901
                 record = {k: v for k, v in record.items() if k not in ID_FIELDS}  # noqa: PLW2901
-                if chosen and not self._recent.claim(id_, record):
+                if own_id is not None and not self._recent.claim(id_, record):
                     answers.append(conflict(id_))
                     continue
             line = {  # a document as the store keeps it

@@ -50,6 +50,18 @@ def test_a_refusal_says_what_to_do_and_repeats_little_of_the_name() -> None:
     assert len(refused[1]) < 250
 
 
+def test_pages_of_an_allowed_origin_may_send_and_others_may_not() -> None:
+    access = Access(SECRET, frozenset(), frozenset({"https://shop.example.com"}))
+    trusted = f"Bearer {SECRET}"
+    for origin, wanted in (("https://shop.example.com", None), ("http://shop.example.com", 403), ("null", 403)):
+        assert status(access, "POST", authorization=trusted, origin=origin) == wanted
+        assert access.shares(origin) is (wanted is None)
+    assert status(access, "POST", origin="https://shop.example.com") == 401
+    assert status(access, "OPTIONS", origin="https://shop.example.com") is None
+    assert status(access, "OPTIONS", origin="https://evil.example") == 401
+    assert not access.shares(None)
+
+
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {SECRET}", SECRET, "Bearer é"]
 )

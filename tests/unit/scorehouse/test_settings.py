@@ -30,6 +30,12 @@ def test_mlflow_is_looked_for_on_the_cloud_host_unless_it_has_its_own_address() 
     assert read_settings(given).mlflow_address == "https://mlflow.example"
 
 
+def test_origins_are_a_set_whatever_stands_between_them() -> None:
+    given = read_settings({"CORS_ORIGINS": "https://shop.example.com, http://localhost:3000"})
+    assert given.http.origins == {"https://shop.example.com", "http://localhost:3000"}
+    assert read_settings({}).http.origins == set()
+
+
 def test_other_programs_variables_are_left_alone() -> None:
     assert read_settings({"PATH": "/bin", "SCORER_PRT": "1"}) == read_settings({})
 
@@ -53,6 +59,9 @@ def test_a_run_id_may_be_empty_or_an_alias_or_32_hex_digits(run_id: str) -> None
         ("MLFLOW_ADDRESS", "localhost:5051", "http://"),
         ("USE_CASE", "../secrets", "it should be the name of a module in use_cases/"),
         ("LOG_LEVEL", "chatty", "DEBUG"),
+        ("CORS_ORIGINS", "*", "it should be origins such as https://shop.example.com"),
+        ("CORS_ORIGINS", "https://shop.example.com/", "without a path"),
+        ("CORS_ORIGINS", "shop.example.com", "it should be origins such as https://shop.example.com"),
         ("MAX_RECORDS", "0", "greater than or equal to 1"),
         ("TRAINING_INTERVAL_MINUTES", "-5", "greater than or equal to 1"),
     ],

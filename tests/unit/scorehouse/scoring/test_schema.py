@@ -37,7 +37,8 @@ def refused(schema: RecordSchema, record: object) -> Rejected:
     [
         {}, {"age": None}, {"age": 18}, {"age": 120}, {"age": 50.0}, {"card": None}, {"card": "unknown"},
         {"amount": 0}, {"amount": 1e38}, {"amount": None}, {"balance": -3e38}, {"code": 0}, {"code": 1},
-        {"shop": "never seen"}, {"shop": 7}, {"shop": None}, {"prediction_id": "a-1"}, {"prediction_id": "x" * 128},
+        {"shop": "never seen"}, {"shop": 7}, {"shop": None}, {"prediction_id": "a-1"},
+        {"prediction_id": "x" * 128}, {"prediction_id": None}, {"test": None},
         {"customer_id": 7}, {"customer_id": "c7"}, {"customer_id": None}, {"customer_id": -(2**63)},
         {"customer_id": 1.0}, {"code": 1.0},
     ],
@@ -55,7 +56,7 @@ def test_a_record_that_is_allowed_passes(schema: RecordSchema, extra: dict[str, 
         {"amount": math.inf}, {"amount": 1e39}, {"balance": -1e39}, {"balance": 10**400}, {"card": "Blue"},
         {"card": ""}, {"card": 0}, {"card": ["blue"]}, {"code": 2}, {"code": None}, {"code": "0"}, {"code": True},
         {"code": "unknown"}, {"shop": 1.5}, {"shop": True}, {"prediction_id": ""}, {"prediction_id": 7},
-        {"prediction_id": "a b"}, {"prediction_id": "a\n"}, {"prediction_id": "x" * 129}, {"prediction_id": None},
+        {"prediction_id": "a b"}, {"prediction_id": "a\n"}, {"prediction_id": "x" * 129},
         {"customer_id": ""}, {"customer_id": 1.5}, {"customer_id": 2**63}, {"customer_id": True},
     ],
 )  # fmt: skip

@@ -68,6 +68,15 @@ def test_a_records_own_id_is_kept_and_the_doors_ids_are_used_where_there_is_none
     assert [a.prediction_id for a in answers if isinstance(a, Answer)] == ["mine", "door-1"]
 
 
+def test_an_id_of_null_is_none_and_no_two_records_share_it(serving: Serving, tmp_path: Path) -> None:
+    none = {"prediction_id": None, "customer_id": None, "test": None}
+    answers = serving.answer([{"x": 1, **none}, {"x": 2, **none}])
+    assert [a.prediction_id for a in answers if isinstance(a, Answer)] == ["id-0", "id-1"]
+    lines = journalled(tmp_path)
+    assert [line["record"] for line in lines] == [{"x": 1}, {"x": 2}]
+    assert all("test" not in line and line["customer_id"] is None for line in lines)
+
+
 def test_bad_records_are_answered_in_their_place_and_only_counted_in_the_journal(
     serving: Serving, tmp_path: Path
 ) -> None:
@@ -233,7 +242,7 @@ def test_a_check_is_marked_in_the_journal_and_the_model_does_not_see_the_mark(se
     assert [p.get("test") for p in journalled(tmp_path)] == [True, None, None]
     assert [p["record"] for p in journalled(tmp_path)] == [{"x": 1}, {"x": 2}, {"x": 3}]
     [refused] = serving.answer([{"x": 1, "test": "yes"}])
-    assert isinstance(refused, Rejected) and refused.errors[0].allowed == "true or false"
+    assert isinstance(refused, Rejected) and refused.errors[0].allowed == "true, false, or null"
 
 
 def test_a_check_that_is_refused_is_left_out_of_the_monitors_counts(serving: Serving, tmp_path: Path) -> None:

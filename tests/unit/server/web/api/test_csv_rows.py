@@ -28,6 +28,17 @@ def test_cells_become_what_their_features_are() -> None:
     ]
 
 
+def test_without_a_header_the_columns_are_the_features_in_their_order() -> None:
+    body = b"50,1.5,a,1,2020-01-02\n,,NA,0,\n"
+    assert csv_records(body, FEATURES, 100, header=False) == [
+        {"age": 50, "limit": 1.5, "kind": "a", "code": 1, "day": "2020-01-02"},
+        {"age": None, "limit": None, "kind": "NA", "code": 0, "day": None},
+    ]
+    for wrong, said in ((b"50,1.5\n", "has 2 values, but there are 5 columns"), (b"", "empty")):
+        with pytest.raises(Problem, match=said):
+            csv_records(wrong, FEATURES, 100, header=False)
+
+
 def test_what_is_no_number_stays_for_the_schema_to_refuse() -> None:
     assert csv_records(b"age,limit\nold,inf\n", FEATURES, 100)[0]["age"] == "old"
 
@@ -38,7 +49,11 @@ def test_what_is_no_number_stays_for_the_schema_to_refuse() -> None:
         (b"", 400, "empty"),
         (b"\xff\xfe", 400, "not CSV"),
         (b'age,limit\n"50,1', 400, "not CSV"),
-        (b"50,1.5\n51,2\n", 422, "first line must contain the column names"),
+        (
+            b"50,1.5\n51,2\n",
+            422,
+            "first line must contain the column names; without them, send .*header=absent and .*: age, limit",
+        ),
         (b"age,age\n1,2\n", 422, "twice"),
         (b"age,limit\n1,2\n3\n", 422, "has 1 values, but there are 2 columns"),
     ],

@@ -69,7 +69,7 @@ def test_operations_have_names_of_their_own(document: Json) -> None:
 def test_a_posted_body_may_be_refused_in_every_documented_way(document: Json, path: str) -> None:
     responses = document["paths"][path]["post"]["responses"]
     success = "202" if path == "/outcomes" else "200"
-    wanted = {success, "400", "405", "413", "415", "422", "503"} | {
+    wanted = {success, "400", "405", "406", "413", "415", "422", "503"} | {
         "/explain": {"404", "409"},
         "/predict": {"409"},
     }.get(path, set())

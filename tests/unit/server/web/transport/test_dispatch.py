@@ -282,6 +282,70 @@ def test_a_page_of_another_site_is_refused(
     assert [c.status for c in ask(house, request(toy_records[0], **headers))] == [status]
 
 
+SHOP = "https://shop.example.com"
+PREFLIGHT = b"OPTIONS %b HTTP/1.1\r\nHost: x\r\nOrigin: %b\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+
+
+@pytest.mark.parametrize("secret", ["", SECRET])
+def test_a_page_of_a_site_in_cors_origins_asks_and_reads(door: Any, toy_records: Records, secret: str) -> None:
+    access = Access(secret, frozenset(), frozenset({SHOP}))
+    house = Dispatcher(told, MicroBatcher(door.serving), access, 2**20, 1)
+    trusted = {"Authorization": f"Bearer {secret}"} if secret else {}
+    single, page, stranger, asked, asked_by_stranger = ask(
+        house,
+        request(toy_records[0], Origin=SHOP, **trusted),
+        request({}, "/outcomes", Origin=SHOP, **trusted),
+        request(toy_records[0], Origin="https://evil.example", **trusted),
+        PREFLIGHT % (b"/predict", SHOP.encode()),
+        PREFLIGHT % (b"/predict", b"https://evil.example"),
+    )
+    assert [single.status, page.status, stranger.status, asked.status] == [200, 207, 403, 204]
+    for client in (single, page, asked):
+        head = client.answer.partition(b"\r\n\r\n")[0]
+        assert head.count(b"access-control-allow-origin: https://shop.example.com\r\n") == 1
+        assert b"vary: Origin" in head
+    assert b"content-length" not in asked.answer and b"X-API-Key" in asked.answer
+    assert asked_by_stranger.status == (401 if secret else 207)
+    assert b"access-control" not in stranger.answer + asked_by_stranger.answer
+
+
+def test_the_next_request_of_a_connection_may_be_of_another_site(door: Any, toy_records: Records) -> None:
+    house = Dispatcher(told, MicroBatcher(door.serving), Access("", frozenset(), frozenset({SHOP})), 2**20, 1)
+
+    async def run() -> list[bool]:
+        client = await Client(house, request(toy_records[0])).answered()
+        shared = []
+        for headers in ({}, {"Origin": SHOP}, {"Origin": SHOP, "Host": "evil.example"}, {}, {"Origin": SHOP}, {}):
+            before = client.answer
+            client.connection.data_received(request(toy_records[0], **headers))
+            for _ in range(500):
+                if client.answer != before:
+                    break
+                await asyncio.sleep(0.01)
+            shared.append(b"access-control" in client.answer[len(before) :])
+        return shared
+
+    assert asyncio.run(run()) == [False, True, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Accept": "application/json, text/plain, */*"}, 200), ({"Accept": "application/json"}, 200),
+        ({"Accept": "text/csv"}, 207), ({"Accept": "application/x-ndjson"}, 207),
+        ({"Content_Encoding": "gzip"}, 207), ({"Content_Encoding": "identity"}, 207),
+        ({"Content_Type": "application/json;charset=UTF-8"}, 200),
+        ({"Content_Type": "application/json; charset=latin1"}, 207), ({"Content_Type": "application/jsonlines"}, 207),
+    ],
+)  # fmt: skip
+def test_only_plain_json_that_json_may_answer_is_scored_in_a_micro_batch(
+    house: Dispatcher, toy_records: Records, headers: dict[str, str], status: int
+) -> None:
+    media = headers.get("Content_Type", "application/json")
+    more = {name: text for name, text in headers.items() if name != "Content_Type"}
+    assert ask(house, request(toy_records[0], media=media, **more))[0].status == status
+
+
 def test_each_request_of_a_connection_is_looked_at(house: Dispatcher, toy_records: Records) -> None:
     async def run() -> None:
         client = await Client(house, request(toy_records[0])).answered()

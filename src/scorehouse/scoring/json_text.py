@@ -1,0 +1,175 @@
+"""Bytes to a JSON value, for every door: what a client sends as JSON is read, or refused with what it looks like.
+
+Plain JSON is parsed once and costs nothing more. Only what is not plain JSON is looked at again:
+
+- A byte order mark is skipped, and UTF-16 and UTF-32 are read.
+- `NaN`, which Python's `json` writes for a gap in a table, is null. `Infinity` is the text "Infinity", which no number
+  field accepts, so that the error names the record and the field.
+- JSON in base64 is read, because AWS's tools encode a record once or twice.
+- A text that holds an object or a list is that object or list: its sender encoded it twice.
+- A name that appears twice in one object is refused, because nobody knows which value counts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from scorehouse.errors import ScorehouseError
+from scorehouse.scoring.resemblance import resemblance
+
+SMALL = 128 * 1024  # bytes that take .04 s to parse at worst
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_TEXT_OR_NUMBER = re.compile(_TEXT.pattern + rb"|NaN|-?Infinity\b(?!\s*:)", re.DOTALL)
+_GAPS = {b"NaN": b"null", b"Infinity": b'"Infinity"', b"-Infinity": b'"-Infinity"'}
+_SHOWN = 80  # characters of a name that an error repeats
+
+
+class NotJson(ScorehouseError):
+    """Bytes that are not one JSON value. The message has no subject: `is not JSON: it looks like CSV`.
+
+    What comes before its first colon is one of a few fixed texts, so that refusals can be counted by it.
+    """
+
+
+class TooManyParts(ScorehouseError):
+    """More objects and lists than the caller allows; none of them was made."""
+
+
+def parse_json(data: bytes | bytearray, most_parts: int | None = None) -> Any:
+    """Return the JSON value that `data` holds.
+
+    `most_parts` bounds the objects and lists in more than 128 kB, whose making would hold up every other thread.
+
+    Raises:
+        NotJson: it is empty or not JSON, has a name twice in one object, or is nested too deeply.
+        TooManyParts: it has more than `most_parts` objects and lists.
+    """
+    try:
+        value = _parse(data, most_parts)
+    except orjson.JSONDecodeError as fault:
+        value = _parse_unusual(bytes(data), most_parts, fault)
+    if type(value) is str and value.lstrip()[:1] in ("{", "["):
+        try:
+            return _parse(value.encode(), most_parts)
+        except orjson.JSONDecodeError:
+            return value
+    return value
+
+
+def parse_lines(data: bytes | bytearray, most_parts: int | None = None) -> list[Any]:
+    """Return the JSON value of each line that is not blank; a NotJson stands in the place of a line that has none.
+
+    Raises:
+        NotJson: every line is blank.
+        TooManyParts: there are more than `most_parts` lines, or objects and lists in all of them.
+    """
+    text = to_utf8(bytes(data))
+    if most_parts is not None and len(text) > SMALL:
+        _require_few_parts(text, most_parts)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise NotJson("is empty")
+    if most_parts is not None and len(lines) > most_parts:
+        raise TooManyParts(f"has more than {most_parts:,} lines")
+    return [_value_or_fault(line, most_parts) for line in lines]
+
+
+def to_utf8(data: bytes) -> bytes:
+    """Return JSON in UTF-16, in UTF-32 or with a byte order mark as plain UTF-8; other bytes as they are."""
+    try:
+        return data.decode(json.detect_encoding(data)).encode()
+    except UnicodeError:
+        return data
+
+
+def _value_or_fault(line: bytes, most_parts: int | None) -> Any:
+    try:
+        return parse_json(line, most_parts)
+    except NotJson as fault:
+        return fault
+
+
+def _parse(data: bytes | bytearray, most_parts: int | None) -> Any:
+    """The value of plain JSON. Raises orjson.JSONDecodeError, and what `parse_json` raises."""
+    if most_parts is not None and len(data) > SMALL:
+        _require_few_parts(data, most_parts)
+    value = orjson.loads(data)
+    if data.count(b":") != _members(value):  # a colon in a text, or a repeated name
+        _refuse_repeated_names(data)
+    return value
+
+
+def _parse_unusual(data: bytes, most_parts: int | None, fault: orjson.JSONDecodeError) -> Any:
+    """The value of what is not plain JSON but is read all the same; `fault` says what is unusual."""
+    text = to_utf8(data)
+    if not text.strip():
+        raise NotJson("is empty") from fault
+    inner = _from_base64(text)
+    for form in (text, inner):
+        if form is None:
+            continue
+        try:
+            return _parse(_without_gaps(to_utf8(form)), most_parts)
+        except orjson.JSONDecodeError as error:
+            fault = error if form is text else fault
+    if fault.msg.startswith("depth limit"):
+        raise NotJson("is nested too deeply") from fault
+    if fault.msg.startswith("unexpected content after") and text.lstrip()[:1] in (b"{", b"["):
+        like = "several JSON values: send one per line, as JSON lines"
+    else:
+        like = resemblance(data, inner)
+    raise NotJson(f"is not JSON: it looks like {like}" if like else f"is not JSON: {fault}") from fault
+
+
+def _without_gaps(text: bytes) -> bytes:
+    """JSON with null for NaN and a text for Infinity, outside its texts."""
+    if b"NaN" not in text and b"Infinity" not in text:
+        return text
+    return _TEXT_OR_NUMBER.sub(lambda found: _GAPS.get(found[0], found[0]), text)
+
+
+def _from_base64(text: bytes) -> bytes | None:
+    try:
+        return b64decode(b"".join(text.split()), validate=True)
+    except ValueError:
+        return None
+
+
+def _require_few_parts(data: bytes | bytearray, most: int) -> None:
+    """Refuse more than `most` objects and lists before they are made.
+
+    260,000 lists of one number, 1 MB, hold the interpreter's one lock for .3 s.
+    """
+    if _parts(data) > most and _parts(_TEXT.sub(b"", data)) > most:
+        raise TooManyParts(f"has more than {most:,} objects and lists")
+
+
+def _parts(data: bytes | bytearray) -> int:
+    return data.count(b"[") + data.count(b"{")
+
+
+def _members(value: Any) -> int:
+    if type(value) is dict:
+        return len(value)
+    return sum(len(v) for v in value if type(v) is dict) if type(value) is list else 0
+
+
+def _refuse_repeated_names(data: bytes | bytearray) -> None:
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            # Counted once for all names: with 100,000 of them, to count each one by itself takes many minutes.
+            twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+            raise NotJson(f"is ambiguous: the field {twice[:_SHOWN]!r} appears twice in one object")
+        return members
+
+    try:
+        json.loads(data, object_pairs_hook=members)
+    except RecursionError as error:  # orjson allows 1,024 levels, Python's stack fewer
+        raise NotJson("is nested too deeply") from error
