@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -14,8 +14,9 @@ from scorehouse.errors import ScorehouseError
 from scorehouse.serving.deployment import Status
 from scorehouse.serving.readiness import no_model
 from scorehouse.serving.serving import Serving
+from scorehouse.streams.packing import Slice, StreamRecord, slices
 from scorehouse.streams.publisher import Entry, GaveUp, Publisher, Refusal
-from scorehouse.streams.records import Scored, StreamRecord, error_entry, score
+from scorehouse.streams.records import Scored, error_entry, score
 from scorehouse.usecase import UseCase
 
 log = logging.getLogger(__name__)
@@ -55,33 +56,42 @@ class LambdaDoor:
         A record that cannot be scored never succeeds, so it goes to the errors stream. It is also reported as failed
         if `report_unscorable` says so, and in a test run, which publishes nothing and returns its answers instead.
 
+        A record that contains many is sent again as a whole if one of them must be. Records that the time does not
+        suffice for are sent again, too.
+
         Raises:
-            NothingServes, JournalError, ClientError: nothing was published, so the whole batch must be sent again.
+            NothingServes, JournalError, ClientError: the whole batch must be sent again. What was published of it will
+                be published again, identically.
         """
         status = self._poll()
         if self._serving.model is None:
             raise NothingServes(no_model(status))
         batch = [_record(r) for r in event["Records"]]
-        shards = [(shard, [r for _, r in pairs]) for shard, pairs in groupby(batch, key=lambda pair: pair[0])]
-        scored = [(shard, part, score(self._serving, self._use_case.envelope, shard, part)) for shard, part in shards]
-        unscorable = {s for _, part, done in scored for s in _sequences(part) - _sequences(done.origins)}
-        answer: dict[str, Any] = {}
-        if self._publisher is None:
-            failed = unscorable
-            answer["predictions"] = [orjson.loads(e["Data"]) for _, _, done in scored for e in done.results]
-        else:
-            publisher = self._publisher(self._until(seconds_left))
-            failed = {s for shard, part, done in scored for s in self._publish(publisher, shard, part, done)}
-            failed |= unscorable if self._report_unscorable else set()
-        again = [r["SequenceNumber"] for _, r in batch if r["SequenceNumber"] in failed]
+        publisher = self._publisher(self._until(seconds_left)) if self._publisher else None
+        handled, failed = set[str](), set[str]()
+        predictions: list[Any] = []
+        for shard, part in _slices(batch):
+            records = [record for record, _ in part.parts]
+            if seconds_left() < RESERVE_SECONDS:
+                failed |= _sequences(records)
+                break
+            scored = score(self._serving, self._use_case.envelope, shard, part.parts)
+            handled |= _sequences(records)
+            if publisher is None:
+                predictions += [orjson.loads(entry["Data"]) for entry in scored.results]
+            else:
+                failed |= self._publish(publisher, shard, scored)
+            if publisher is None or self._report_unscorable:
+                failed |= _sequences(scored.failed)
+        sequences = [record["SequenceNumber"] for _, record in batch]
+        again = [sequence for sequence in sequences if sequence in failed or sequence not in handled]
         if again:
             log.warning("%d of %d records are reported as failed", len(again), len(batch))
-        return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in again], **answer}
+        answer: dict[str, Any] = {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in again]}
+        return answer if publisher else {**answer, "predictions": predictions}
 
-    def _publish(self, publisher: Publisher, shard: str, part: list[StreamRecord], scored: Scored) -> set[str]:
-        """Publish the records of one shard; return the sequence numbers of those that no stream has taken."""
-        answered = _sequences(scored.origins)
-        rejected = [r for r in part if r["SequenceNumber"] not in answered]
+    def _publish(self, publisher: Publisher, shard: str, scored: Scored) -> set[str]:
+        """Publish parts of one shard's records; return the sequence numbers of those that no stream has taken."""
         left, refused = _put(publisher, self._results, scored.results)
         origins = [scored.origins[r.place] for r in refused]
         late = [
@@ -91,7 +101,7 @@ class LambdaDoor:
         unreported, unplaced = _put(publisher, self._errors, scored.errors + late)
         for refusal in unplaced:
             log.error("a record of %s cannot be reported in %s: %s", shard, self._errors, refusal.reason)
-        reported = rejected + origins
+        reported = scored.failed + origins
         places = unreported | {refusal.place for refusal in unplaced}
         return _sequences([scored.origins[i] for i in left] + [reported[i] for i in places])
 
@@ -114,6 +124,12 @@ def _put(publisher: Publisher, stream: str, entries: list[Entry]) -> tuple[froze
         return gave_up.left, []
 
 
+def _slices(batch: Sequence[tuple[str, StreamRecord]]) -> Iterator[tuple[str, Slice]]:
+    for shard, pairs in groupby(batch, key=lambda pair: pair[0]):
+        for part in slices([record for _, record in pairs]):
+            yield shard, part
+
+
 def _record(record: Mapping[str, Any]) -> tuple[str, StreamRecord]:
     """Return the shard, from the event's id (`shardId-…:sequence`), and the record as GetRecords would have it."""
     kinesis = record["kinesis"]
@@ -125,5 +141,5 @@ def _record(record: Mapping[str, Any]) -> tuple[str, StreamRecord]:
     }
 
 
-def _sequences(records: Sequence[StreamRecord]) -> set[str]:
+def _sequences(records: Iterable[StreamRecord]) -> set[str]:
     return {record["SequenceNumber"] for record in records}

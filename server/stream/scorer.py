@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from scorehouse import metrics
 from scorehouse.errors import JournalError
 from scorehouse.serving.serving import Serving
+from scorehouse.streams.packing import Slice, slices
 from scorehouse.streams.publisher import Publisher
 from scorehouse.streams.records import Scored, error_entry, score
 from scorehouse.usecase import UseCase
-from server.stream.checkpoints import Checkpoints
+from server.stream.checkpoints import Checkpoints, Position
 from server.stream.heartbeat import Heartbeat
+from server.stream.shards import Shard
 from server.stream.source import ShardBatch, Source
 
 log = logging.getLogger(__name__)
@@ -23,10 +25,11 @@ MODEL_SECONDS = 0.25  # between two checks whether a model is loaded
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A shard's batch whose answers are in the journal, to be published."""
+    """Parts of a shard's records whose answers are in the journal, to be published, and how far that brings it."""
 
-    read: ShardBatch
+    shard: Shard
     scored: Scored
+    position: Position
     began: float
 
 
@@ -68,33 +71,44 @@ class StreamScorer:
         written: Future[None] | None = None
         while not self._heartbeat.pause(self._idle()):
             read = self._source.read() if self._serving.model else None
-            batch = self._score(read) if read else None
-            if written and (batch or written.done()):
-                written.result()
-                written = None
-            if batch:
-                written = writer.submit(self._write, batch)
+            for batch in self._score(read) if read else (None,):
+                if written and (batch or written.done()):
+                    written.result()
+                    written = None
+                if batch:
+                    written = writer.submit(self._write, batch)
         if written:
             written.result()
 
     def _idle(self) -> float:
         return self._source.wait() if self._serving.model else MODEL_SECONDS
 
-    def _score(self, read: ShardBatch) -> Batch | None:
-        began = self._clock()
+    def _score(self, read: ShardBatch) -> Iterator[Batch | None]:
+        """Yield the batch in slices, and None for each time that the journal cannot be written."""
+        for part in slices(read.records):
+            began = self._clock()
+            while (scored := self._journalled(read.shard, part)) is None:  # no answer may leave: score it again
+                yield None
+                if self._heartbeat.pause(read.shard.backoff.next()):
+                    return
+            if part.last:
+                self._source.done(read)
+            position = read.position if part.last else Position(part.complete, False)
+            yield Batch(read.shard, scored, position, began)
+            if not part.last and self._heartbeat.pause(0) and part.complete:
+                return
+
+    def _journalled(self, shard: Shard, part: Slice) -> Scored | None:
         try:
-            scored = score(self._serving, self._use_case.envelope, read.shard.id, read.records)
-        except JournalError as error:  # no answer may leave: read the batch again
+            scored = score(self._serving, self._use_case.envelope, shard.id, part.parts)
+        except JournalError as error:
             log.error("%s", error)
-            self._source.read_again(read)
             return None
-        self._source.done(read)
-        metrics.STREAM_IN.labels(self._input).inc(len(read.records))
-        return Batch(read, scored, began)
+        metrics.STREAM_IN.labels(self._input).inc(len(part.parts))
+        return scored
 
     def _write(self, batch: Batch) -> None:
-        shard = batch.read.shard
-        scored = batch.scored
+        shard, scored = batch.shard, batch.scored
         refused = self._publisher.put(self._results, scored.results)
         late = [
             error_entry(shard.id, scored.origins[r.place], f"the results stream refused the answer: {r.reason}")
@@ -103,5 +117,5 @@ class StreamScorer:
         for refusal in self._publisher.put(self._errors, scored.errors + late):
             metrics.STREAM_UNPLACED.labels(self._errors).inc()
             log.error("a record of %s cannot be reported in %s: %s", shard.id, self._errors, refusal.reason)
-        self._checkpoints.save(shard.stream, shard.id, batch.read.position)
+        self._checkpoints.save(shard.stream, shard.id, batch.position)
         metrics.STREAM_SECONDS.labels(self._input).observe(self._clock() - batch.began)

@@ -10,8 +10,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from scorehouse import metrics
+from scorehouse.streams.packing import StreamRecord
 from scorehouse.streams.publisher import FAULTS, MISSING, NOT_READY, THROTTLED, Backoff, code_of, passes
-from scorehouse.streams.records import StreamRecord
 from server.stream.checkpoints import Position
 from server.stream.shards import Shard, Shards
 
@@ -91,10 +91,6 @@ class Source:
         shard.position = batch.position
         shard.iterator = batch.following
         shard.due = self._clock() + (0 if more else IDLE_SECONDS)
-
-    def read_again(self, batch: ShardBatch) -> None:
-        """Read `batch` once more, later."""
-        batch.shard.due = self._clock() + batch.shard.backoff.next()
 
     def _get(self, shard: Shard) -> ShardBatch:
         if shard.iterator is None:

@@ -27,6 +27,7 @@ SMALL = 128 * 1024  # bytes that take .04 s to parse at worst
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TEXT_OR_NUMBER = re.compile(_TEXT.pattern + rb"|NaN|-?Infinity\b(?!\s*:)", re.DOTALL)
 _GAPS = {b"NaN": b"null", b"Infinity": b'"Infinity"', b"-Infinity": b'"-Infinity"'}
+_BLANKS = b" \t\n\r\v\f"
 _SHOWN = 80  # characters of a name that an error repeats
 
 
@@ -136,7 +137,7 @@ def _without_gaps(text: bytes) -> bytes:
 
 def _from_base64(text: bytes) -> bytes | None:
     try:
-        return b64decode(b"".join(text.split()), validate=True)
+        return b64decode(text.translate(None, _BLANKS), validate=True)
     except ValueError:
         return None
 

@@ -1,52 +1,54 @@
-"""From a batch of stream records to what is published: answers for `results`, dead letters for `results-errors`."""
+"""From parts of stream records to what is published: answers for `results`, dead letters for `results-errors`."""
 
 from __future__ import annotations
 
 import logging
-from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from scorehouse.errors import JournalError
-from scorehouse.scoring.schema import FieldError, Rejected
+from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.serving import Answer, Model, NotServing, Serving
+from scorehouse.streams.packing import Part, StreamRecord, original, rejected
 from scorehouse.streams.publisher import Entry
 from scorehouse.usecase import Envelope
 
 log = logging.getLogger(__name__)
-StreamRecord = Mapping[str, Any]  # as GetRecords returns it: SequenceNumber, PartitionKey, Data (bytes)
 # An entry may have 1 MiB, and base64 turns three bytes into four: of a longer original, the beginning is kept.
 MOST_ORIGINAL_BYTES, MOST_REASON = 700_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The entries for a batch, in order: `results[i]` answers `origins[i]`; every other record is in `errors`."""
+    """The entries for some parts, in order: `results[i]` answers `origins[i]`, and `errors[i]` reports `failed[i]`."""
 
     results: list[Entry]
     origins: list[StreamRecord]
     errors: list[Entry]
+    failed: list[StreamRecord]
 
 
-def score(serving: Serving, envelope: Envelope | None, shard: str, records: Sequence[StreamRecord]) -> Scored:
-    """Score a batch of `shard`'s records and journal the answers; nothing is published yet.
+def score(serving: Serving, envelope: Envelope | None, shard: str, parts: Sequence[Part]) -> Scored:
+    """Score parts of `shard`'s records and journal the answers; nothing is published yet.
 
-    A record without an id gets `shard:sequence`, so that scoring it again gives the same bytes.
+    A part without an id gets its place, so that scoring it again gives the same bytes.
 
     Raises:
         NotServing: no model is loaded yet.
         JournalError: the answers are not on disk, so none may be published.
     """
-    parsed = [_parse(record["Data"]) for record in records]
-    plain = [envelope.unwrap(value) for value in parsed] if envelope else parsed
+    values = [value for _, value in parts]
+    plain = [envelope.unwrap(value) for value in values] if envelope else values
     model = serving.require_model()
-    answers = _answers(serving, model, plain, [f"{shard}:{record['SequenceNumber']}" for record in records])
-    scored = Scored([], [], [])
-    for record, value, answer in zip(records, parsed, answers, strict=True):
+    answers = _answers(serving, model, plain, [_place(shard, record) for record, _ in parts])
+    scored = Scored([], [], [], [])
+    for (record, value), answer in zip(parts, answers, strict=True):
         if isinstance(answer, Rejected):
+            scored.failed.append(record)
             scored.errors.append(error_entry(shard, record, answer.reason))
         else:
             scored.origins.append(record)
@@ -54,31 +56,24 @@ def score(serving: Serving, envelope: Envelope | None, shard: str, records: Sequ
     return scored
 
 
+def _place(shard: str, record: StreamRecord) -> str:
+    """`shard:sequence`, and `shard:sequence:index` for a part of a record."""
+    place = f"{shard}:{record['SequenceNumber']}"
+    return f"{place}:{record['Index']}" if "Index" in record else place
+
+
 def error_entry(shard: str, record: StreamRecord, reason: str) -> Entry:
-    """Return the dead letter of `record`: the reason, and its bytes as they came."""
-    data = record["Data"]
+    """Return the dead letter of a record or a part of one: the reason, and its bytes as they came."""
+    data = original(record)
     about = {
         "reason": reason[:MOST_REASON],
         "shard": shard,
         "sequence": record["SequenceNumber"],
+        **({"index": record["Index"]} if "Index" in record else {}),
         "data": b64encode(data[:MOST_ORIGINAL_BYTES]).decode(),
         "bytes": len(data),
     }
     return {"Data": orjson.dumps(about), "PartitionKey": record["PartitionKey"]}
-
-
-def _parse(data: bytes) -> Any:
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        try:  # a record in base64: awscli 1 sends its argument as it is, awscli 2 decodes it first
-            return orjson.loads(b64decode(b"".join(data.split()), validate=True))
-        except ValueError:
-            return _rejected(f"is not JSON: {error}")
-
-
-def _rejected(problem: str) -> Rejected:
-    return Rejected((FieldError("", None, problem, "a JSON object of named fields"),))
 
 
 def _answers(serving: Serving, model: Model, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
@@ -100,9 +95,9 @@ def _isolated(serving: Serving, model: Model, values: list[Any], ids: list[str])
         if len(values) > 1:
             return [_isolated(serving, model, [v], [i])[0] for v, i in zip(values, ids, strict=True)]
         log.exception("record %s cannot be scored", ids[0])
-        rejected = _rejected(f"cannot be scored: {type(error).__name__}")
-        serving.reject([rejected])
-        return [rejected]
+        refusal = rejected(f"cannot be scored: {type(error).__name__}")
+        serving.reject([refusal])
+        return [refusal]
 
 
 def _result(use_case: str, model: Model, envelope: Envelope | None, key: str, value: Any, answer: Answer) -> Entry:

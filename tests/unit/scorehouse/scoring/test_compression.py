@@ -80,3 +80,11 @@ def test_a_bomb_costs_little_time_and_memory(coding: str, data: bytes) -> None:
     tracemalloc.stop()
     assert process_time() - began < 0.2
     assert peak < 4 * MOST
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_what_is_cut_off_says_how_much_was_decompressed_in_vain(coding: str) -> None:
+    data = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}[coding](BOMB)
+    with pytest.raises(BadCompression) as error:
+        decompress(data[:-20], coding, 2 * len(BOMB))
+    assert len(BOMB) // 2 < error.value.made <= len(BOMB)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import tracemalloc
 from base64 import b64encode, encodebytes
 from time import process_time
 from typing import Any
@@ -260,3 +261,13 @@ def test_no_bytes_break_it(data: bytes) -> None:
         parse_json(data, 1000)
     except NotJson as fault:
         assert str(fault).startswith(("is not JSON: ", "is empty", "is ambiguous: ", "is nested"))
+
+
+def test_what_may_be_base64_is_not_cut_into_pieces() -> None:
+    text = b"ab " * 2**20
+    tracemalloc.start()
+    with pytest.raises(NotJson):
+        parse_json(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 18 * len(text)  # orjson alone takes 12 times as much

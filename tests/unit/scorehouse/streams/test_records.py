@@ -16,8 +16,10 @@ from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.schema import RecordSchema
 from scorehouse.scoring.scorer import Scorer
 from scorehouse.serving.serving import Model, NotServing, Serving
+from scorehouse.streams.packing import slices
 from scorehouse.streams.records import MOST_ORIGINAL_BYTES, MOST_REASON, Scored, error_entry, score
 from scorehouse.usecase import Envelope
+from tests.aggregates import aggregate
 from tests.unit.server.stream.fakes import FEATURES, model
 
 ID_FIELDS = Envelope(features="wine_features", answer="wine_quality")
@@ -38,7 +40,17 @@ def page(*datas: Any) -> list[dict[str, Any]]:
 
 
 def scored(serving: Serving, *datas: Any, envelope: Envelope | None = None) -> Scored:
-    return score(serving, envelope, "s0", page(*datas))
+    return score_all(serving, page(*datas), envelope)
+
+
+def score_all(serving: Serving, records: list[dict[str, Any]], envelope: Envelope | None = None) -> Scored:
+    """Score every slice of `records`."""
+    whole = Scored([], [], [], [])
+    for part in slices(records):
+        one = score(serving, envelope, "s0", part.parts)
+        for name in ("results", "origins", "errors", "failed"):
+            getattr(whole, name).extend(getattr(one, name))
+    return whole
 
 
 def values(entries: list[dict[str, Any]]) -> list[Any]:
@@ -53,22 +65,23 @@ def test_a_record_without_an_id_is_known_by_its_place(serving: Serving) -> None:
 
 def test_scored_again_in_other_pages_the_bytes_are_the_same(serving: Serving) -> None:
     records = page(*({"x": i / 7} for i in range(50)))
-    whole = score(serving, None, "s0", records).results
-    assert [e for i in range(0, 50, 7) for e in score(serving, None, "s0", records[i : i + 7]).results] == whole
+    whole = score_all(serving, records).results
+    assert [e for i in range(0, 50, 7) for e in score_all(serving, records[i : i + 7]).results] == whole
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"nonsense", "is not JSON: "),
-        (b"", "is not JSON: "),
+        (b"", "is empty"),
         (b"\xff\xfe\x00", "is not JSON: "),
         (b"[1, 2]", "is not a record"),
         (b"7", "is not a record"),
         (b"{}", "x: is missing"),
         (b'{"x": "1"}', "x: is not allowed"),
-        (b'{"x": NaN}', "is not JSON: "),
-        (b"[" * 100_000, "is not JSON: "),
+        (b'{"x": NaN}', "the model's prediction is not finite"),  # a gap, which this model does not allow for
+        (b'{"x": 1, "x": 2}', "is ambiguous: the field 'x' appears twice in one object"),
+        (b"[" * 100_000, "is nested too deeply"),
         (b'{"x": 1, "y": 2}', "y: is not a known field"),
         (b'{"x": 1, "prediction_id": 7}', "prediction_id: is not allowed"),
     ],
@@ -91,6 +104,53 @@ def test_a_record_that_was_sent_as_base64_text_is_read(serving: Serving) -> None
     assert [a["chance"] for a in values(found.results)] == [8.0, 8.0]
 
 
+def test_json_is_read_as_the_http_door_reads_it(serving: Serving) -> None:
+    unusual = (b'\xef\xbb\xbf{"x": 4}', '{"x": 4}'.encode("utf-16"), orjson.dumps('{"x": 4}'), b'{"x":\n4}\r\n')
+    found = scored(serving, *unusual)
+    assert [a["chance"] for a in values(found.results)] == [8.0] * 4
+    assert [a["prediction_id"] for a in values(found.results)] == [f"s0:{n}" for n in range(4)]
+
+
+def broken_at_zero() -> Model:
+    def predict(rows: Any) -> Any:
+        if (rows == 0).any():
+            raise ZeroDivisionError
+        return 1 / rows[:, 0]
+
+    return Model(model().bundle, Scorer(RecordSchema(FEATURES), lambda r: r, Encoder.of(FEATURES), predict))
+
+
+def test_every_part_of_a_packed_record_is_answered_or_told_under_its_own_place(serving: Serving) -> None:
+    found = scored(
+        serving, {"x": 1}, b'{"x": 2}\n{"x": }\n{"x": 3, "prediction_id": "mine"}\n', [{"x": 4}, 5, {"x": 6}]
+    )
+    assert [a["prediction_id"] for a in values(found.results)] == ["s0:0", "s0:1:0", "mine", "s0:2:0", "s0:2:2"]
+    assert [origin.get("Index") for origin in found.origins] == [None, "0", "2", "0", "2"]
+    line, item = values(found.errors)
+    assert (line["sequence"], line["index"], b64decode(line["data"]), line["bytes"]) == ("1", "1", b'{"x": }', 7)
+    assert line["reason"].startswith("is not JSON")
+    assert (item["sequence"], item["index"], b64decode(item["data"])) == ("2", "1", b"5")
+    assert item["reason"] == "is not a record"
+    assert [(r["SequenceNumber"], r["Index"]) for r in found.failed] == [("1", "1"), ("2", "1")]
+
+
+def test_answers_to_an_aggregate_have_the_partition_keys_of_its_records(serving: Serving) -> None:
+    bad, good = orjson.dumps({"y": 1}), orjson.dumps({"wine_features": {"x": 3}, "customer_id": 123})
+    data = aggregate([("anna", b'{"x": 1}'), ("bert", bad), ("anna", good)])
+    found = scored(serving, data, envelope=ID_FIELDS)
+    assert [entry["PartitionKey"] for entry in found.results] == ["anna", "123"]
+    assert [entry["PartitionKey"] for entry in found.errors] == ["bert"]
+    (error,) = values(found.errors)
+    assert (error["index"], b64decode(error["data"])) == ("1", bad)
+
+
+def test_a_part_that_breaks_the_code_that_scores_it_stops_no_other_part(serving: Serving) -> None:
+    serving.model = broken_at_zero()
+    found = scored(serving, b'{"x": 2}\n{"x": 0}\n{"x": 4}')
+    assert [a["prediction_id"] for a in values(found.results)] == ["s0:0:0", "s0:0:2"]
+    assert [(e["index"], e["reason"]) for e in values(found.errors)] == [("1", "cannot be scored: ZeroDivisionError")]
+
+
 def test_an_error_of_the_largest_record_fits_into_a_record(serving: Serving) -> None:
     record = {"SequenceNumber": "1", "PartitionKey": "k" * 256, "Data": b"\xff" * 2**20}
     entry = error_entry("shardId-000000000000", record, "é" * 5000)
@@ -102,13 +162,7 @@ def test_an_error_of_the_largest_record_fits_into_a_record(serving: Serving) -> 
 
 
 def test_a_record_that_breaks_the_code_that_scores_it_stops_nobody(serving: Serving) -> None:
-    def predict(rows: Any) -> Any:
-        if (rows == 0).any():
-            raise ZeroDivisionError
-        return 1 / rows[:, 0]
-
-    scorer = Scorer(RecordSchema(FEATURES), lambda r: r, Encoder.of(FEATURES), predict)
-    serving.model = Model(model().bundle, scorer)
+    serving.model = broken_at_zero()
     found = scored(serving, {"x": 2}, {"x": 0}, {"x": 4})
     assert [a["chance"] for a in values(found.results)] == [0.5, 0.25]
     (error,) = values(found.errors)

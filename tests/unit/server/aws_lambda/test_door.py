@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from base64 import b64decode
 from collections import defaultdict
@@ -18,11 +19,13 @@ from scorehouse.serving.deployment import Status
 from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import Settings
 from scorehouse.stores.sqlite_store import SqliteStore
+from scorehouse.streams.packing import SLICE
 from scorehouse.streams.publisher import Publisher
 from server.aws_lambda.door import LambdaDoor, NothingServes
 from server.aws_lambda.main import build
 from server.aws_lambda.stored import StoredAtOnce
 from tests import signing
+from tests.aggregates import aggregate
 from tests.streams import trigger_event
 from tests.unit.toy import RUN_ID, Toy
 
@@ -186,6 +189,63 @@ def test_a_batch_of_two_shards_keeps_each_records_own_id(house: House, toy_recor
         record["eventID"] = record["eventID"].replace(SHARD, "shardId-000000000007")
     house.handle({"Records": one["Records"] + other["Records"]})
     assert house.stored() == [f"{shard}:{n}" for shard in (SHARD, "shardId-000000000007") for n in (100, 101)]
+
+
+def packed_event(records: list[dict[str, Any]], bad: bytes = b"") -> dict[str, Any]:
+    """Four records: a plain one, an aggregate of three, two gzipped lines, a plain one."""
+    datas = [orjson.dumps(record) for record in records]
+    three = aggregate([("anna", datas[1]), ("bert", bad or datas[2]), ("anna", datas[3])])
+    return trigger_event([datas[0], three, gzip.compress(b"\n".join(datas[4:6])), datas[6]], SHARD)
+
+
+PACKED_IDS = [f"{SHARD}:{place}" for place in ("100", "101:0", "101:1", "101:2", "102:0", "102:1", "103")]
+
+
+def test_packed_records_are_answered_as_the_stream_scorer_answers_them(house: House, toy_records: list[dict[str, Any]]):
+    assert house.handle(packed_event(toy_records)) == []
+    assert house.answered() == house.stored() == PACKED_IDS
+    keys = [entry["PartitionKey"] for entry in house.streams.held["results"]]
+    assert keys == ["key-0", "anna", "bert", "anna", "key-2", "key-2", "key-3"]
+
+
+def test_a_bad_part_is_told_alone_and_its_record_fails_only_where_that_is_wanted(
+    toy: Toy, tmp_path: Path, toy_records: list[dict[str, Any]]
+):
+    for wanted, failures in ((False, []), (True, ["101"])):
+        folder = tmp_path / str(wanted)
+        folder.mkdir()
+        house = House(toy, folder, report_unscorable=wanted)
+        assert house.handle(packed_event(toy_records, bad=b"not JSON")) == failures
+        assert house.answered() == [id_ for id_ in PACKED_IDS if id_ != f"{SHARD}:101:1"]
+        [entry] = house.streams.held["results-errors"]
+        told = orjson.loads(entry["Data"])
+        assert (told["sequence"], told["index"], b64decode(told["data"])) == ("101", "1", b"not JSON")
+        assert entry["PartitionKey"] == "bert"
+
+
+def test_a_record_comes_again_whole_where_one_of_its_parts_was_not_published(
+    house: House, toy_records: list[dict[str, Any]]
+):
+    throttled = "ProvisionedThroughputExceededException"
+    house.streams.refuses = lambda stream, entry: throttled if entry["PartitionKey"] == "bert" else None
+    assert house.handle(packed_event(toy_records)) == ["101"]
+    first = list(house.streams.held["results"])
+    house.streams.refuses = lambda stream, entry: None
+    again = packed_event(toy_records)
+    again["Records"] = again["Records"][1:2]
+    assert house.handle(again) == []
+    repeated = [entry for entry in house.streams.held["results"][len(first) :] if entry["PartitionKey"] == "anna"]
+    assert repeated == [entry for entry in first if entry["PartitionKey"] == "anna"]
+
+
+def test_what_the_time_does_not_suffice_for_comes_again(house: House, toy_records: list[dict[str, Any]]):
+    data = orjson.dumps(toy_records[0])
+    many = gzip.compress(b"\n".join([data] * (SLICE + 1)))
+    seconds = iter([60.0, 60.0, 1.0])
+    event = trigger_event([data, many, data], SHARD)
+    answer = house.door.handle(event, lambda: next(seconds, 1.0))
+    assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == ["101", "102"]
+    assert len(house.answered()) == 1 + SLICE
 
 
 def packed(toy: Toy, folder: Path, **more: Any) -> LambdaDoor:

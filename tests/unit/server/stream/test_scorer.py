@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,9 +13,11 @@ import orjson
 import pytest
 from botocore.exceptions import ClientError
 
+from scorehouse import metrics
 from scorehouse.errors import JournalError
 from scorehouse.journal.journal import Journal, Segment, segments
 from scorehouse.serving.serving import Serving
+from scorehouse.streams.packing import SLICE
 from scorehouse.streams.publisher import GaveUp, Publisher
 from scorehouse.usecase import UseCase
 from server.stream.checkpoints import Checkpoints, Position, StreamId
@@ -169,6 +173,83 @@ def test_where_the_journal_cannot_be_written_nothing_is_published_until_it_can(
     assert tried == [0, 0.1, 0.3]
     assert len(house.kinesis.put("results")) == 1
     assert house.journalled() == ["s0:1"]
+
+
+def lines(count: int) -> bytes:
+    return b"\n".join(orjson.dumps({"x": n}) for n in range(count))
+
+
+def test_the_checkpoint_moves_only_after_a_whole_record(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[tuple[str | None, int]] = []
+    save = house.checkpoints.save
+
+    def noted(stream: StreamId, shard: str, position: Position) -> None:
+        saved.append((position.sequence, len(house.kinesis.put("results"))))
+        save(stream, shard, position)
+
+    monkeypatch.setattr(house.checkpoints, "save", noted)
+    house.kinesis.add("s0", {"x": 1}, gzip.compress(lines(2 * SLICE + 1)), {"x": 3})
+    house.scorer.run()
+    assert saved == [("1", 1), (None, 1 + SLICE), (None, 1 + 2 * SLICE), ("3", 2 * SLICE + 3)]
+    ids = ["s0:1", *(f"s0:2:{n}" for n in range(2 * SLICE + 1)), "s0:3"]
+    assert [a["prediction_id"] for a in house.kinesis.put("results")] == house.journalled() == ids
+
+
+def test_killed_within_a_record_the_next_start_gives_the_same_answers_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.kinesis.add("s0", {"x": 1}, lines(2 * SLICE + 1), {"x": 3})
+    put, calls = house.kinesis.put_records, count()
+
+    def killed(**given: Any) -> dict[str, Any]:
+        if next(calls) == 6:  # in the second slice
+            raise refused("AccessDeniedException")
+        return put(**given)
+
+    monkeypatch.setattr(house.kinesis, "put_records", killed)
+    with pytest.raises(ClientError):
+        house.scorer.run()
+    before = house.kinesis.taken.pop("results")
+    assert SLICE < len(before) < 2 * SLICE
+    assert house.checkpoints.positions(STREAM) == {"s0": Position("1", False)}
+    house.checkpoints.close()
+    again = House(house.folder)
+    again.kinesis = again.source._client = house.kinesis
+    shards = Shards(house.kinesis, "predictions", again.checkpoints, again.clock, lambda: 0.0)
+    again.source.shards = shards
+    again.scorer._publisher._client = house.kinesis
+    again.scorer.run()
+    after = house.kinesis.taken["results"]
+    assert after[: len(before) - 1] == before[1:]
+    assert len(after) == 2 * SLICE + 2
+    assert again.checkpoints.positions(STREAM) == {"s0": Position("3", False)}
+    house.checkpoints = again.checkpoints
+
+
+def test_told_to_stop_it_finishes_the_record_under_way_and_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.kinesis.add("s0", {"x": 1}, lines(2 * SLICE + 1), lines(2 * SLICE), {"x": 3})
+    write, batches = house.scorer._write, count()
+
+    def stopping(batch: Any) -> None:
+        if next(batches) == 1:
+            house.pulse.stop()
+        write(batch)
+
+    monkeypatch.setattr(house.scorer, "_write", stopping)
+    house.scorer.run()
+    assert house.checkpoints.positions(STREAM)["s0"].sequence in ("2", "3")
+    whole = {"2": 1 + 2 * SLICE + 1, "3": 1 + 4 * SLICE + 1}
+    assert len(house.kinesis.put("results")) == whole[house.checkpoints.positions(STREAM)["s0"].sequence or ""]
+
+
+def test_the_counter_counts_parts(house: House) -> None:
+    read = metrics.STREAM_IN.labels("predictions")._value
+    before = read.get()
+    house.kinesis.add("s0", {"x": 1}, b'{"x": 1}\n{"x": }\n{"x": 2}')
+    house.scorer.run()
+    assert read.get() - before == len(house.kinesis.put("results")) + len(house.kinesis.put("results-errors")) == 4
 
 
 def test_the_end_of_a_shard_is_a_checkpoint(house: House) -> None:

@@ -225,22 +225,6 @@ def test_a_call_without_permission_ends_the_process(
         pages(source, clock)
 
 
-def test_a_page_that_could_not_be_journalled_comes_again_later(
-    kinesis: FakeKinesis, source: Source, clock: Clock
-) -> None:
-    kinesis.add("s0", 1)
-    source.read()
-    waits = []
-    for _ in range(3):
-        page = source.read()
-        assert page
-        assert page.records[0]["Data"] == b"1"
-        source.read_again(page)
-        waits.append(round(source.wait(), 3))
-        clock.now += source.wait()
-    assert waits == [0.1, 0.2, 0.4]
-
-
 def test_a_shard_that_is_behind_is_read_at_once_and_one_that_is_not_a_little_later(
     kinesis: FakeKinesis, source: Source
 ) -> None:
