@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scorehouse.tables.days import iso_days
 from scorehouse.usecase import Estimator, Feature, Range, Record, UseCase
 
 if TYPE_CHECKING:
     import pandas as pd
 
 YEAR = timedelta(days=365)
+ORDER = "dmy"  # of the publisher's days where the year comes last: 26/09/2018
 DAYS = ("renewal", "birth", "driving_licence")
 # The variance of the sample's premiums divided by their squared mean. This is also about their mean gamma deviance.
 SPREAD = 0.07
@@ -97,8 +99,7 @@ def past(table: pd.DataFrame) -> dict[str, pd.Series]:
 def clean(table: pd.DataFrame) -> pd.DataFrame:
     """Turn the insurer's table, one row for each policy year, into records with `Premium` and the customer's `ID`."""
     table = table.reset_index(drop=True)
-    days = ("Date_birth", "Date_driving_licence", "Date_last_renewal")
-    iso = {name: table[name].str.replace(r"^(\d\d)/(\d\d)/(\d{4})$", r"\3-\2-\1", regex=True) for name in days}
+    iso = {name: iso_days(table[name], ORDER) for name in ("Date_birth", "Date_driving_licence", "Date_last_renewal")}
     premium = table["Premium"].where(table["Premium"] > 0)  # a gamma distribution has positive amounts only
     table = table.assign(**past(table), **iso, Date_renewal=iso["Date_last_renewal"], Premium=premium)
     return table[["ID", *(f.name for f in FEATURES), "Premium"]]
@@ -119,7 +120,7 @@ def customers(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _parse_days(column: pd.Series) -> pd.Series:
     import pandas as pd
 
-    return pd.to_datetime(column, format="%d/%m/%Y", errors="coerce")
+    return pd.to_datetime(iso_days(column, ORDER), format="%Y-%m-%d")
 
 
 def fair_premium(c: Mapping[str, Any], drift: float = 0.0) -> np.ndarray:

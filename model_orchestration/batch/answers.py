@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from model_orchestration.batch.prediction_log import PREDICTION_ID
-from model_orchestration.batch.records import arrow_type, to_typed_column
+from model_orchestration.batch.records import Written, arrow_type, to_typed_column
 from model_orchestration.batch.scoring import Scored
 from scorehouse.bundles.bundle import Manifest
 from scorehouse.errors import TableError
 from scorehouse.scoring.schema import FieldError
+from scorehouse.tables.columns import is_text
 from scorehouse.usecase import Feature
 
 RUN = "model_run_id"
@@ -27,16 +29,22 @@ class AnswerFiles:
     """The files `scored.parquet` and `rejected.parquet` in a folder. They are complete after the `with` block."""
 
     def __init__(
-        self, folder: Path, schema: pa.Schema, features: Sequence[Feature], text: bool, manifest: Manifest, target: str
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        features: Sequence[Feature],
+        written: Written,
+        manifest: Manifest,
+        target: str,
     ):
-        """Open both files for applications with the columns of `schema`.
+        """Open both files for applications with the columns of `schema`, those of features `written` so.
 
         A column of the applications is left out if an added column has the same name.
         """
         self.scored = folder / "scored.parquet"
         self.rejected = folder / "rejected.parquet"
         self._features = {f.name: f for f in features}
-        self._text = text
+        self._written = written
         self._manifest = manifest
         # With a chance comes the class that is more likely.
         self._label = f"predicted_{target}" if manifest.task == "binary" else ""
@@ -61,8 +69,11 @@ class AnswerFiles:
         self.scored_rows = 0
         self.rejected_rows = 0
 
-    def add(self, chunk: pa.Table, scored: Scored, ids: Sequence[str]) -> None:
-        """Write each row of a chunk into one of the files, in order. The log keeps the rows under these `ids`."""
+    def add(self, chunk: pa.Table, positions: NDArray[np.int64], scored: Scored, ids: Sequence[str]) -> None:
+        """Write each row of a chunk, whose `positions` in the input are given, into one of the files, in order.
+
+        The log keeps the rows under these `ids`.
+        """
         rejected = np.array(sorted(scored.rejected), dtype=np.int64)
         accepted = np.ones(chunk.num_rows, dtype=np.bool_)
         accepted[rejected] = False
@@ -73,7 +84,7 @@ class AnswerFiles:
         self._write_scored(chunk.filter(mask), answers, pa.array(ids, pa.string()).filter(mask))
         if len(rejected):
             reasons = [describe_errors(scored.rejected[int(i)].errors) for i in rejected]
-            self._write_rejected(chunk.take(pa.array(rejected)), rejected + self.rows, reasons)
+            self._write_rejected(chunk.take(pa.array(rejected)), positions[rejected], reasons)
         self.rows += chunk.num_rows
         self.scored_rows += len(answers)
         self.rejected_rows += len(rejected)
@@ -100,7 +111,7 @@ class AnswerFiles:
 
     def _write_scored(self, accepted: pa.Table, answers: np.ndarray, ids: Any) -> None:
         columns = [
-            to_typed_column(accepted[name].combine_chunks(), self._features.get(name), self._text)
+            to_typed_column(accepted[name].combine_chunks(), self._features.get(name), self._written)
             for name in self._kept
         ]
         if self._label:
@@ -116,7 +127,7 @@ class AnswerFiles:
 
     def _column_type(self, column: pa.Field) -> Any:
         feature = self._features.get(column.name)
-        return arrow_type(feature) if feature and self._text else column.type
+        return arrow_type(feature) if feature and is_text(column.type) else column.type
 
 
 def describe_errors(errors: Sequence[FieldError]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -13,13 +13,15 @@ from model_orchestration.batch.answers import AnswerFiles
 from model_orchestration.batch.applications import Applications
 from model_orchestration.batch.places import Place, find_applications, output_names
 from model_orchestration.batch.prediction_log import log_answers, prediction_ids
+from model_orchestration.batch.records import Written
 from model_orchestration.batch.scoring import Model, Scored, load_model
 from scorehouse.errors import TableError
 from scorehouse.stores.store import Store
+from scorehouse.tables.table import Chunk
 from scorehouse.usecase import UseCase
 
 WaitForChunk = Callable[[], Scored]  # waits until a submitted chunk is scored
-Submit = Callable[[Model, pa.Table, bool], WaitForChunk]
+Submit = Callable[[Model, pa.Table, Written], WaitForChunk]
 Advance = Callable[[float, int], None]  # takes the share of the table that is done, 0 to 1, and the rows
 EXAMPLES = 3  # rejected rows that a report shows for each field
 
@@ -32,6 +34,7 @@ class Report:
     source: str
     model_run_id: str
     unused_columns: list[str]
+    read_as: str = ""  # how the file was read
     written_to: tuple[str, ...] = ()
     rows: int = 0
     scored: int = 0
@@ -40,20 +43,21 @@ class Report:
     rejections: dict[str, int] = field(default_factory=dict)  # field -> rows
     examples: dict[str, list[str]] = field(default_factory=dict)
 
-    def add_rejections(self, scored: Scored, rows_before: int) -> None:
-        """Count the rejected rows of a chunk that follows `rows_before` rows."""
+    def add_rejections(self, scored: Scored, rows: Sequence[int]) -> None:
+        """Count the rejected rows of a chunk; `rows` are the rows of the file that its rows are."""
         for position, rejected in scored.rejected.items():
             for error in rejected.errors:
                 self.rejections[error.field] = self.rejections.get(error.field, 0) + 1
                 examples = self.examples.setdefault(error.field, [])
                 if len(examples) < EXAMPLES:
-                    examples.append(f"row {rows_before + position} {error.problem} (expected {error.allowed})")
+                    examples.append(f"row {rows[position]:,} {error.problem} (expected {error.allowed})")
 
     def __str__(self) -> str:
         """Return the report as lines of text."""
         lines = [f"{self.day}: {self.rows:,} rows of {self.source}, {self.scored:,} scored by run {self.model_run_id}"]
+        lines += [self.read_as] if self.read_as else []
         if self.rejected:
-            lines.append(f"{self.rejected:,} rejected (rows are counted from 0):")
+            lines.append(f"{self.rejected:,} rejected:")
         for name, count in sorted(self.rejections.items(), key=lambda item: -item[1]):
             lines.append(f"  {name or 'the record'}: {count:,} rows, {'; '.join(self.examples[name])}")
         if self.conflicts:
@@ -97,14 +101,19 @@ def score_day(
             unused = table.unused_columns(bundle.features)
             report = Report(day, f"{place}/{name}", bundle.manifest.run_id, unused)
             columns = [f.name for f in bundle.features if f.name in table.schema.names]
-            files = AnswerFiles(folder, table.schema, bundle.features, table.text, bundle.manifest, use_case.target)
+            files = AnswerFiles(folder, table.schema, bundle.features, table.written, bundle.manifest, use_case.target)
             with files:
-                submitted = ((chunk, submit(model, chunk.select(columns), table.text)) for chunk in table.chunks())
+                submitted = (
+                    (chunk, submit(model, chunk.table.select(columns), table.written)) for chunk in table.chunks()
+                )
                 for chunk, wait in _submit_ahead(submitted, in_flight):
                     scored = wait()
-                    report.add_rejections(scored, files.rows)
-                    files.add(chunk, scored, prediction_ids(chunk, day, report.model_run_id, files.rows))
+                    report.add_rejections(scored, chunk.rows.tolist())
+                    positions = chunk.rows - table.first_row
+                    ids = prediction_ids(chunk.table, day, report.model_run_id, positions)
+                    files.add(chunk.table, positions, scored, ids)
                     advance(table.progress(), files.rows)
+            report.read_as = table.read_as
             _check(files, report)
             report.conflicts = log_answers(store, files.scored, bundle.manifest, bundle.features, now)
             _publish(place, files, report)
@@ -131,11 +140,9 @@ def _publish(place: Place, files: AnswerFiles, report: Report) -> None:
     report.written_to = (f"{place}/{scored}", f"{place}/{rejected}")
 
 
-def _submit_ahead(
-    submitted: Iterable[tuple[pa.Table, WaitForChunk]], most: int
-) -> Iterator[tuple[pa.Table, WaitForChunk]]:
+def _submit_ahead(submitted: Iterable[tuple[Chunk, WaitForChunk]], most: int) -> Iterator[tuple[Chunk, WaitForChunk]]:
     """Yield the chunks in order, with at most `most` of them submitted at a time."""
-    waiting: deque[tuple[pa.Table, WaitForChunk]] = deque()
+    waiting: deque[tuple[Chunk, WaitForChunk]] = deque()
     for chunk in submitted:
         waiting.append(chunk)
         if len(waiting) >= most:

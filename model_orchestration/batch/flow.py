@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
 from model_orchestration.batch.day import Report, WaitForChunk
+from model_orchestration.batch.records import Written
 from model_orchestration.batch.run import score
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
 from scorehouse.environment import read_settings
@@ -50,8 +51,8 @@ def _score_on_dask(day: str | None, threads: int) -> Report:
         )
 
 
-def _submit_to_dask(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
-    future: PrefectFuture[Scored] = chunk_task.submit(model, chunk, text)
+def _submit_to_dask(model: Model, chunk: pa.Table, written: Written) -> WaitForChunk:
+    future: PrefectFuture[Scored] = chunk_task.submit(model, chunk, written)
     return future.result
 
 

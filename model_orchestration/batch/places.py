@@ -1,6 +1,7 @@
 """Where a day's applications are and where their answers go: a folder or a bucket, with files named by the date.
 
-`in/2026-11-20.parquet` (or .csv, .csv.gz) -> `out/2026-11-20.parquet` and `out/2026-11-20.rejected.parquet`.
+`in/2026-11-20.parquet` (or .csv, .csv.gz, .xlsx, .zip) -> `out/2026-11-20.parquet` and
+`out/2026-11-20.rejected.parquet`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scorehouse.errors import AlreadyRunning, TableError
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
 
-ENDINGS = (".parquet", ".csv", ".csv.gz")
+ENDINGS = (".parquet", ".csv", ".csv.gz", ".xlsx", ".zip")  # where to look; the content decides what it is
 _NOT_FOUND = {"404", "NoSuchKey", "NoSuchBucket"}
 _PART = 2**20  # bytes that are copied at a time
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from model_orchestration.batch.records import to_records
 from scorehouse.bundles.bundle import Manifest
 from scorehouse.stores.store import Document, Store
+from scorehouse.tables.cells import is_missing
 from scorehouse.usecase import Feature
 
 DOOR = "batch"
@@ -23,12 +24,12 @@ _WHOLE = re.compile(r"-?[0-9]+\.0")
 AT_ONCE = 2_000  # rows that are documents at a time: a document takes about thirty times the memory of its row
 
 
-def prediction_ids(chunk: pa.Table, day: date, run_id: str, rows_before: int) -> list[str]:
-    """Return the ids of a chunk that follows `rows_before` rows: the file's own, or else made of day, run and row.
+def prediction_ids(chunk: pa.Table, day: date, run_id: str, positions: Iterable[int]) -> list[str]:
+    """Return the ids of a chunk, (n,): the file's own, or else made of day, run and the row's position in the input.
 
     The same model gives a row the same id each time, so that a day can be repeated. Another model gives it another id.
     """
-    made = [f"{DOOR}-{day}-{run_id[:8]}-{row}" for row in range(rows_before, rows_before + chunk.num_rows)]
+    made = [f"{DOOR}-{day}-{run_id[:8]}-{row}" for row in positions]
     if PREDICTION_ID not in chunk.schema.names:
         return made
     given = [_text(value) for value in chunk[PREDICTION_ID].to_pylist()]
@@ -54,7 +55,7 @@ def log_answers(store: Store, file: Path, manifest: Manifest, features: Sequence
 
 def _documents(rows: pa.Table, manifest: Manifest, features: Sequence[Feature], now: datetime) -> Iterator[Document]:
     """Yield each row as a document of the store."""
-    records = to_records(rows, features, text=False)
+    records = to_records(rows, features, {})
     customers = rows[CUSTOMER_ID].to_pylist() if CUSTOMER_ID in rows.schema.names else [None] * rows.num_rows
     columns = (rows[PREDICTION_ID].to_pylist(), rows[manifest.answer].to_pylist(), customers)
     for record, id_, answer, customer in zip(records, *columns, strict=True):
@@ -72,7 +73,7 @@ def _documents(rows: pa.Table, manifest: Manifest, features: Sequence[Feature], 
 
 def _text(value: Any) -> str:
     """Return an id as doors have it, and nothing for a gap. A column of numbers with gaps holds 7 as 7.0 or "7.0"."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN is a gap in a column of numbers
+    if is_missing(value):
         return ""
     text = str(value)
     return text.removesuffix(".0") if _WHOLE.fullmatch(text) else text

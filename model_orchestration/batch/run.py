@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from model_orchestration.batch.day import Report, Submit, WaitForChunk, score_day
 from model_orchestration.batch.places import batch_place, parse_day
+from model_orchestration.batch.records import Written
 from model_orchestration.batch.scoring import Model, resolve_model, score_chunk
 from model_orchestration.progress import Log, show_progress
 from scorehouse.settings import Settings
@@ -15,9 +16,9 @@ from scorehouse.stores.open import open_store
 from scorehouse.usecase import load_use_case
 
 
-def submit_here(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
+def submit_here(model: Model, chunk: pa.Table, written: Written) -> WaitForChunk:
     """Score the chunk in this process, at the moment when its answers are asked for."""
-    return lambda: score_chunk(model, chunk, text)
+    return lambda: score_chunk(model, chunk, written)
 
 
 def score(settings: Settings, day: str | None, log: Log, submit: Submit = submit_here, in_flight: int = 1) -> Report:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from model_orchestration.batch.records import to_records
+from model_orchestration.batch.records import Written, to_records
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.bundles.signatures import Trust
@@ -69,13 +69,13 @@ def load_model(model: Model) -> tuple[Bundle, Scorer]:
     return bundle, bundle.scorer(load_use_case(model.use_case))
 
 
-def score_chunk(model: Model, chunk: pa.Table, text: bool) -> Scored:
-    """Score the rows of a chunk. Raises as `load_model`."""
+def score_chunk(model: Model, chunk: pa.Table, written: Written) -> Scored:
+    """Score the rows of a chunk, whose columns are `written` so. Raises as `load_model`."""
     bundle, scorer = load_model(model)
     answers = np.full(chunk.num_rows, np.nan)
     rejected: dict[int, Rejected] = {}
     for start in range(0, chunk.num_rows, AT_ONCE):
-        records = to_records(chunk.slice(start, AT_ONCE), bundle.features, text)
+        records = to_records(chunk.slice(start, AT_ONCE), bundle.features, written)
         for position, answer in enumerate(scorer.score(records), start):
             if isinstance(answer, Rejected):
                 rejected[position] = answer

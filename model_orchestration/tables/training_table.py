@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
 from scorehouse.scoring.schema import FieldError, RecordSchema, Rejected
-from scorehouse.tables import parse_table
+from scorehouse.tables.frames import read_frame
 from scorehouse.usecase import UseCase
 
 SAMPLE_SEED = 1
@@ -57,7 +57,7 @@ def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> pd.Data
     if not source:
         return pd.DataFrame(use_case.sample(use_case.sample_rows, SAMPLE_SEED, 0.0))
     content = _read_s3(source, s3_endpoint) if source.startswith("s3://") else _read_file(source)
-    return parse_table(content, source)
+    return read_frame(content, source, use_case.features).table
 
 
 def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: date | None = None) -> TrainingTable:

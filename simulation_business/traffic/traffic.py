@@ -14,6 +14,7 @@ import orjson
 import pandas as pd
 
 from scorehouse.errors import TableError
+from scorehouse.tables.frames import read_frame
 from scorehouse.usecase import Feature, UseCase
 from simulation_business.traffic.faults import spoil
 
@@ -67,14 +68,13 @@ def generate_rows(use_case: UseCase, seed: int, drift: Drift = NO_DRIFT) -> Iter
 
 
 def read_rows(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
-    """Yield the rows of the raw table at `path` (CSV or Parquet) forever, each round in another order.
+    """Yield the rows of the raw table at `path` forever, each round in another order.
 
     Raises:
         TableError: the table does not exist, has no column that the use case needs, or has no rows.
     """
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, sep=None, engine="python")
-        rows = list(to_rows(use_case, table))
+        rows = list(to_rows(use_case, read_frame(path.read_bytes(), str(path), use_case.features).table))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise TableError(f"{path} cannot be read as a table of {use_case.name}: {error}") from error
     if not rows:

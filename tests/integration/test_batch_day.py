@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -16,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model_orchestration.batch import applications, prediction_log
+from model_orchestration.batch import prediction_log
 from model_orchestration.batch.applications import Applications
 from model_orchestration.batch.day import Report, WaitForChunk, score_day
 from model_orchestration.batch.places import Folder, parse_day
@@ -27,6 +29,7 @@ from scorehouse.bundles.signatures import Trust
 from scorehouse.errors import AlreadyRunning, StoreUnavailable, TableError
 from scorehouse.registry.client import Version
 from scorehouse.stores.sqlite_store import SqliteStore
+from scorehouse.tables import table
 from scorehouse.usecase import Feature, Schedule
 from tests import signing
 from tests import toy as toys
@@ -53,9 +56,9 @@ def records(toy: Toy) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def frame(records: list[dict[str, Any]]) -> pd.DataFrame:
-    table = pd.DataFrame(records)
-    table.insert(3, "application", [f"A{i}" for i in range(ROWS)])
-    return table
+    applications = pd.DataFrame(records)
+    applications.insert(3, "application", [f"A{i}" for i in range(ROWS)])
+    return applications
 
 
 @pytest.fixture
@@ -64,8 +67,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def here(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
-    return lambda: score_chunk(model, chunk, text)
+def here(model: Model, chunk: pa.Table, written: Any) -> WaitForChunk:
+    return lambda: score_chunk(model, chunk, written)
 
 
 def run(toy: Toy, folder: Path, model: Model, submit: Callable[..., WaitForChunk] = here, in_flight: int = 1) -> Report:
@@ -84,7 +87,7 @@ def out(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int = 37) -> None:
     whole = Applications.chunks
     monkeypatch.setattr(Applications, "chunks", lambda self: whole(self, rows))
-    monkeypatch.setattr(applications, "_BLOCK", 4096)
+    monkeypatch.setattr(table, "BLOCK", 4096)
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet"])
@@ -111,6 +114,52 @@ def test_a_day_of_any_format_is_answered_as_the_door_would_in_its_order(
     assert rejected.empty and list(rejected.columns)[-2:] == ["row", "reason"]
 
 
+def test_a_day_from_another_program_is_answered_alike_and_columns_without_a_feature_are_handed_on_as_they_are(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, records: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Latin-1, decimal commas, a zip file named .csv, three rows of separators, and ids that look like numbers."""
+    small_chunks(monkeypatch)
+    frame["customer, id"] = [f"{i:05}" for i in range(ROWS)]
+    frame["country"] = ["NA", "nan", "null", "José"] * (ROWS // 4)
+    frame["branch"] = ["7"] * (ROWS - 1) + ["A7"]
+    text = frame.to_csv(index=False, sep=";", decimal=",") + ";" * (len(frame.columns) - 1) + "\n;;;\n\n"
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("applications.txt", text.encode("latin-1"))
+    (folder / f"in/{DAY}.csv").write_bytes(file.getvalue())
+    report = run(toy, folder, model)
+    scored, rejected = out(folder)
+    assert (report.rows, report.scored, len(rejected)) == (ROWS, ROWS, 0)
+    assert list(scored["churn chance"]) == toy.bundle().scorer(toy.use_case).score(records)
+    for name in ("customer, id", "country", "branch"):
+        assert list(scored[name]) == list(frame[name])
+    said = f"read in/{DAY}.csv: zip, Windows-1252, ';' between columns, decimal comma, 3 empty rows skipped"
+    assert said in str(report)
+
+
+def test_rows_without_any_value_are_left_out_and_the_others_keep_their_numbers(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    lines = frame.astype({"customer_age": object}).to_csv(index=False).splitlines()
+    lines[5:5] = ["," * (len(frame.columns) - 1), ""]
+    lines[20] = lines[20].replace(",blue,", ",bronze,").replace(",silver,", ",bronze,").replace(",gold,", ",bronze,")
+    (folder / f"in/{DAY}.csv").write_text("\n".join(lines))
+    report = run(toy, folder, model)
+    scored, rejected = out(folder)
+    assert (report.rows, list(rejected["row"])) == (ROWS, [19])
+    assert "card_category: 1 rows, row 21 is not allowed" in str(report)
+    assert [id_.rpartition("-")[2] for id_ in scored["prediction_id"][:6]] == ["0", "1", "2", "3", "6", "7"]
+
+
+def test_a_nested_column_of_a_feature_is_refused_by_name(
+    toy: Toy, folder: Path, model: Model, frame: pd.DataFrame
+) -> None:
+    frame.assign(customer_age=[[50]] * ROWS).to_parquet(folder / f"in/{DAY}.parquet")
+    with pytest.raises(TableError, match=r"nested columns, which cannot be scored: customer_age \(list<"):
+        run(toy, folder, model)
+
+
 def test_the_order_of_columns_changes_nothing(toy: Toy, folder: Path, model: Model, frame: pd.DataFrame) -> None:
     frame.to_csv(folder / f"in/{DAY}.csv", index=False)
     run(toy, folder, model)
@@ -124,11 +173,11 @@ def test_bad_rows_are_in_the_second_file_with_reasons_and_cost_the_others_nothin
     toy: Toy, folder: Path, model: Model, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_chunks(monkeypatch)
-    table = frame.astype(object)
-    table.loc[[3, 200], "card_category"] = "bronze"
-    table.loc[41, "customer_age"] = "old"
-    table.loc[[7, 8], "gender"] = None
-    table.to_csv(folder / f"in/{DAY}.csv", index=False)
+    raw = frame.astype(object)
+    raw.loc[[3, 200], "card_category"] = "bronze"
+    raw.loc[41, "customer_age"] = "old"
+    raw.loc[[7, 8], "gender"] = None
+    raw.to_csv(folder / f"in/{DAY}.csv", index=False)
     report = run(toy, folder, model)
     scored, rejected = out(folder)
     assert list(rejected["row"]) == [3, 41, 200]
@@ -138,7 +187,7 @@ def test_bad_rows_are_in_the_second_file_with_reasons_and_cost_the_others_nothin
     assert list(scored["application"]) == [f"A{i}" for i in range(ROWS) if i not in {3, 41, 200}]
     assert [d["prediction_id"] for d in logged(folder)] == list(scored["prediction_id"])
     assert list(scored["prediction_id"])[3] == f"batch-{DAY}-aaaaaaaa-4"  # ids count the rows of the input
-    assert "card_category: 2 rows, row 3 is not allowed" in str(report) and "row 200" in str(report)
+    assert "card_category: 2 rows, row 5 is not allowed" in str(report) and "row 202" in str(report)
     assert "bronze" not in str(report)  # what people wrote does not go into logs
 
 
@@ -172,7 +221,7 @@ def test_a_table_of_which_no_row_can_be_scored_is_refused_and_what_was_there_sta
     run(toy, folder, model)
     before = (folder / f"out/{DAY}.parquet").read_bytes()
     frame.assign(gender="other").to_csv(folder / f"in/{DAY}.csv", index=False)
-    with pytest.raises(TableError, match=r"no row that can be scored[\s\S]*gender: 300 rows, row 0"):
+    with pytest.raises(TableError, match=r"no row that can be scored[\s\S]*gender: 300 rows, row 2"):
         run(toy, folder, model)
     assert (folder / f"out/{DAY}.parquet").read_bytes() == before
 
@@ -180,10 +229,10 @@ def test_a_table_of_which_no_row_can_be_scored_is_refused_and_what_was_there_sta
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("csv", b"", "cannot be read"),
+        ("csv", b"", "is empty"),
         ("csv", b"a,b\n1,2\n", "does not have these columns"),
         ("parquet", b"PAR1 but not really", "cannot be read"),
-        ("csv.gz", gzip.compress(b"a,b\n1,2\n" * 1000)[:40], "cannot be read"),
+        ("csv.gz", gzip.compress(b"a,b\n1,2\n" * 1000)[:40], "is torn"),
     ],
 )
 def test_a_file_that_is_not_a_table_is_refused_by_name(
@@ -200,7 +249,7 @@ def test_a_line_that_is_not_whole_refuses_the_table_without_showing_its_content(
 ) -> None:
     text = frame.to_csv(index=False)
     (folder / f"in/{DAY}.csv").write_text(text + "50,secret\n")
-    with pytest.raises(TableError, match="Row #302: Expected 20 columns") as refused:
+    with pytest.raises(TableError, match="has 2 cells in row 302, but there are 20 columns") as refused:
         run(toy, folder, model)
     assert "secret" not in str(refused.value)
 
@@ -221,12 +270,12 @@ def test_a_run_that_dies_half_way_leaves_nothing_and_the_next_gives_one_whole_fi
     frame.to_csv(folder / f"in/{DAY}.csv", index=False)
     chunks = 0
 
-    def dies(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
+    def dies(model: Model, chunk: pa.Table, written: Any) -> WaitForChunk:
         nonlocal chunks
         chunks += 1
         if chunks == 5:
             raise KeyboardInterrupt
-        return here(model, chunk, text)
+        return here(model, chunk, written)
 
     with pytest.raises(KeyboardInterrupt):
         run(toy, folder, model, dies)
@@ -310,7 +359,7 @@ def test_chunks_are_submitted_ahead_but_no_more_than_allowed_and_written_in_orde
     frame.to_csv(folder / f"in/{DAY}.csv", index=False)
     open_, most = 0, 0
 
-    def later(model: Model, chunk: pa.Table, text: bool) -> WaitForChunk:
+    def later(model: Model, chunk: pa.Table, written: Any) -> WaitForChunk:
         nonlocal open_, most
         open_ += 1
         most = max(most, open_)
@@ -318,7 +367,7 @@ def test_chunks_are_submitted_ahead_but_no_more_than_allowed_and_written_in_orde
         def wait() -> Scored:
             nonlocal open_
             open_ -= 1
-            return score_chunk(model, chunk, text)
+            return score_chunk(model, chunk, written)
 
         return wait
 
@@ -348,9 +397,9 @@ def test_parquet_columns_of_other_types_are_read_as_what_they_mean(
 ) -> None:
     frame["gender"] = frame["gender"].astype("category")
     frame["credit_limit"] = frame["credit_limit"].astype("float32")
-    table = pa.Table.from_pandas(frame.astype({"total_trans_ct": float}))
+    typed = pa.Table.from_pandas(frame.astype({"total_trans_ct": float}))
     gap = pa.array([np.nan, *frame["total_trans_amt"][1:]], pa.float64(), from_pandas=False)
-    pq.write_table(table.set_column(table.schema.get_field_index("total_trans_amt"), "total_trans_amt", gap),
+    pq.write_table(typed.set_column(typed.schema.get_field_index("total_trans_amt"), "total_trans_amt", gap),
                    folder / f"in/{DAY}.parquet")  # fmt: skip
     report = run(toy, folder, model)
     expected = [dict(r, credit_limit=float(np.float32(r["credit_limit"]))) for r in records]
@@ -361,7 +410,7 @@ def test_parquet_columns_of_other_types_are_read_as_what_they_mean(
 
 def test_text_that_counts_as_missing_is_an_empty_cell_of_a_column_of_codes() -> None:
     feature = Feature(name="level", kind="category", help="", categories=(1, 2, 3), unseen="missing")
-    cells = to_typed_column(pa.array(["1", "unknown", "3", None]), feature, text=True)
+    cells = to_typed_column(pa.array(["1", "unknown", "3", None]), feature, {})
     assert (cells.type, cells.to_pylist()) == (pa.int64(), [1, None, 3, None])
 
 

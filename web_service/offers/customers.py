@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from scorehouse.aws import aws_client
 from scorehouse.errors import ScorehouseError
 from scorehouse.settings import Settings
-from scorehouse.tables import parse_table
+from scorehouse.tables.frames import read_frame
 from use_cases.insurance import customers as records_of
 from use_cases.insurance import use_case
 from web_service.offers.store import Document, Store, clear_attempts, count_attempt
@@ -85,4 +85,6 @@ def _table(settings: Settings) -> Any:
         place = urlsplit(settings.data)
         s3 = aws_client("s3", settings.s3_address, settings.aws_default_region)
         content = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
-    return parse_table(content, settings.data)
+    frame = read_frame(content, settings.data, use_case.features)
+    log.info("%s", frame.read_as)
+    return frame.table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,12 +19,17 @@ def choose_media(*offered: str) -> str:
     Raises:
         Problem: 406 if it accepts none of them.
     """
-    # Without parameters, which would have to be equal: a charset, or the version of a protocol.
-    accepted = MIMEAccept([(media.partition(";")[0].strip(), quality) for media, quality in request.accept_mimetypes])
-    best = accepted.best_match(offered) if accepted else offered[0]
+    best = best_media(request.accept_mimetypes, offered)
     if best is None:
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, f"this route answers in {' or '.join(dict.fromkeys(offered))}")
     return best
+
+
+def best_media(accept: MIMEAccept, offered: Sequence[str]) -> str | None:
+    """Return the media type of `offered` that `accept` prefers, the first of equals; None if it accepts none."""
+    # Without parameters, which would have to be equal: a charset, or the version of a protocol.
+    accepted = MIMEAccept([(media.partition(";")[0].strip(), quality) for media, quality in accept])
+    return accepted.best_match(offered) if accepted else offered[0]
 
 
 def json_response(value: Any, status: int = 200) -> Response:

@@ -84,6 +84,8 @@ def _is_dense(row: Any, names: list[str]) -> bool:
 
 
 def _named(place: int, row: list[Any], names: list[str]) -> dict[str, Any]:
+    if any(isinstance(value, dict | list) for value in row):
+        raise _refused(f"row {place} (counted from 0) is a list of rows")
     if len(row) != len(names):
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -9,9 +9,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from scorehouse import metrics
 from scorehouse.access import Access
+from server.web.api.answers import best_media
+from server.web.api.bodies import JSON, LINES, NDJSON
 from server.web.api.problems import PROBLEM_TYPE, Problem
 from server.web.transport import wsgi
 from server.web.transport.connection import SHORT, Connection, headers_of
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
-_JSON = b"application/json"
+_JSON = JSON.encode()
 _START = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 _JSON_FORMS = {_JSON, b"application/json;charset=utf-8"}
 # CORS: what a page of an allowed origin may send, and what it may read of an answer (https://fetch.spec.whatwg.org).
@@ -174,9 +178,12 @@ def _lines(headers: Headers) -> bytes:
 
 def _is_plain(headers: dict[bytes, bytes]) -> bool:
     """Whether a body is JSON in UTF-8 without a coding, and JSON may answer it."""
-    media, accept = headers.get(b"content-type"), headers.get(b"accept", b"*/*")
-    return (
-        (media == _JSON or (media is not None and media.lower().replace(b" ", b"") in _JSON_FORMS))
-        and (accept == b"*/*" or b"*/*" in accept or _JSON in accept)
-        and b"content-encoding" not in headers
-    )
+    media = headers.get(b"content-type", b"").lower().replace(b" ", b"")
+    if media not in _JSON_FORMS or b"content-encoding" in headers:
+        return False
+    accept = headers.get(b"accept", b"*/*")
+    return accept in (b"*/*", _JSON) or _prefers_json(accept.decode("latin1"))
+
+
+def _prefers_json(accept: str) -> bool:
+    return best_media(parse_accept_header(accept, MIMEAccept), (JSON, LINES, NDJSON)) == JSON

@@ -76,7 +76,8 @@ class RecordSchema:
 
     def _explain(self, record: object, error: ValidationError, more: bool) -> Iterable[FieldError]:
         if not isinstance(record, Mapping):
-            yield FieldError("", _shown(record), "is not a record", "a JSON object of named fields")
+            why = "is a text, not a record: encode it as JSON once" if isinstance(record, str) else "is not a record"
+            yield FieldError("", _shown(record), why, "a JSON object of named fields")
             return
         seen, unknown = set(), 0
         for fault in error.errors(include_url=False, include_context=False):

@@ -83,6 +83,8 @@ def test_what_is_no_record_is_left_for_the_schema_to_refuse_in_its_place() -> No
         ({"dataframe_split": {"columns": "ab", "data": []}}, "a split has columns"),
         ({"dataframe_split": {"columns": [1, 2], "data": []}}, "a split has columns"),
         ({"instances": {}}, "instances has no records: send "),
+        ([TWO], r"row 0 \(counted from 0\) is a list of rows: send "),
+        ({"instances": [[[1, 2], [3, 4]]]}, r"row 0 \(counted from 0\) is a list of rows: send "),
         ({"rows": TWO}, r"none of the body's names is a format or a field \('rows'\): send "),
         ({"a": {"0": 1}, "b": {"1": 2}}, "all columns must have the same rows"),
         ({"dataframe_split": {"columns": ["a", "a"], "data": [[1, 2]]}}, "twice"),

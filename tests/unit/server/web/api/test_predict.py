@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from server.web.api.problems import MOST_ERRORS
@@ -46,6 +47,13 @@ def test_one_bad_record_in_a_hundred_gets_its_errors_in_its_place_and_costs_the_
     good = [i for i in range(100) if i != 37]
     assert [answer.json[i]["prediction_id"] for i in good] == [f"p{i}" for i in good]
     assert [answer.json[i]["churn chance"] for i in good] == pytest.approx([alone[i]["churn chance"] for i in good])
+
+
+def test_a_record_that_is_encoded_twice_inside_a_list_is_told_so(door: Any, toy_records: Records) -> None:
+    answer = door.post("/predict", [orjson.dumps(toy_records[0]).decode(), toy_records[0]])
+    [error] = answer.json[0]["errors"]
+    assert error["problem"] == "is a text, not a record: encode it as JSON once"
+    assert "prediction_id" in answer.json[1]
 
 
 def test_an_empty_list_gets_an_empty_list(door: Any) -> None:

@@ -332,6 +332,8 @@ def test_the_next_request_of_a_connection_may_be_of_another_site(door: Any, toy_
     ("headers", "status"),
     [
         ({"Accept": "application/json, text/plain, */*"}, 200), ({"Accept": "application/json"}, 200),
+        ({"Accept": "application/x-ndjson;q=0.5, application/json"}, 200), ({"Accept": "text/html, */*;q=0.1"}, 200),
+        ({"Accept": "application/x-ndjson, application/json;q=0.5"}, 207), ({"Accept": "application/json;q=0"}, 207),
         ({"Accept": "text/csv"}, 207), ({"Accept": "application/x-ndjson"}, 207),
         ({"Content_Encoding": "gzip"}, 207), ({"Content_Encoding": "identity"}, 207),
         ({"Content_Type": "application/json;charset=UTF-8"}, 200),

@@ -1,0 +1,88 @@
+"""What a file contains is found by its first bytes, and what it unpacks to is bounded."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from backports import zstd
+
+from scorehouse.errors import TableError
+from scorehouse.tables import content
+from scorehouse.tables.content import open_content
+
+TEXT = b"a,b\n1,2\n"
+
+
+def zipped(*names: str, inner: bytes = TEXT) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, inner)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("packed", "layers"),
+    [
+        (TEXT, ()),
+        (gzip.compress(TEXT[:3]) + gzip.compress(TEXT[3:]), ("gzip",)),
+        (zstd.compress(TEXT), ("zstd",)),
+        (bz2.compress(TEXT), ("bzip2",)),
+        (lzma.compress(TEXT), ("xz",)),
+        (zipped("t.csv", "__MACOSX/._t.csv"), ("zip",)),
+        (zipped("t.csv.gz", inner=gzip.compress(TEXT)), ("zip", "gzip")),
+        (gzip.compress(zipped("t.csv")), ("gzip", "zip")),
+    ],
+)  # fmt: skip
+def test_compression_is_found_by_content(packed: bytes, layers: tuple[str, ...]) -> None:
+    opened = open_content(io.BytesIO(packed))
+    assert (opened.kind, opened.stream.read(), opened.layers) == ("text", TEXT, layers)
+
+
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (zipped("a.csv", "b.csv"), r"a zip archive of 2 files \(a.csv, b.csv\)"),
+        (zipped(), "a zip archive of 0 files|is not whole zip|is empty"),
+        (b"%PDF-1.7", "looks like a PDF"),
+        (b"<!DOCTYPE html><html>", "looks like XML or HTML"),
+        (b"ARROW1\0\0", "looks like Arrow"),
+        (b"PK\x03\x04 and no more", "is not whole zip"),
+    ],
+)
+def test_what_is_no_table_is_refused(packed: bytes, said: str) -> None:
+    with pytest.raises(TableError, match=said):
+        open_content(io.BytesIO(packed))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bz2.compress, lzma.compress])
+def test_a_torn_file_is_refused(pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(TEXT * 1000)
+    with pytest.raises(TableError, match="is torn"):
+        open_content(io.BytesIO(packed[: len(packed) // 2])).stream.read()
+
+
+def test_a_file_that_was_made_to_unpack_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "_FREE", 2**16)
+    bomb = zstd.compress(b"1,2\n" * 2**22)
+    assert len(bomb) * 1000 < 2**24
+    opened = open_content(io.BytesIO(bomb))
+    with pytest.raises(TableError, match="unpacks to more than 1,000 times its size"):
+        while opened.stream.read(2**16):
+            pass
+
+
+def test_a_file_in_a_file_in_a_file_is_enough() -> None:
+    packed = TEXT
+    for _ in range(4):
+        packed = gzip.compress(packed)
+    with pytest.raises(TableError, match="compressed more than 3 times"):
+        open_content(io.BytesIO(packed))
