@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 from tests import servers, toy
 from tests.processes import HOST, NOBODY, PYTHONPATH, ROOT, free_port, until
 from tests.servers import Server

@@ -35,8 +35,8 @@ from monitoring.evidently_service.drift.statistics import Column, Floats, prepar
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule, judge
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.reference import Reference
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.encoding import Encoder
-from scorehouse.usecase import load_use_case
 
 TABLES = {
     "churn": "credit_card_churn.csv.gz",

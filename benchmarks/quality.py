@@ -22,9 +22,10 @@ from model_orchestration.tables.training_table import TEST, TrainingTable, prepa
 from model_orchestration.training.training import Training
 from scorehouse.environment import read_settings
 from scorehouse.errors import ScorehouseError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.figures import figure_label
 from scorehouse.scoring.quality import quality
-from scorehouse.usecase import Task, UseCase, load_use_case
+from scorehouse.usecase import Task, UseCase
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from model_orchestration.tables.training_table import TRAIN, prepare
 from model_orchestration.tracking.runs import Tracking
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Training
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 from tests import servers
 
 TRIALS, PLAIN_TRIALS = 50, 10  # of the plain loop, which takes minutes, only a fifth is timed

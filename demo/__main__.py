@@ -15,15 +15,17 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from demo.processes import Processes, environment, require_free_ports, started_services
+from demo.processes import DemoError, Processes, environment, require_free_ports, started_services
 from scorehouse.bundles.bundle import Manifest
 from scorehouse.environment import read_settings, settings_or_exit
 from scorehouse.errors import ScorehouseError
+from scorehouse.pages.loading import load_use_case
+from scorehouse.pages.records import example_record
 from scorehouse.registry.client import Registry
 from scorehouse.scoring.figures import figure_label
 from scorehouse.services import SERVICES
 from scorehouse.settings import Settings
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 from stack.steps import Steps
 
 HTTP_TRAFFIC = ("--rate", "1000", "--count", "3000", "--outcomes-after", "1")
@@ -49,7 +51,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a background shell ignores the first
         signal.signal(number, interrupt)
     shell = settings_or_exit()
-    use_case = load_use_case(shell.use_case)
+    try:
+        use_case = load_use_case(shell.use_case)
+        require_rows(use_case, shell)
+    except ScorehouseError as error:
+        sys.exit(f"demo: {error}")
     folder = (shell.data_folder / "demo" / use_case.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     env = environment(folder, use_case.name)
@@ -75,6 +81,15 @@ def main() -> None:
             signal.signal(number, signal.SIG_IGN)
         demo.processes.stop()
     console.print("stopped; nothing is running any more")
+
+
+def require_rows(use_case: UseCase, settings: Settings) -> None:
+    """Raise DemoError before anything is started if there are no rows to train on."""
+    if use_case.sample is None and not settings.data:
+        raise DemoError(
+            f"{use_case.name} has no sample to train on: name your table, as in "
+            f"`USE_CASE={use_case.name} DATA=path/to/table.csv make demo`"
+        )
 
 
 def interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -126,35 +141,55 @@ class Demo:
         scorer = SERVICES["scorer"]
         self.processes.wait_for(scorer, ready=lambda: self.processes.answers(scorer))
         self.processes.run("server.deploy", RUN_ID=run_id)
-        record = {f.name: f.example for f in self.use_case.features if f.required}
+        record = example_record(self.use_case.features)
         answer = requests.post(f"{self.address('scorer')}/predict", json=record, timeout=10).json()
         self.steps.done(f"first answer: {self.use_case.answer} {answer[self.use_case.answer]:.4g}")
         return run_id
 
     def send_traffic(self, run_id: str) -> dict[str, str]:
-        """Send normal and drifting traffic and leave a little running; return the results in words."""
+        """Send normal and drifting traffic and leave a little running; return the results in words.
+
+        A page without a sample gets the rows of DATA as its traffic, and no drift.
+        """
         run = self.processes.run
-        over_http = json.loads(run("simulation_business.http", *HTTP_TRAFFIC, "--json"))
+        rows = self.rows_to_send()
+        if rows is None:
+            self.steps.done(
+                f"no traffic is sent: {self.use_case.name} has no sample, and {self.settings.data} is no file"
+            )
+            return {}
+        over_http = json.loads(run("simulation_business.http", *HTTP_TRAFFIC, *rows, "--json"))
         self.steps.done(f"answered {over_http['answered']:,} of {over_http['sent']:,} records over HTTP")
         run("model_orchestration.init_aws")
         self.processes.wait_for(SERVICES["stream"])
-        over_stream = json.loads(run("simulation_business.kinesis", *STREAM_TRAFFIC, "--json"))
+        over_stream = json.loads(run("simulation_business.kinesis", *STREAM_TRAFFIC, *rows, "--json"))
         self.steps.done(f"answered {over_stream['answered']:,} of {over_stream['sent']:,} records over the stream")
-        drifting = json.loads(run("simulation_business.http", *DRIFTING_TRAFFIC, "--json"))
-        self.processes.wait_for(SERVICES["monitor"], 60, lambda: self.alert_fires(run_id))
-        self.steps.done(
-            f"the drift alert fired after {drifting['answered']:,} drifting records: {self.address('monitor')}/"
-        )
+        drift = self.let_it_drift(run_id) if self.use_case.sample else "none: only a sample can drift on purpose"
         run("reporting")
         self.steps.done(f"the report is written: {self.address('reports')}/")
         for door in ("http", "kinesis"):
-            self.processes.start(f"simulation_business.{door}", *TRICKLE)
+            self.processes.start(f"simulation_business.{door}", *TRICKLE, *rows)
         answered = f"{over_http['answered']:,} of {over_http['sent']:,} records answered"
         return {
             "HTTP": f"{answered}, p99 {over_http['p99_ms']:.1f} ms, {over_http['outcomes sent']:,} outcomes sent",
             "stream": f"{over_stream['answered']:,} of {over_stream['sent']:,} records came back",
-            "drift": f"{drifting['answered']:,} drifting records fired the alert",
+            "drift": drift,
         }
+
+    def rows_to_send(self) -> tuple[str, ...] | None:
+        """Return the options of the simulators that name their rows; None if there are none to send."""
+        if self.use_case.sample:
+            return ()
+        table = Path(self.settings.data).expanduser().absolute()
+        return ("--data", str(table)) if table.is_file() else None
+
+    def let_it_drift(self, run_id: str) -> str:
+        """Send drifting records until the alert fires; return in words how many. Raises DemoError."""
+        drifting = json.loads(self.processes.run("simulation_business.http", *DRIFTING_TRAFFIC, "--json"))
+        self.processes.wait_for(SERVICES["monitor"], 60, lambda: self.alert_fires(run_id))
+        sent = f"{drifting['answered']:,} drifting records"
+        self.steps.done(f"the drift alert fired after {sent}: {self.address('monitor')}/")
+        return f"{sent} fired the alert"
 
     def alert_fires(self, run_id: str) -> bool:
         """Return whether the monitor reports drift for this run; an earlier demo's run may still drift."""

@@ -45,6 +45,7 @@ def environment(data_folder: Path, use_case: str) -> dict[str, str]:
         "USE_CASE": use_case,
         "DATA_FOLDER": str(data_folder),
         "RUN_ID": "",
+        "COMPOSE_PROFILES": "",  # no Grafana
         "CLOUD_ADDRESS": "127.0.0.1",
         "SERVE_ADDRESS": "127.0.0.1",
         "MLFLOW_ADDRESS": f"http://127.0.0.1:{SERVICES['mlflow'].port}",

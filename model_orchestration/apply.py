@@ -16,7 +16,9 @@ from prefect.deployments import run_deployment
 
 from model_orchestration.schedule import cron_schedule, training_schedule
 from scorehouse.environment import settings_or_exit
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.errors import UseCaseError
+from scorehouse.pages.loading import load_use_case
+from scorehouse.usecase import UseCase
 
 ROOT = Path(__file__).parents[1]
 TRAINING = "model_tuning_and_uploading"
@@ -55,7 +57,11 @@ def _deploy(file: str, name: str, more: dict[str, Any]) -> None:
 def main() -> None:
     """Schedule both flows, and with --run start one training."""
     settings = settings_or_exit()
-    lines = apply(load_use_case(settings.use_case), settings.training_interval_minutes)
+    try:
+        use_case = load_use_case(settings.use_case)
+    except UseCaseError as error:
+        sys.exit(f"schedules: {error}")
+    lines = apply(use_case, settings.training_interval_minutes)
     sys.stdout.write("\n".join(lines) + "\n")
     if "--run" in sys.argv[1:]:
         flow_run: Any = run_deployment(f"{TRAINING}/{TRAINING}", timeout=0, as_subflow=False)

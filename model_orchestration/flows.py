@@ -18,9 +18,10 @@ from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles.signatures import Signer
 from scorehouse.environment import read_settings
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.figures import figure_label
 from scorehouse.settings import Settings
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 
 
 @task(name="read the table", persist_result=False)

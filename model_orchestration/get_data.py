@@ -11,8 +11,9 @@ import requests
 from rich.progress import Progress
 
 from scorehouse.environment import settings_or_exit
-from scorehouse.errors import TableError
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.errors import ScorehouseError, TableError
+from scorehouse.pages.loading import load_use_case
+from scorehouse.usecase import UseCase
 
 FOLDER = Path("data")
 SECONDS = 60  # without a byte
@@ -65,10 +66,11 @@ def _table(content: bytes) -> bytes:
 
 def main() -> None:
     """Download the table and print how to train on it."""
-    use_case = load_use_case(settings_or_exit().use_case)
+    settings = settings_or_exit()
     try:
+        use_case = load_use_case(settings.use_case)
         path = fetch(use_case)
-    except TableError as error:
+    except ScorehouseError as error:
         sys.exit(f"get-data: {error}")
     sys.stdout.write(
         f"{path}: {path.stat().st_size:,} bytes. Train on it: `make demo USE_CASE={use_case.name} DATA={path}`\n"

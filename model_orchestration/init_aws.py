@@ -19,9 +19,10 @@ from model_orchestration.tables.training_table import read_table
 from scorehouse.aws import aws_client
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
 from scorehouse.streams.publisher import MISSING, code_of
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 
 PATIENCE_SECONDS = 60.0  # until a new stream is active: it takes half a minute on AWS
 POLL_SECONDS = 0.2

@@ -13,9 +13,10 @@ from model_orchestration.training.configuration import tune_run
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import Registry
 from scorehouse.settings import Settings
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 
 
 def judge_and_promote(

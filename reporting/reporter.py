@@ -22,11 +22,12 @@ from reporting.folder import ReportFolder
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import BundleError, RunNotFound, UseCaseError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.figures import Vector
 from scorehouse.scoring.quality import quality
 from scorehouse.stores.report_store import ReportStore
 from scorehouse.stores.store import Answered, Document
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 
 SHOWN = 500  # reports in the index
 PARTS = 96  # of a time whose records are sampled

@@ -15,10 +15,10 @@ from scorehouse.access import bearer
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import RunNotFound, ScorehouseError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import PRODUCTION, SERVING, Hold, Registry, Version
 from scorehouse.registry.history import History
 from scorehouse.settings import Settings
-from scorehouse.usecase import load_use_case
 from server.rollout import NotFollowed, Refused, addresses, ask, wait_for
 
 

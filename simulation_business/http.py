@@ -17,7 +17,14 @@ from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from simulation_business.clients.outcomes import OutcomeSender
 from simulation_business.clients.scorer import ScorerClient
-from simulation_business.options import make_cases, make_parser, print_summary, stop_on_signals
+from simulation_business.options import (
+    NothingToSend,
+    make_cases,
+    make_parser,
+    print_summary,
+    stop_on_signals,
+    wait_for_nothing,
+)
 from simulation_business.traffic.pace import Pace
 from simulation_business.traffic.progress import progress
 from simulation_business.traffic.tally import Tally
@@ -117,17 +124,20 @@ def main() -> int:
         headers=bearer(settings),
     )
     outcomes = OutcomeSender(scorer, options.outcomes_after, tally, time.monotonic)
+    began = time.monotonic()
     try:
         cases = islice(make_cases(options, settings, rng), options.count)
         if not scorer.wait_ready(options.ready_within, time.monotonic):
             return 0
+        began = time.monotonic()
+        pace = Pace(options.rate, time.monotonic)
+        traffic = HttpTraffic(scorer, outcomes, tally, pace, time.monotonic, stop.wait, options.connections)
+        with progress(Console(stderr=True), "HTTP traffic", options.count, tally, time.monotonic) as show:
+            traffic.run(cases, show)
+    except NothingToSend as reason:
+        return wait_for_nothing(reason, options, stop)
     except ScorehouseError as error:
         sys.exit(f"simulation: {error}")
-    began = time.monotonic()
-    pace = Pace(options.rate, time.monotonic)
-    traffic = HttpTraffic(scorer, outcomes, tally, pace, time.monotonic, stop.wait, options.connections)
-    with progress(Console(stderr=True), "HTTP traffic", options.count, tally, time.monotonic) as show:
-        traffic.run(cases, show)
     tally.add("retries", scorer.retries)
     tally.add("outcomes not yet due", len(outcomes))
     print_summary(options, f"HTTP traffic for {settings.use_case}", tally, time.monotonic() - began)

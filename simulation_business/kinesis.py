@@ -19,7 +19,14 @@ from simulation_business.clients.answers import AnswerReader
 from simulation_business.clients.outcomes import OutcomeSender
 from simulation_business.clients.scorer import ScorerClient
 from simulation_business.clients.sending import CaseSender, wait_for_stream
-from simulation_business.options import make_cases, make_parser, print_summary, stop_on_signals
+from simulation_business.options import (
+    NothingToSend,
+    make_cases,
+    make_parser,
+    print_summary,
+    stop_on_signals,
+    wait_for_nothing,
+)
 from simulation_business.traffic.pace import Pace
 from simulation_business.traffic.progress import progress
 from simulation_business.traffic.tally import Tally
@@ -124,6 +131,8 @@ def main() -> int:
         traffic = StreamTraffic(sender, answers, outcomes, tally, pace, time.monotonic, stop.wait)
         with progress(Console(stderr=True), "stream traffic", options.count, tally, time.monotonic) as show:
             traffic.run(cases, options.answers_within, show)
+    except NothingToSend as reason:
+        return wait_for_nothing(reason, options, stop)
     except ScorehouseError as error:
         sys.exit(f"simulation: {error}")
     tally.add("outcomes not yet due", len(outcomes))

@@ -13,9 +13,10 @@ from threading import Event
 import orjson
 from rich.console import Console
 
-from scorehouse.errors import SettingError
+from scorehouse.errors import ScorehouseError, SettingError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 from simulation_business.traffic.tally import Tally
 from simulation_business.traffic.traffic import (
     INVALID_SHARE,
@@ -29,6 +30,11 @@ from simulation_business.traffic.traffic import (
 )
 
 DRIFT_OVER = 2_000  # records over which drift grows, unless --drift-over is given
+STOP_SECONDS = 10  # from a signal until the process ends whatever it does
+
+
+class NothingToSend(ScorehouseError):
+    """The use case has no sample, and no table was named. This is no failure."""
 
 
 def make_parser(what: str, rate: float, about: str) -> argparse.ArgumentParser:
@@ -58,6 +64,11 @@ def make_parser(what: str, rate: float, about: str) -> argparse.ArgumentParser:
         help="share of records without optional fields, 0 to 1 (0.3)",
     )
     p.add_argument("--data", type=Path, help="send the rows of this raw table instead of the use case's own sample")
+    p.add_argument(
+        "--keep-running",
+        action="store_true",
+        help="if there is nothing to send, wait for SIGTERM, so that no supervisor starts the process again",
+    )
     p.add_argument(
         "--seed", type=_count, help="the same seed sends the same records; by default each run chooses a new one"
     )
@@ -92,7 +103,8 @@ def make_cases(options: argparse.Namespace, settings: Settings, random: Random, 
     Raises:
         SettingError: options contradict each other.
         TableError: the table of --data cannot be read.
-        UseCaseError: the use case does not exist.
+        UseCaseError: the use case does not exist, or its page has a fault.
+        NothingToSend: the use case has no sample, and --data names no table.
     """
     use_case = load_use_case(settings.use_case)
     if options.seed is None:
@@ -103,16 +115,29 @@ def make_cases(options: argparse.Namespace, settings: Settings, random: Random, 
 
 
 def stop_on_signals() -> Event:
-    """Return an event that the first SIGTERM or Ctrl-C sets. A second Ctrl-C ends the process at once."""
+    """Return an event that the first SIGTERM or Ctrl-C sets. A second one ends the process at once.
+
+    So does the kernel after STOP_SECONDS, because a page's `sample` or `clean` may take forever.
+    """
     stop = Event()
 
     def on_signal(*_: object) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.alarm(STOP_SECONDS)
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, signal.SIG_DFL)
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, on_signal)
     return stop
+
+
+def wait_for_nothing(reason: NothingToSend, options: argparse.Namespace, stop: Event) -> int:
+    """Say on standard error why nothing is sent. With --keep-running, wait for the signal. Return the status, 0."""
+    sys.stderr.write(f"simulation: {reason}\n")
+    if options.keep_running:
+        stop.wait()
+    return 0
 
 
 def _rows(options: argparse.Namespace, use_case: UseCase) -> Iterator[Row]:
@@ -120,6 +145,8 @@ def _rows(options: argparse.Namespace, use_case: UseCase) -> Iterator[Row]:
         if options.profile == "drift":
             raise SettingError("--profile drift needs the use case's own sample: leave out --data")
         return read_rows(use_case, options.data, Random(options.seed))  # noqa: S311
+    if use_case.sample is None:
+        raise NothingToSend(f"{use_case.name} has no sample, so nothing is sent: name a table with --data")
     if options.profile != "drift":
         return generate_rows(use_case, options.seed, NO_DRIFT)
     after = _to_records(options.drift_after, options.rate, "--drift-after")

@@ -30,7 +30,7 @@ def read_file(path: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise StackError(f"{path.name} is not UTF-8: save it as UTF-8") from error
     for number, line in enumerate(text.split("\n"), 1):
-        if not _LINE.fullmatch(line):
+        if "\0" in line or not _LINE.fullmatch(line):  # no environment holds a null byte
             raise StackError(
                 f"{path.name}, line {number}: write NAME=value, or NAME='value' if the value contains #, $ or quotes; "
                 "backslashes are allowed only without quotes"

@@ -6,6 +6,10 @@ REFUSED = None
 # Each line with the value of X. `make` refuses the REFUSED ones: Compose and python-dotenv may read them differently.
 LINES: list[tuple[str, str | None]] = [
     ("X=plain", "plain"),
+    ('X="my-bucket"', "my-bucket"),
+    ("X=4  # quick", "4"),
+    ("export X=DEBUG", "DEBUG"),
+    ("X='pa#ss $1'", "pa#ss $1"),
     ("X=", ""),
     ("X=''", ""),
     ('X=""', ""),
@@ -65,6 +69,9 @@ LINES: list[tuple[str, str | None]] = [
     ("X='a\nb'", REFUSED),
     ("X=a\u00a0b", REFUSED),
     ("X=a\rb", REFUSED),
+    ("X=a\r\r", REFUSED),
+    ("X=a\0b", REFUSED),
+    ("X='a\0b'", REFUSED),
     ("X=`ls`", REFUSED),
     ("X: a", REFUSED),
     ("X", REFUSED),

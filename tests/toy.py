@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from scorehouse.bundles import bundle
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.pages.loading import load_use_case
+from scorehouse.usecase import UseCase
 from tests import signing
 from tests.models import OTHER_RUN_ID, RUN_ID, Model, cache_in
 from tests.processes import HOST, ROOT, Scorer, Service, free_port, running, scorer, shipper, until

@@ -11,9 +11,9 @@ from model_orchestration.batch.places import batch_place, parse_day
 from model_orchestration.batch.records import Written
 from model_orchestration.batch.scoring import Model, resolve_model, score_chunk
 from model_orchestration.progress import Log, show_progress
+from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
 from scorehouse.stores.open import open_store
-from scorehouse.usecase import load_use_case
 
 
 def submit_here(model: Model, chunk: pa.Table, written: Written) -> WaitForChunk:

@@ -11,15 +11,25 @@ import pandas as pd
 from model_orchestration.batch.places import Place, batch_place, input_names, parse_day
 from model_orchestration.tables.training_table import prepare
 from scorehouse.environment import settings_or_exit
-from scorehouse.errors import ScorehouseError
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.errors import ScorehouseError, UseCaseError
+from scorehouse.pages.loading import load_use_case
+from scorehouse.usecase import UseCase
 
 ROWS = 1_200  # a usual day of claims
 
 
 def write_sample(use_case: UseCase, place: Place, day: date, rows: int) -> str:
-    """Write `rows` applications of `day`, the same ones each time. Return the name of the file. Raises TableError."""
-    sample = prepare(pd.DataFrame(use_case.sample(rows, day.toordinal(), 0.0)), use_case)
+    """Write `rows` applications of `day`, the same ones each time. Return the name of the file.
+
+    Raises:
+        TableError: the sample has faults.
+        UseCaseError: the page has no sample, or it fails.
+    """
+    if use_case.sample is None:
+        raise UseCaseError(
+            f"{use_case.name} has no sample: put the day's file at {place}/{input_names(day)[0]} yourself"
+        )
+    sample = prepare(pd.DataFrame(use_case.draw_sample(rows, day.toordinal())), use_case)
     table = pd.DataFrame(sample.records)
     table.insert(0, "application", [f"{day}-{i}" for i in range(rows)])
     name = input_names(day)[0]

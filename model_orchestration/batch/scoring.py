@@ -16,11 +16,12 @@ from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.bundles.signatures import Trust
 from scorehouse.errors import RegistryUnavailable, RunNotFound
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import KEEP_TAG, SERVING, Registry, Version
 from scorehouse.scoring.schema import Rejected
 from scorehouse.scoring.scorer import Scorer
 from scorehouse.settings import Settings
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 
 AT_ONCE = 2_000  # rows that become records at a time: a record takes about thirty times the memory of its row
 

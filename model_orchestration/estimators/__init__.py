@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 from model_orchestration.estimators.base import Data, Fitted, Trainer
-from scorehouse.errors import UseCaseError
 from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Estimator, Task
 
 __all__ = ["Data", "Fitted", "Trainer", "make_trainer"]
 
 
-TASKS: Mapping[str, tuple[Task, ...]] = {
-    "xgboost": ("binary", "amount"),
-    "random_forest": ("amount",),
-    "ridge": ("amount",),
-    "lasso": ("amount",),
-    "svc": ("ordinal",),
-}
-
-
 def make_trainer(estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data) -> Trainer:
-    """Return a trainer of `estimator` for rows with `columns`. It fits on `train` and may stop early by `valid`.
-
-    Raises:
-        UseCaseError: the family cannot learn the task.
-    """
-    if task not in TASKS[estimator.family]:
-        supported = " or ".join(map(repr, TASKS[estimator.family]))
-        raise UseCaseError(f"the family {estimator.family} does not support the task {task!r}, only {supported}")
+    """Return a trainer of `estimator` for rows with `columns`. It fits on `train` and may stop early by `valid`."""
     if estimator.family == "xgboost":
         from model_orchestration.estimators.boosting import BoostingTrainer
 

@@ -52,10 +52,13 @@ def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> pd.Data
     """Return the raw table at `source` (a path or s3://bucket/key, CSV or Parquet), or a sample if `source` is empty.
 
     Raises:
-        TableError: the table does not exist or cannot be read.
+        TableError: the table does not exist or cannot be read, or there is neither a table nor a sample.
+        UseCaseError: the page's `sample` fails.
     """
     if not source:
-        return pd.DataFrame(use_case.sample(use_case.sample_rows, SAMPLE_SEED, 0.0))
+        if use_case.sample is None:
+            raise TableError(f"{use_case.name} has no sample to train on: set DATA to your table (CSV or Parquet)")
+        return pd.DataFrame(use_case.draw_sample(use_case.sample_rows, SAMPLE_SEED))
     content = _read_s3(source, s3_endpoint) if source.startswith("s3://") else _read_file(source)
     return read_frame(content, source, use_case.features).table
 

@@ -10,8 +10,8 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from scorehouse.bundles import bundle
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.schema import Rejected
-from scorehouse.usecase import load_use_case
 
 
 class RecordModel(PythonModel):

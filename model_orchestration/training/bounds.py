@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
+from scorehouse.pages.families import range_fault
 from scorehouse.scoring.nearest import KnownNames
 from scorehouse.usecase import Choice, Range
-
-SHARES = {"subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode", "max_features"}
 
 
 def find_fault(name: str, bounds: list[Any], known: Mapping[str, Range | Choice]) -> str | None:
@@ -25,15 +25,4 @@ def find_fault(name: str, bounds: list[Any], known: Mapping[str, Range | Choice]
     low, high = bounds
     if not (isfinite(low) and isfinite(high)):
         return "both bounds must be finite numbers"
-    if not low < high:
-        return f"the low bound {low} is not below the high bound {high}"
-    if dimension.log and low <= 0:
-        return "the scale is logarithmic, so both bounds must be above 0"
-    if name in SHARES and not 0 < low < high <= 1:
-        return "this is a share, so both bounds must be above 0 and at most 1"
-    least = 1 if dimension.integer else 0
-    if low < least:
-        return f"the low bound must be at least {least}"
-    if dimension.integer and not (float(low).is_integer() and float(high).is_integer()):
-        return "both bounds must be whole numbers"
-    return None
+    return range_fault(name, replace(dimension, low=low, high=high))

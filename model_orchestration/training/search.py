@@ -71,9 +71,10 @@ def _dimension(label: str, dimension: Any) -> Any:
     if not isinstance(dimension, Range):
         return hp.choice(label, list(dimension.options))
     low, high = dimension.low, dimension.high
-    if dimension.integer:
-        return hp.quniform(label, low, high, 1)
-    return hp.loguniform(label, np.log(low), np.log(high)) if dimension.log else hp.uniform(label, low, high)
+    if dimension.log:
+        low, high = np.log(low), np.log(high)
+        return hp.qloguniform(label, low, high, 1) if dimension.integer else hp.loguniform(label, low, high)
+    return hp.quniform(label, low, high, 1) if dimension.integer else hp.uniform(label, low, high)
 
 
 def _cast_integers(estimator: Estimator, chosen: dict[str, Any]) -> dict[str, Any]:

@@ -22,12 +22,12 @@ from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.logs import start_logging
+from scorehouse.pages.loading import load_use_case
 from scorehouse.prefect import Prefect
 from scorehouse.registry.client import Registry
 from scorehouse.registry.history import History
 from scorehouse.settings import RetrainingSettings, Settings
 from scorehouse.stores.open import open_store
-from scorehouse.usecase import load_use_case
 from scorehouse.wsgi_server import WsgiServer
 
 log = logging.getLogger("monitoring.evidently_service")

@@ -12,8 +12,8 @@ import uvicorn
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import BundleError, CacheUnavailable, RegistryUnavailable, RunNotFound, UseCaseError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
-from scorehouse.usecase import load_use_case
 
 
 def check_run(settings: Settings) -> None:

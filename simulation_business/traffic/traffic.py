@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from scorehouse.errors import TableError
+from scorehouse.errors import TableError, UseCaseError
 from scorehouse.tables.frames import read_frame
 from scorehouse.usecase import Feature, UseCase
 from simulation_business.traffic.faults import spoil
@@ -58,13 +58,17 @@ NO_DRIFT = Drift(2**62, 1)
 
 
 def generate_rows(use_case: UseCase, seed: int, drift: Drift = NO_DRIFT) -> Iterator[Row]:
-    """Yield rows of the use case's own sample forever. The same arguments give the same rows; none was trained on."""
+    """Yield rows of the use case's own sample forever. The same arguments give the same rows; none was trained on.
+
+    Raises:
+        UseCaseError: the sample fails, or has no rows, or no column that `clean` or a required feature needs.
+    """
     number = 0
     for chunk in count():
         state = int(np.random.SeedSequence([seed, chunk]).generate_state(1)[0])
-        for row in to_rows(use_case, pd.DataFrame(use_case.sample(CHUNK, state, drift.at(number)))):
-            yield row
-            number += 1
+        rows = _sample_rows(use_case, use_case.draw_sample(CHUNK, state, drift.at(number)))
+        yield from rows
+        number += len(rows)
 
 
 def read_rows(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
@@ -80,6 +84,19 @@ def read_rows(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
     if not rows:
         raise TableError(f"{path} has no rows")
     return _repeat_shuffled(rows, random)
+
+
+def _sample_rows(use_case: UseCase, drawn: Mapping[str, Any]) -> list[Row]:
+    try:
+        rows = list(to_rows(use_case, pd.DataFrame(drawn)))
+    except Exception as error:  # what a page's clean raises
+        fault = f"{type(error).__name__}: {error}"
+        raise UseCaseError(f"use_cases/{use_case.name}.py: clean cannot read its own sample: {fault}") from error
+    if not rows:
+        raise UseCaseError(f"use_cases/{use_case.name}.py: sample({CHUNK}, …) gives no rows, so nothing can be sent")
+    if absent := [f.name for f in use_case.features if f.required and f.name not in rows[0].record]:
+        raise UseCaseError(f"use_cases/{use_case.name}.py: sample gives no {absent[0]!r}, which every record needs")
+    return rows
 
 
 def _repeat_shuffled(rows: list[Row], random: Random) -> Iterator[Row]:
@@ -125,6 +142,8 @@ def to_cases(
 
 def _value(feature: Feature, raw: Any) -> Any:
     value = _plain(raw)
+    if feature.kind == "boolean" and value in {0, 1}:
+        return bool(value)
     if isinstance(value, float) and value.is_integer() and feature.kind != "number":
         return int(value)  # a gap in the column turned its whole numbers and codes into floats
     return value

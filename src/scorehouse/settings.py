@@ -250,9 +250,17 @@ class MonitorSettings(DataSettings):
     )
     shadow_share: float = Field(0.1, ge=0, le=1, description="The share of the records that it scores")
     monitor_port: Port = Field(8085, description="The drift monitor's port: its page and its metrics")
+    compose_profiles: str = Field(
+        "", description="Optional parts that run, separated by commas; with `grafana`, the page links to its dashboard"
+    )
     drift_window_hours: float = Field(
         24, ge=0, le=744, description="Hours that a window of records covers at least before drift is judged"
     )
+
+    @property
+    def grafana_runs(self) -> bool:
+        """Whether Grafana runs beside the monitor."""
+        return "grafana" in self.compose_profiles.split(",")
 
     @property
     def monitor_folder(self) -> Path:

@@ -1,11 +1,15 @@
-"""What a use case declares: its features, its target, how it is trained and judged, and a source of sample rows."""
+"""What a use case declares: its features, its target, how it is trained and judged, and a source of sample rows.
+
+The annotations are also what pydantic checks when a page is loaded (`scorehouse.pages`).
+"""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, with_config
 
 from scorehouse.errors import UseCaseError
 
@@ -13,38 +17,93 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-Value = float | int | str | None
+    Clean = Callable[[pd.DataFrame], pd.DataFrame]
+    Sample = Callable[[int, int, float], Mapping[str, np.ndarray]]
+else:  # pydantic evaluates the annotations, and not every image has pandas
+    Clean = Sample = Callable
+
+Value = float | int | str | None  # Python counts a bool as an int
 Record = Mapping[str, Value]
 Task = Literal["binary", "amount", "ordinal"]
+Kind = Literal["integer", "number", "category", "boolean", "date"]
+Family = Literal["xgboost", "random_forest", "ridge", "lasso", "svc"]
+T = TypeVar("T")
+_checked = with_config(ConfigDict(strict=True, revalidate_instances="always"))
 
 
+def plain(value: Any) -> Any:
+    """Return a value of NumPy as Python's: JSON has no other."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
+
+
+def _from_list(value: Any) -> Any:
+    """Return a list as a tuple. A set has no order, and `("a")` is not a tuple: both are refused."""
+    return tuple(plain(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def _require_categories(values: Any) -> Any:
+    """Raise ValueError for a category that JSON, a table and Python would not read alike."""
+    faults = [_category_fault(value) for value in values] if isinstance(values, tuple | list) else []
+    if fault := next(filter(None, faults), None):
+        raise ValueError(fault)
+    return values
+
+
+def _category_fault(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return f'{value} is a boolean: use kind="boolean", without categories'
+    if value is None or value == "":
+        return f"{value!r} is a missing value, not a category: nullable=True allows it"
+    if isinstance(value, float):
+        better = f"write {value:.0f}" if value.is_integer() else 'write it as text, or use kind="number"'
+        return f"{value!r} is a fraction, not a category: {better}"
+    return None
+
+
+Tuple = Annotated[tuple[T, ...], BeforeValidator(_from_list)]
+Categories = Annotated[tuple[str | int, ...], BeforeValidator(_require_categories), BeforeValidator(_from_list)]
+Name = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Finite = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], BeforeValidator(plain)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+@_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """One field of a record, or one derived from it.
 
     `required` means that a record must contain it (null is allowed where `nullable`). Bounds are physical limits, not
     the range seen in training: a record outside them is refused, one inside them is scored and checked for drift.
+    A boolean is true or false in JSON, or 1 or 0; the model sees 1 or 0.
     A date is text, YYYY-MM-DD, and bounded by whole centuries (1900 to 2099); `derive` reads it, the model never does.
     """
 
-    name: str
-    kind: Literal["integer", "number", "category", "date"]
+    name: Name
+    kind: Kind
     help: str
     required: bool = False
     nullable: bool = True
-    low: float | None = None
-    high: float | None = None
-    categories: tuple[str | int, ...] = ()
+    low: Finite | None = None
+    high: Finite | None = None
+    categories: Categories = ()
     unseen: Literal["refuse", "missing"] = "refuse"
     labels: Mapping[Any, str] = field(default_factory=dict, hash=False)  # what people read for a category or a code
     unit: str = ""
-    example: Value = None
+    example: Annotated[bool | Value, BeforeValidator(plain)] = None
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values of which a record has one: categories, labelled codes, or both booleans. Empty for other kinds."""
+        return (True, False) if self.kind == "boolean" else self.categories or tuple(self.labels)
 
     @property
     def allowed(self) -> str:
         """The values that are allowed, in words: `a whole number from 18 to 120, or null`."""
         if self.kind == "category":
             words = "one of " + ", ".join(repr(c) if isinstance(c, str) else str(c) for c in self.categories)
+        elif self.kind == "boolean":
+            words = "true or false"
         else:
             words = {"integer": "a whole number", "number": "a number", "date": "a date as YYYY-MM-DD"}[self.kind]
             bounds = [("from", self.low), ("to", self.high)]
@@ -53,32 +112,36 @@ class Feature:
         return words + (", or null" if self.nullable else "")
 
 
+@_checked
 @dataclass(frozen=True, slots=True)
 class Range:
     """A search dimension: uniform from `low` to `high`, on a log scale or in whole steps if set."""
 
-    low: float
-    high: float
+    low: Finite
+    high: Finite
     log: bool = False
     integer: bool = False
 
 
+@_checked
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A search dimension with named options."""
 
-    options: tuple[str | float, ...]
+    options: Annotated[Tuple[str | bool | int | float | None], Field(min_length=1)]
 
 
+@_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimator:
     """A family of models with its fixed parameters and the space that is searched."""
 
-    family: Literal["xgboost", "random_forest", "ridge", "lasso", "svc"]
+    family: Family
     space: Mapping[str, Range | Choice]
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
+@_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """How a stream's records may be wrapped, and how their answers are. Plain records are accepted as well.
@@ -87,8 +150,8 @@ class Envelope:
     `{"model": <use case>, "version": <run>, "prediction": {<answer>: ..., "customer_id": 123}}`.
     """
 
-    features: str
-    answer: str
+    features: Name
+    answer: Name
 
     def holds(self, value: Any) -> bool:
         """Return whether `value` is wrapped."""
@@ -113,6 +176,7 @@ class Envelope:
         return wrapped
 
 
+@_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """When a use case is trained, and when the previous day is scored as a batch: cron, in the time of `timezone`."""
@@ -127,77 +191,60 @@ def as_it_is(record: Record) -> Record:
     return record
 
 
+@_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCase:
     """One use case, in one file. `version` changes only when the meaning of a field or derived feature changes."""
 
-    name: str
-    version: int
+    name: Name
+    version: Count
     title: str
     about: str  # who predicts what, and why: the first lines of the model's card
     source: str  # where the real table comes from, and its licence
-    features: tuple[Feature, ...]
-    target: str
+    features: Annotated[Tuple[Feature], Field(min_length=1)]
+    target: Name
     task: Task
-    answer: str  # the key of the prediction in an answer
+    answer: Name  # the key of the prediction in an answer
     answer_unit: str = ""  # of an amount, as people read it
-    key: str  # the column whose hash puts a row into training, validation or test, forever
-    clean: Callable[[pd.DataFrame], pd.DataFrame]  # raw table -> features, target and key
-    sample: Callable[[int, int, float], Mapping[str, np.ndarray]]  # (rows, seed, drift 0..1) -> raw table
-    estimators: tuple[Estimator, ...]
+    key: str  # the column whose hash puts a row into training, validation or test, forever; "" for a row's content
+    clean: Clean  # raw table -> features, target and key
+    sample: Sample | None = None  # (rows, seed, drift 0..1) -> raw table; without it, DATA must name a table
+    estimators: Annotated[Tuple[Estimator], Field(min_length=1)]
     rank_by: str  # the metric on validation rows by which trials compete
     promote_by: str = ""  # the metric on test rows by which models compete for aliases; rank_by if empty
-    promote_margin: float = 0.05  # by which share of a holder's figure a model must be better to take its alias
-    promotes_to: tuple[str, ...] = ("production",)  # best first: a model that loses an alias gets the next one
+    promote_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05  # by which share of a holder's figure a model must win
+    promotes_to: Tuple[str] = ("production",)  # best first: a model that loses an alias gets the next one
     derive: Callable[[Record], Record] = as_it_is  # one record -> the same with its derived features
-    derived: tuple[Feature, ...] = ()
-    inputs: tuple[str, ...] = ()  # what the model sees, in order; all features if empty
-    sample_rows: int = 10_000  # rows to train on if there is no table
-    mask_optional: float = 0.0  # weight of training copies without the optional features; 0 makes none
-    trials: int = 50
-    retrain_best: int = 1
+    derived: Tuple[Feature] = ()
+    inputs: Tuple[str] = ()  # what the model sees, in order; all features, then the derived ones, if empty
+    sample_rows: Count = 10_000  # rows to train on if there is no table
+    mask_optional: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # weight of copies without optional fields
+    trials: Count = 50
+    retrain_best: Count = 1
     envelope: Envelope | None = None  # how records of its stream may be wrapped
     dated: str = ""  # the column, YYYY-MM-DD, with the day of a row, if the table has one
     schedule: Schedule = Schedule()
     download: str = ""  # the publisher's address, for make get-data
-    split: tuple[float, float] = (0.70, 0.15)  # shares of training and validation; the rest is the test split
-
-    def __post_init__(self) -> None:
-        """Raise UseCaseError at import if the module contradicts itself."""
-        names = [f.name for f in (*self.features, *self.derived)]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        unknown = sorted(set(self.inputs) - set(names))
-        empty = sorted(f.name for f in (*self.features, *self.derived) if f.kind == "category" and not f.categories)
-        dates = sorted(f.name for f in self.columns if f.kind == "date") if not unknown else []
-        for fault, which in (
-            ("fields declared twice", twice),
-            ("undeclared inputs", unknown),
-            ("fields without categories", empty),
-            ("a date cannot be an input: derive a number from it", dates),
-        ):
-            if which:
-                raise UseCaseError(f"use case {self.name}: {fault}: {', '.join(which)}")
+    split: tuple[Share, Share] = (0.70, 0.15)  # shares of training and validation; the rest is the test split
 
     @property
     def columns(self) -> tuple[Feature, ...]:
         """The features of the model's row, in order."""
         by_name = {f.name: f for f in (*self.features, *self.derived)}
-        return tuple(by_name[name] for name in self.inputs) if self.inputs else self.features
+        if self.inputs:
+            return tuple(by_name[name] for name in self.inputs)
+        return tuple(f for f in by_name.values() if f.kind != "date")
 
+    def draw_sample(self, rows: int, seed: int, drift: float = 0.0) -> Mapping[str, np.ndarray]:
+        """Return a generated raw table.
 
-def load_use_case(name: str) -> UseCase:
-    """Return `use_cases/<name>.py`'s `use_case`.
-
-    Raises:
-        UseCaseError: there is no such module, or it declares no `use_case`.
-    """
-    try:
-        module = importlib.import_module(f"use_cases.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in {"use_cases", f"use_cases.{name}"}:
-            raise
-        raise UseCaseError(f"USE_CASE is {name!r}, but there is no use_cases/{name}.py") from error
-    use_case = getattr(module, "use_case", None)
-    if not isinstance(use_case, UseCase):
-        raise UseCaseError(f"use_cases/{name}.py declares no `use_case = UseCase(...)`")
-    return use_case
+        Raises:
+            UseCaseError: the page has no `sample`, or it fails.
+        """
+        if self.sample is None:
+            raise UseCaseError(f"use_cases/{self.name}.py has no sample, which could generate rows")
+        try:
+            return self.sample(rows, seed, drift)
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+            raise UseCaseError(f"use_cases/{self.name}.py: sample({rows}, {seed}, {drift:g}) raises {fault}") from error

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 from tests import servers
 from tests import toy as toys
 from tests.processes import ROOT

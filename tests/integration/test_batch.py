@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from scorehouse.aws import aws_client
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 from tests import toy as toys
 from tests.engines import ministack
 from tests.servers import Server

@@ -16,11 +16,12 @@ import xgboost as xgb
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.bundles.signatures import Trust
+from scorehouse.pages.loading import load_use_case
+from scorehouse.pages.records import random_records
 from scorehouse.registry.client import Registry
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 from tests import signing
 from tests import toy as toys
-from tests.random_records import random_records
 from tests.servers import Server
 from tests.toy import Scorer
 

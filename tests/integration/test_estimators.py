@@ -11,7 +11,7 @@ from sklearn.svm import SVC
 
 from model_orchestration.estimators import Data, Fitted, make_trainer
 from model_orchestration.estimators.support_vector import fit_svc
-from scorehouse.errors import UseCaseError
+from scorehouse.pages.families import FAMILIES as RULES
 from scorehouse.scoring.encoding import Column, Matrix
 from scorehouse.scoring.onnx_model import BLOCK, OnnxModel
 from scorehouse.usecase import Estimator, Task
@@ -161,8 +161,41 @@ def test_rare_classes_weigh_as_their_power_says() -> None:
     assert 0 < np.sum(half != 5) < np.sum(theirs.predict(wide) != 5)
 
 
-@pytest.mark.parametrize(("family", "task"), [("ridge", "binary"), ("random_forest", "ordinal"), ("svc", "amount")])
-def test_a_family_refuses_a_task_that_it_does_not_answer(family: Any, task: Task) -> None:
+XGBOOST = RULES["xgboost"]
+OBJECTIVES = [(task, objective) for task, known in XGBOOST.objectives.items() for objective in known]
+VALUES: dict[str, Any] = {  # of parameters that have no number from 0 to 1
+    "max_depth": 3, "max_leaves": 8, "num_parallel_tree": 2, "max_bin": 64, "rounds": 5, "patience": 3, "seed": 1,
+    "nthread": 1, "verbosity": 1, "tree_method": "hist", "grow_policy": "lossguide", "sampling_method": "uniform",
+    "monotone_constraints": "(1,0,0,0,0)", "interaction_constraints": "[[0,1],[2,3]]", "tweedie_variance_power": 1.3,
+    "base_score": 0.4, "colsample_bytree": 0.7, "colsample_bylevel": 0.7, "colsample_bynode": 0.7, "subsample": 0.7,
+}  # fmt: skip
+OF_OBJECTIVE = {
+    "tweedie_variance_power": "reg:tweedie", "huber_slope": "reg:pseudohubererror",
+    "quantile_alpha": "reg:quantileerror",
+}  # fmt: skip
+
+
+def boosted(task: Task, capsys: pytest.CaptureFixture[str], **fixed: Any) -> None:
+    """Fit trees with `fixed` and require that XGBoost uses every parameter and that ONNX answers alike."""
     known = data("amount")
-    with pytest.raises(UseCaseError, match=f"{family} does not support the task '{task}', only '"):
-        make_trainer(Estimator(family=family, space={}), task, COLUMNS, known, known)
+    truth = known.truth / 1000 if task == "amount" else (known.truth > known.truth.mean()).astype(np.float64)
+    known = Data(known.rows, truth, known.weights)
+    estimator = Estimator(family="xgboost", space={}, fixed={"rounds": 20, **fixed})
+    model = make_trainer(estimator, task, COLUMNS, known, known).fit({})
+    expected = model.predict(known.rows)
+    assert np.allclose(np.asarray(OnnxModel(*model.onnx())(known.rows)), expected, rtol=1e-4, atol=1e-5)
+    assert "are not used" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(("task", "objective"), OBJECTIVES)
+def test_every_objective_that_a_page_may_name_is_answered_by_onnx(
+    task: Task, objective: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boosted(task, capsys, objective=objective, **({"quantile_alpha": 0.5} if "quantile" in objective else {}))
+
+
+@pytest.mark.parametrize("name", sorted(XGBOOST.parameters | (XGBOOST.only_fixed - {"objective"})))
+def test_xgboost_knows_every_parameter_that_a_page_may_set(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    objective = OF_OBJECTIVE.get(name, "binary:logistic")
+    task: Task = "binary" if objective == "binary:logistic" else "amount"
+    boosted(task, capsys, objective=objective, **{name: VALUES.get(name, 0.5)})

@@ -16,8 +16,8 @@ from model_orchestration.init_aws import create_stream, init_aws
 from model_orchestration.tables.training_table import read_table
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
-from scorehouse.usecase import load_use_case
 from tests.engines import REGION, Engine, ministack
 from tests.toy import ROOT
 

@@ -23,7 +23,7 @@ from model_orchestration.tracking.heartbeat import TAG, Heartbeat, end_dead_trai
 from model_orchestration.tracking.runs import Tracking
 from model_orchestration.training.search import Trial
 from scorehouse.errors import AlreadyRunning
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 from tests import toy as toys
 from tests.processes import until
 from tests.servers import Server

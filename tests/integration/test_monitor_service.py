@@ -11,7 +11,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 from tests import toy as toys
 from tests.toy import HOST, Scorer, Service, Toy
 

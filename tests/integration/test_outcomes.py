@@ -8,9 +8,9 @@ import orjson
 import pandas as pd
 
 from scorehouse.bundles.bundle import MANIFEST
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import Registry
 from scorehouse.stores.sqlite_store import SqliteStore
-from scorehouse.usecase import load_use_case
 from tests import toy as toys
 from tests.integration.conftest import train
 from tests.servers import Server

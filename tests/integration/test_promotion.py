@@ -14,8 +14,8 @@ import requests
 
 from model_orchestration.promotion.lock import PromotionLock
 from scorehouse.errors import RunNotFound
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import Hold, Registry
-from scorehouse.usecase import load_use_case
 from tests.registered import USE_CASE, Mlflow
 from tests.servers import Server
 from tests.toy import ROOT, Toy

@@ -12,9 +12,9 @@ import pytest
 from model_orchestration.promotion import comparison
 from model_orchestration.promotion.comparison import Promotion
 from model_orchestration.tables.training_table import TrainingTable, prepare
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import Version
 from scorehouse.scoring.quality import quality_by
-from scorehouse.usecase import load_use_case
 from tests.toy import Toy
 from tests.unit.model_orchestration.promotion.fakes import FakeCache, FakeRegistry
 

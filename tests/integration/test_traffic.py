@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from scorehouse.errors import TableError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.schema import RecordSchema, Rejected
-from scorehouse.usecase import load_use_case
 from simulation_business.traffic.faults import FAULTS, NOT_JSON
 from simulation_business.traffic.traffic import Drift, generate_rows, read_rows, to_cases
 

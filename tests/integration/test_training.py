@@ -15,11 +15,12 @@ from model_orchestration.tables.outcomes import add_outcomes
 from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, assign_splits
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles.bundle import ONNX, REFERENCE
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.figures import auc
 from scorehouse.scoring.quality import quality
 from scorehouse.scoring.schema import RecordSchema
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 from tests import toy as toys
 from tests.toy import Toy
 from tests.unit.model_orchestration.tables.test_outcomes import documents

@@ -18,8 +18,8 @@ from mlflow import MlflowClient
 from scorehouse.bundles.bundle import MANIFEST, Bundle, load
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.bundles.signatures import Trust
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import Registry
-from scorehouse.usecase import load_use_case
 from tests import signing
 from tests import toy as toys
 from tests.integration.conftest import train

@@ -13,8 +13,9 @@ import pytest
 
 from model_orchestration.tables.training_table import assign_splits, prepare, read_table
 from scorehouse.errors import TableError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.schema import RecordSchema
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 
 
 @pytest.fixture(scope="module")

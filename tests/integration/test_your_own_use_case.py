@@ -11,9 +11,9 @@ import pytest
 
 import use_cases
 from scorehouse.journal.journal import Journal
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.serving import Answer, Model, Serving
-from scorehouse.usecase import load_use_case
 from tests import toy
 
 

@@ -15,10 +15,11 @@ from model_orchestration.tables.training_table import TrainingTable
 from scorehouse.bundles import bundle
 from scorehouse.bundles.bundle import ONNX, REFERENCE, SMOKE_ROWS, Manifest
 from scorehouse.bundles.reference import Reference
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.onnx_model import OnnxModel, Output
 from scorehouse.scoring.quality import quality
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 from tests import signing
 from tests.toy import OTHER_RUN_ID, RUN_ID, table
 

@@ -61,11 +61,12 @@ def load_customers(store: Store, settings: Settings) -> int:
     """Store every customer in the raw table that DATA names, or in a generated table; return how many.
 
     Raises:
+        UseCaseError: DATA is empty, and the page has no sample.
         StoreUnavailable, TableError, OSError, ValueError, KeyError, and what the bucket's client raises.
     """
     import pandas as pd
 
-    table = _table(settings) if settings.data else pd.DataFrame(use_case.sample(SAMPLE_ROWS, SAMPLE_SEED, 0.0))
+    table = _table(settings) if settings.data else pd.DataFrame(use_case.draw_sample(SAMPLE_ROWS, SAMPLE_SEED))
     customers = [
         {**customer, "ID": str(customer["ID"]), "made_up": not settings.data} for customer in records_of(table)
     ]

@@ -85,9 +85,8 @@ def _links(settings: Settings, host: str, watch: Watch | None, by_path: bool) ->
         return _links_by_path(settings, watch)
     requested = urlsplit(f"//{host}").hostname or host
     cloud, serve = (requested if a in ("127.0.0.1", "localhost") else a for a in _hosts(settings))
-    run = f"?var-model_run_id={watch.run_id}" if watch else ""
     return {
-        "Dashboard": f"http://{serve}:3000/d/{DASHBOARD}{run}",
+        **_dashboard(settings, f"http://{serve}:3000", watch),
         "Reports": f"http://{cloud}:8888/",
         "Scorer": f"http://{serve}:{settings.scorer_port}/",
         "Model": f"http://{cloud}:5051/#/models/{settings.use_case}",
@@ -96,14 +95,19 @@ def _links(settings: Settings, host: str, watch: Watch | None, by_path: bool) ->
 
 
 def _links_by_path(settings: Settings, watch: Watch | None) -> dict[str, str]:
-    run = f"?var-model_run_id={watch.run_id}" if watch else ""
     return {
-        "Dashboard": f"../grafana/d/{DASHBOARD}{run}",
+        **_dashboard(settings, "../grafana", watch),
         "Reports": "../reports/",
         "Scorer": "../",
         "Model": f"../mlflow/#/models/{settings.use_case}",
         "All pages": "../pages",
     }
+
+
+def _dashboard(settings: Settings, grafana: str, watch: Watch | None) -> dict[str, str]:
+    """The link to Grafana, where it runs."""
+    run = f"?var-model_run_id={watch.run_id}" if watch else ""
+    return {"Dashboard": f"{grafana}/d/{DASHBOARD}{run}"} if settings.grafana_runs else {}
 
 
 def _hosts(settings: Settings) -> tuple[str, str]:

@@ -187,8 +187,10 @@ def _card(
 
 
 def code_labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[float, str]:
-    """Return the labels of a category's codes, or of a number's levels if they have names."""
+    """Return the labels of a category's codes, of both booleans, or of a number's levels if they have names."""
     labels = feature.labels if feature else {}
+    if feature and feature.kind == "boolean":
+        labels = {False: "false", True: "true", **labels}
     codes = next((c.codes for c in bundle.encoder.columns if c.name == name), None)
     if codes is None:
         return {float(value): str(word) for value, word in labels.items()}

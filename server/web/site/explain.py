@@ -12,6 +12,7 @@ from scorehouse.errors import BundleError
 from scorehouse.scoring.encoding import Matrix
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.serving import Model
+from scorehouse.usecase import plain
 from server.web.api.problems import Problem, refusal
 from server.web.site.trees import Trees
 
@@ -55,9 +56,9 @@ class Explainer:
             raise refusal(checked)
         rows = model.scorer.rows([checked])
         scale, (*parts, base) = self._contributions(model, rows)
-        values: Mapping[str, Any] = {**model.scorer.derive(checked), **record}
+        values: Mapping[str, Any] = {**record, **model.scorer.derive(checked)}
         explained = [
-            {"feature": name, "value": values.get(name), "contribution": round(part, 6)}
+            {"feature": name, "value": plain(values.get(name)), "contribution": round(part, 6)}
             for name, part in zip(model.scorer.encoder.names, parts, strict=True)
         ]
         return {

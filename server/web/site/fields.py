@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 
 from scorehouse.bundles.bundle import Bundle
+from scorehouse.pages.records import example_value
 from scorehouse.usecase import Feature, Value
-from server.web.site.examples import example_value
 
 USUAL = (0.05, 0.95)  # the quantiles of the reference between which a value is usual
 
@@ -45,29 +45,37 @@ def fields(bundle: Bundle) -> list[Field]:
 
 def field(feature: Feature, usual: str = "") -> Field:
     """Return the field of `feature`. An optional one starts empty, so that the answer is to what is shown."""
-    coded = feature.categories or (tuple(feature.labels) if feature.labels else ())
+    coded = feature.choices
     example = example_value(feature)
     shown = f"{example:.15g}" if isinstance(example, float) else f"{example}"
     return Field(
         name=feature.name,
-        label=feature.help,
+        label=feature.help or feature.name,
         hint="" if coded else _hint(feature, usual),
         allowed=feature.allowed,
         unit=feature.unit,
         usual="" if coded else usual,
         required=feature.required,
         nullable=feature.nullable,
-        control="choice" if coded or feature.kind == "category" else feature.kind,
+        control=_control(feature),
         choices=[(_json(c), _label(feature, c)) for c in coded],
-        meanings=", ".join(f"{c} {label}" for c, label in feature.labels.items() if str(c).lower() != label.lower()),
+        meanings=", ".join(
+            f"{_word(c)} {label}" for c, label in feature.labels.items() if _word(c).lower() != label.lower()
+        ),
         value="" if not feature.required else _json(example) if coded else shown,
         placeholder="" if coded or feature.required else f"such as {shown}",
     )
 
 
+def _control(feature: Feature) -> Literal["choice", "integer", "number", "date"]:
+    if feature.choices or feature.kind == "category" or feature.kind == "boolean":  # noqa: PLR1714 - mypy narrows
+        return "choice"
+    return feature.kind
+
+
 def _usual(feature: Feature, seen: np.ndarray[tuple[int], np.dtype[np.float32]]) -> str:
     known = seen[~np.isnan(seen)]
-    if feature.kind == "category" or not len(known):
+    if feature.kind in {"category", "boolean"} or not len(known):
         return ""
     low, high = np.quantile(known, USUAL, method="nearest").tolist()
     return f"{low:,.4g} to {high:,.4g}" if max(abs(low), abs(high)) < 1e4 else f"{low:,.0f} to {high:,.0f}"
@@ -79,8 +87,14 @@ def _hint(feature: Feature, usual: str) -> str:
 
 
 def _label(feature: Feature, choice: Value) -> str:
-    label = str(feature.labels.get(choice, choice))
+    unlabelled = choice if feature.kind != "boolean" else "yes" if choice else "no"
+    label = str(feature.labels.get(choice, unlabelled))
     return label[:1].upper() + label[1:]
+
+
+def _word(choice: Value) -> str:
+    """A category as it is written in a request, without quotes."""
+    return choice if isinstance(choice, str) else _json(choice)
 
 
 def _json(value: Value) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from scorehouse.pages.records import example_record
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from server.web.api.bodies import CSV, JSON, LINES, NDJSON
 from server.web.api.problems import PROBLEM_TYPE
-from server.web.site.examples import TEST, example_record
+from server.web.site.examples import TEST
 from server.web.site.schemas import ref, schemas
 
 Json = dict[str, Any]

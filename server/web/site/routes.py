@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from flask import Blueprint, Flask, Response, render_template, request
 
+from scorehouse.pages.records import example_record
 from scorehouse.scoring.figures import percent
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.deployment import Deployment
@@ -21,7 +22,7 @@ from server.web.api.app import caller
 from server.web.api.bodies import JSON, parse, read_body
 from server.web.api.problems import Problem, refusal
 from server.web.site.card import build_card
-from server.web.site.examples import TEST, example_record, random_record
+from server.web.site.examples import TEST, random_record
 from server.web.site.explain import Explainer
 from server.web.site.fields import fields
 from server.web.site.openapi import openapi

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from scorehouse.pages.records import example_record
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from scorehouse.usecase import Task
-from server.web.site.examples import example_record
 from server.web.site.explain import AS_ANSWERED
 
 Json = dict[str, Any]

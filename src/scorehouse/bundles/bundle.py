@@ -26,9 +26,10 @@ from scorehouse.scoring.scorer import Scorer
 from scorehouse.usecase import Feature, UseCase
 
 MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
-# The newest format, and the one that is written; all before it are read. A field that a door may ignore does not change
-# it: doors skip fields that they do not know. 1: labels of a feature as an object. 2: as pairs of category and label.
-FORMAT = 2
+# The newest format; all before it are read. A field that a door may ignore does not change it: doors skip fields that
+# they do not know. 1: labels of a feature as an object. 2: as pairs of category and label. 3: a feature is boolean; a
+# bundle without one is written as 2, which older doors read.
+FORMAT = 3
 SMOKE_ROWS = 16  # reference rows that a door scores before it serves a bundle
 TOLERANCE = 1e-5  # relative, and absolute below 1: float32 differs that much between machines
 
@@ -144,7 +145,9 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
     for name, content in files.items():
         (folder / name).write_bytes(content)
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    description = manifest.model_copy(update={"format": FORMAT, "files": listed}).model_dump_json(indent=1).encode()
+    has_boolean = any(feature["kind"] == "boolean" for feature in manifest.features)
+    written = {"format": FORMAT if has_boolean else 2, "files": listed}
+    description = manifest.model_copy(update=written).model_dump_json(indent=1).encode()
     (folder / MANIFEST).write_bytes(description)
     return digest_of(description)
 

@@ -48,8 +48,10 @@ def envelope() -> dict[str, Any]:
 def annotation(feature: Feature) -> Any:
     """Return the type of a feature's field in a TypedDict."""
     if feature.kind == "category":
-        known = (*feature.categories, *([UNKNOWN] if feature.nullable else []))
+        known = _known(feature)
         kind: Any = _one_of(known) if feature.unseen == "refuse" else _Name | _Whole
+    elif feature.kind == "boolean":
+        kind = _BOOLEAN
     elif feature.kind == "date":
         kind = Annotated[str, Field(strict=True, pattern=_day_pattern(feature)), AfterValidator(_a_day)]
     else:
@@ -64,15 +66,23 @@ def _json_schema(feature: Feature) -> dict[str, Any]:
     if feature.example is not None:
         about["examples"] = [feature.example]  # type: ignore[assignment]
     if feature.kind == "category":
-        values: dict[str, Any] = {"enum": [*feature.categories, *([UNKNOWN] if feature.nullable else [])]}
+        values: dict[str, Any] = {"enum": list(_known(feature))}
         if feature.unseen == "missing":
             values = {**_INTEGER, "type": ["string", "integer"], "maxLength": 128}
+    elif feature.kind == "boolean":
+        values = {"enum": [False, True, 0, 1]}
     elif feature.kind == "date":
         values = {"type": "string", "format": "date", "pattern": _day_pattern(feature)}
     else:
         low, high = _bounds(feature)
         values = {"type": feature.kind, "minimum": low, "maximum": high}
     return {"anyOf": [values, {"type": "null"}], **about} if feature.nullable else {**values, **about}
+
+
+def _known(feature: Feature) -> tuple[str | int, ...]:
+    """The categories that a record may have, with the word for a missing one."""
+    unknown = feature.nullable and UNKNOWN not in feature.categories
+    return (*feature.categories, UNKNOWN) if unknown else feature.categories
 
 
 def _one_of(known: tuple[str | int, ...]) -> Any:
@@ -82,6 +92,18 @@ def _one_of(known: tuple[str | int, ...]) -> Any:
     plain = [cs.str_schema(strict=True), cs.int_schema(strict=True), cs.float_schema(strict=True)]
     chain = cs.chain_schema([cs.union_schema(list(plain)), cs.literal_schema(list(known))])
     return Annotated[Any, GetPydanticSchema(lambda *_: chain)]
+
+
+def _boolean() -> Any:
+    """True or false, or 1 or 0 (also 1.0 and 0.0, as JSON has one kind of number), which become true or false."""
+    number = cs.union_schema([cs.int_schema(strict=True), cs.float_schema(strict=True)])
+    to_bool = cs.no_info_plain_validator_function(bool)
+    coded = cs.chain_schema([number, cs.literal_schema([0, 1]), to_bool])
+    either = cs.union_schema([cs.bool_schema(strict=True), coded])
+    return Annotated[Any, GetPydanticSchema(lambda *_: either)]
+
+
+_BOOLEAN = _boolean()
 
 
 def _bounds(feature: Feature) -> tuple[float, float]:

@@ -47,7 +47,10 @@ class Rejected:
 
 
 class RecordSchema:
-    """Checks records against features. Values stay as they are, dates are text, and 50.0 is a whole number."""
+    """Checks records against features. Dates are text, and 50.0 is a whole number.
+
+    Values stay as they are, except for a boolean that is sent as 1 or 0.
+    """
 
     def __init__(self, features: Iterable[Feature]) -> None:
         """Build the validator once; a check then takes about a microsecond."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.journal.journal import Journal, PredictionLog
+from scorehouse.pages.loading import load_use_case
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Serving
 from scorehouse.settings import ServingSettings
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.usecase import UseCase
 
 
 def open_serving(

@@ -8,7 +8,8 @@ import pytest
 
 from model_orchestration.tables.training_table import TrainingTable, prepare
 from scorehouse.errors import TableError
-from scorehouse.usecase import UseCase, load_use_case
+from scorehouse.pages.loading import load_use_case
+from scorehouse.usecase import UseCase
 
 CASES = ("churn", "insurance", "claims", "flights", "wine")
 GONE = {"churn": "Credit_Limit", "insurance": "Date_birth", "claims": "bmi", "flights": "Total_Stops", "wine": "pH"}

@@ -11,7 +11,7 @@ import requests
 
 from model_orchestration.get_data import fetch
 from scorehouse.errors import TableError
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 
 ADDRESS = "https://publisher.example/table"
 

@@ -8,9 +8,9 @@ import pytest
 
 from model_orchestration.batch.scoring import resolve_model
 from scorehouse.errors import RegistryUnavailable
+from scorehouse.pages.loading import load_use_case
 from scorehouse.registry.client import Registry, Version
 from scorehouse.settings import Settings
-from scorehouse.usecase import load_use_case
 
 RUN, SERVED = "a" * 32, "b" * 32
 

@@ -21,8 +21,9 @@ from model_orchestration.tables.outcomes import (
     start_of_month,
 )
 from model_orchestration.tables.training_table import assign_splits
+from scorehouse.pages.loading import load_use_case
 from scorehouse.stores.sqlite_store import SqliteStore
-from scorehouse.usecase import Schedule, load_use_case
+from scorehouse.usecase import Schedule
 from tests import toy as toys
 
 CHURN = load_use_case("churn")

@@ -11,8 +11,9 @@ import pytest
 from model_orchestration.training import configuration
 from model_orchestration.training.configuration import Configuration, parse, tune_run, tune_use_case
 from scorehouse.errors import ConfigurationError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
-from scorehouse.usecase import Choice, Range, UseCase, load_use_case
+from scorehouse.usecase import Choice, Range, UseCase
 
 SAID = {
     "retraining_cycle": 3600,

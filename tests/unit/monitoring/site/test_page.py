@@ -7,8 +7,9 @@ import numpy as np
 from monitoring.evidently_service.drift.statistics import Sample
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
 from monitoring.evidently_service.site.histogram import Bar, bars, svg
-from monitoring.evidently_service.site.page import assumptions, columns, figures, headline, notices
+from monitoring.evidently_service.site.page import assumptions, code_labels, columns, figures, headline, notices
 from monitoring.evidently_service.windows.watch import Watch
+from scorehouse.usecase import Feature
 from tests.unit.monitoring.house import USE_CASE, bundle, documents, records
 
 
@@ -20,6 +21,14 @@ def test_a_category_has_a_bar_for_each_value_of_either_side_by_its_name() -> Non
         Bar("gold", 0.0, 0.5),
         Bar("missing", 0.25, 0.0),
     ]
+
+
+def test_the_bars_of_a_boolean_are_called_by_its_labels_or_false_and_true() -> None:
+    name = bundle().encoder.columns[0].name
+    plain = Feature(name=name, kind="boolean", help="")
+    assert code_labels(bundle(), name, plain) == {0.0: "false", 1.0: "true"}
+    labelled = replace(plain, labels={True: "owner", False: "tenant"})
+    assert code_labels(bundle(), name, labelled) == {0.0: "tenant", 1.0: "owner"}
 
 
 def test_a_number_is_binned_and_outliers_are_counted_in_the_end_bins() -> None:

@@ -19,8 +19,9 @@ from scorehouse.bundles import bundle
 from scorehouse.bundles.bundle import FORMAT, MANIFEST, ONNX, REFERENCE, TOLERANCE
 from scorehouse.bundles.reference import Reference
 from scorehouse.errors import BundleError, CacheUnavailable
+from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.encoding import Encoder
-from scorehouse.usecase import Feature, load_use_case
+from scorehouse.usecase import Feature
 from tests.unit.toy import RUN_ID, Toy
 
 
@@ -115,7 +116,7 @@ def test_a_manifest_that_lists_no_model_is_refused(folder: Path) -> None:
 
 def test_a_bundle_of_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
     rewrite(folder, lambda m: m.update(format=FORMAT + 1, features="nobody knows what they are by then"))
-    said = f"has format 3, made by scorehouse {'0' * 40}; this door reads up to 2: upgrade the door"
+    said = f"has format 4, made by scorehouse {'0' * 40}; this door reads up to 3: upgrade the door"
     with pytest.raises(BundleError, match=said):
         bundle.load(folder)
 
@@ -154,6 +155,24 @@ def test_a_bundle_of_the_first_format_is_read(toy: Toy, folder: Path) -> None:
 
     rewrite(folder, before)
     assert bundle.load(folder).features == toy.use_case.features
+
+
+def test_a_boolean_comes_back_with_its_labels_and_example(folder: Path) -> None:
+    feature = Feature(name="owns", kind="boolean", help="", labels={True: "owner", False: "tenant"}, example=False)
+    rewrite(folder, lambda m: m.update(features=bundle.features_json([feature])))
+    (loaded,) = bundle.load(folder).features
+    assert loaded == feature
+    assert [type(key) for key in loaded.labels] == [bool, bool]
+
+
+@pytest.mark.parametrize(("kind", "format_"), [("integer", 2), ("boolean", 3)])
+def test_only_a_bundle_with_a_boolean_is_refused_by_older_doors(
+    toy: Toy, tmp_path: Path, kind: Any, format_: int
+) -> None:
+    manifest = bundle.read_manifest((toy.folder / bundle.MANIFEST).read_bytes())
+    features = bundle.features_json([Feature(name="x", kind=kind, help="")])
+    bundle.write(tmp_path, manifest.model_copy(update={"features": features}), {})
+    assert bundle.read_manifest((tmp_path / bundle.MANIFEST).read_bytes()).format == format_
 
 
 # Each example writes the folder again.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.schema import MORE_UNKNOWN, MOST_UNKNOWN, RecordSchema, Rejected
 from scorehouse.usecase import Feature
 
@@ -17,6 +18,7 @@ FEATURES = (
     Feature(name="card", kind="category", help="Card", required=True, categories=("blue", "gold")),
     Feature(name="code", kind="category", help="Code", categories=(0, 1), nullable=False),
     Feature(name="shop", kind="category", help="Shop", categories=("a",), unseen="missing"),
+    Feature(name="member", kind="boolean", help="Member"),
 )
 GOOD: dict[str, Any] = {"age": 50, "card": "blue"}
 
@@ -40,7 +42,7 @@ def refused(schema: RecordSchema, record: object) -> Rejected:
         {"shop": "never seen"}, {"shop": 7}, {"shop": None}, {"prediction_id": "a-1"},
         {"prediction_id": "x" * 128}, {"prediction_id": None}, {"test": None},
         {"customer_id": 7}, {"customer_id": "c7"}, {"customer_id": None}, {"customer_id": -(2**63)},
-        {"customer_id": 1.0}, {"code": 1.0},
+        {"customer_id": 1.0}, {"code": 1.0}, {"member": True}, {"member": False}, {"member": None},
     ],
 )  # fmt: skip
 def test_a_record_that_is_allowed_passes(schema: RecordSchema, extra: dict[str, Any]) -> None:
@@ -58,6 +60,8 @@ def test_a_record_that_is_allowed_passes(schema: RecordSchema, extra: dict[str, 
         {"code": "unknown"}, {"shop": 1.5}, {"shop": True}, {"prediction_id": ""}, {"prediction_id": 7},
         {"prediction_id": "a b"}, {"prediction_id": "a\n"}, {"prediction_id": "x" * 129},
         {"customer_id": ""}, {"customer_id": 1.5}, {"customer_id": 2**63}, {"customer_id": True},
+        {"member": "true"}, {"member": "yes"}, {"member": 2}, {"member": 0.5}, {"member": -1}, {"member": []},
+        {"member": math.nan}, {"member": "unknown"},
     ],
 )  # fmt: skip
 def test_a_record_that_is_not_allowed_is_refused_by_field(schema: RecordSchema, extra: dict[str, Any]) -> None:
@@ -65,6 +69,30 @@ def test_a_record_that_is_not_allowed_is_refused_by_field(schema: RecordSchema, 
     (error,) = refused(schema, {**GOOD, **extra}).errors
     assert error.field == name
     assert error.allowed
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"), [(True, True), (False, False), (1, True), (0, False), (1.0, True), (0.0, False), (-0.0, False)]
+)
+def test_a_boolean_is_true_or_false_or_1_or_0_and_becomes_a_boolean(
+    schema: RecordSchema, sent: float, meant: bool
+) -> None:
+    checked = schema.check({**GOOD, "member": sent})
+    assert isinstance(checked, dict)
+    assert checked["member"] is meant
+    assert Encoder.of(FEATURES[-1:]).rows([checked]).tolist() == [[float(meant)]]
+
+
+def test_what_is_published_about_a_boolean_is_what_is_accepted(schema: RecordSchema) -> None:
+    published = schema.json_schema()["properties"]["member"]
+    assert published["anyOf"] == [{"enum": [False, True, 0, 1]}, {"type": "null"}]
+    assert refused(schema, {**GOOD, "member": "no"}).errors[0].allowed == "true or false, or null"
+
+
+def test_a_category_may_be_called_unknown() -> None:
+    word = RecordSchema([Feature(name="x", kind="category", help="", categories=("known", "unknown"))])
+    assert word.json_schema()["properties"]["x"]["anyOf"][0] == {"enum": ["known", "unknown"]}
+    assert word.check({"x": "unknown"}) == {"x": "unknown"}
 
 
 @pytest.mark.parametrize("record", [None, 7, "text", [], [GOOD], True])

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scorehouse.pages.records import example_record, example_value
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.serving.serving import Model
 from scorehouse.usecase import Feature
-from server.web.site.examples import example_record, example_value, random_record
+from server.web.site.examples import random_record
 
 
 def test_declared_examples_are_valid_records(toy_model: Model) -> None:
@@ -28,6 +29,9 @@ def test_declared_examples_are_valid_records(toy_model: Model) -> None:
         Feature(name="x", kind="category", help="", categories=("a", "b")),
         Feature(name="x", kind="category", help="", categories=(3, 4), nullable=False),
         Feature(name="x", kind="date", help="", low=1900, high=2099),
+        Feature(name="x", kind="date", help="", low=1800, high=1899),
+        Feature(name="x", kind="date", help=""),
+        Feature(name="x", kind="boolean", help="", nullable=False),
     ],
 )
 def test_a_feature_without_an_example_gets_a_value_that_it_allows(feature: Feature) -> None:

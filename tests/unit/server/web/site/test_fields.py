@@ -43,3 +43,12 @@ def test_a_date_is_a_date() -> None:
 
 def test_integer_categories_stay_integers() -> None:
     assert field(Feature(name="n", kind="category", help="N", categories=(3, 5))).choices == [("3", "3"), ("5", "5")]
+
+
+def test_a_boolean_is_a_choice_of_yes_and_no_or_of_its_labels() -> None:
+    plain = field(Feature(name="smokes", kind="boolean", help="Smokes", required=True, example=True))
+    assert (plain.control, plain.choices, plain.value) == ("choice", [("true", "Yes"), ("false", "No")], "true")
+    labels = {True: "owner", False: "tenant"}
+    labelled = field(Feature(name="owns", kind="boolean", help="Owns", labels=labels))
+    assert labelled.choices == [("true", "Owner"), ("false", "Tenant")]
+    assert (labelled.meanings, labelled.value) == ("true owner, false tenant", "")

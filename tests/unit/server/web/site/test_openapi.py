@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from scorehouse.usecase import load_use_case
+from scorehouse.pages.loading import load_use_case
 from server.web.site.openapi import openapi
 
 Json = dict[str, Any]

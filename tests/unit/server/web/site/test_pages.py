@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
+from scorehouse.pages.loading import load_use_case
 from scorehouse.serving.deployment import Status
 from scorehouse.serving.serving import Model
 from scorehouse.settings import Settings
-from scorehouse.usecase import load_use_case
 from server.web.main import create_app
 
 

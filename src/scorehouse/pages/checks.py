@@ -1,0 +1,258 @@
+"""What is wrong with a page, found when it is loaded: each fault is one line that says what would be right.
+
+pydantic checks the types of all declarations first; the functions below check whether the declarations fit together.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import ceil, floor
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from scorehouse.pages import families
+from scorehouse.pages.records import shown
+from scorehouse.pages.schedules import schedule_faults
+from scorehouse.scoring.figures import FIGURES
+from scorehouse.scoring.nearest import KnownNames
+from scorehouse.scoring.schema import ID_FIELDS, RecordSchema, Rejected
+from scorehouse.usecase import Feature, Kind, UseCase
+
+LEAST_TEST = 0.01  # the least share of rows that must be left to judge models
+_ADAPTER = TypeAdapter(UseCase)
+_MEANT: Mapping[Any, str] = {  # kinds that other libraries have
+    "int": "integer", "float": "number", "numeric": "number", "bool": "boolean", "str": "category",
+    "string": "category", "text": "category", "object": "category", "categorical": "category", "datetime": "date",
+    "ordinal": "integer", "flag": "boolean", "binary": "boolean",
+}  # fmt: skip
+_CALLED_WITH = {"clean": ("table",), "derive": ("record",), "sample": ("rows", "seed", "drift")}
+
+
+def validated(use_case: UseCase) -> tuple[UseCase | None, list[str]]:
+    """Return `use_case` with lists as tuples, or None and what is wrong with the types of its declarations."""
+    try:
+        return _ADAPTER.validate_python(use_case), []
+    except ValidationError as error:
+        found: dict[str, str] = {}
+        for fault in error.errors(include_url=False):
+            place = _place(use_case, fault["loc"])
+            if place not in found or not fault["type"].startswith("dataclass"):  # a union reports each of its branches
+                found[place] = f"{place} {_wanted(place, fault)}"
+        return None, list(found.values())
+
+
+def faults(use_case: UseCase) -> Iterator[str]:
+    """Yield everything that is wrong with a page whose types are right."""
+    found = list(_feature_faults((*use_case.features, *use_case.derived)))
+    yield from found or _example_faults(use_case.features)
+    yield from _name_faults(use_case)
+    yield from _column_faults(use_case)
+    yield from _metric_faults(use_case)
+    for estimator in use_case.estimators:
+        for fault in families.faults(estimator, use_case.task):
+            yield f"estimator {estimator.family!r}: {fault}"
+    yield from _training_faults(use_case)
+    yield from schedule_faults(use_case.schedule)
+    for name, arguments in _CALLED_WITH.items():
+        function = getattr(use_case, name)
+        if function is not None and not _takes(function, arguments):
+            yield f"{name} is called as {name}({', '.join(arguments)}), but takes other arguments"
+
+
+def _feature_faults(features: tuple[Feature, ...]) -> Iterator[str]:
+    for feature in features:
+        for fault in (*_kind_faults(feature), *_bound_faults(feature), *_label_faults(feature)):
+            yield f"feature {feature.name!r}: {fault}"
+    for name in _repeated(f.name for f in features):
+        yield f"the field {name!r} is declared twice"
+
+
+def _example_faults(features: tuple[Feature, ...]) -> Iterator[str]:
+    """Which examples a door would refuse. The declarations have no other fault."""
+    examples = {f.name: f.example for f in features if f.example is not None}
+    checked = RecordSchema(features).check(examples)
+    refused = {error.field for error in checked.errors} if isinstance(checked, Rejected) else set()
+    for feature in (f for f in features if f.name in examples and f.name in refused):
+        yield f"feature {feature.name!r}: its example {feature.example!r} is not allowed (allowed: {feature.allowed})"
+
+
+def _place(use_case: UseCase, path: tuple[int | str, ...]) -> str:
+    """Where a fault is, in the page's own words: `feature 'age': low`."""
+    first, *rest = path
+    if first in {"features", "derived"} and rest:
+        feature = getattr(use_case, str(first))[rest[0]]
+        name = getattr(feature, "name", None)
+        if len(rest) == 1:
+            return f"{first}[{rest[0]}]"
+        return f"feature {name!r}: {rest[1]}" if isinstance(name, str) else f"{first}[{rest[0]}].{rest[1]}"
+    if first == "estimators" and rest:
+        family = getattr(use_case.estimators[int(rest[0])], "family", None)
+        what, *of = rest[1:3] or ("it",)
+        return f"estimator {family!r}: {what}" + "".join(f"[{part!r}]" for part in of)
+    return ".".join(str(part) for part in path if part not in {"float", "int", "str", "constrained-float"})
+
+
+def _wanted(place: str, fault: Mapping[str, Any]) -> str:
+    """What a value should be: pydantic's message in our words, with the value."""
+    given, kind, message = fault["input"], fault["type"], str(fault["msg"])
+    value = shown(given)
+    if kind == "value_error":
+        return f"is wrong: {message.removeprefix('Value error, ')}"
+    if kind == "tuple_type":
+        example = repr((given,)) if isinstance(given, str) else "(…,)"
+        return f"must be a tuple, such as {example}, not {value}"
+    if kind.startswith("dataclass"):
+        wanted = (
+            "a Range or a Choice"
+            if ".space" in place or "space[" in place
+            else f"made by {message.rpartition(' ')[2]}(…)"
+        )
+        return f"must be {wanted}, not {value}"
+    if kind == "literal_error":
+        allowed = str(fault["ctx"]["expected"])
+        names = re.findall(r"'(.+?)'", allowed)
+        meant = _MEANT.get(str(given)) if set(names) == set(get_args(Kind)) else None
+        return f"must be {allowed}, not {value}; did you mean {meant or KnownNames(names).nearest(str(given))!r}?"
+    if kind in {"too_short", "string_too_short"}:
+        return "must not be empty"
+    if kind == "missing":
+        return "is missing"
+    return f"{message.replace('Input should be', 'must be').replace('Input should', 'must')}, not {value}"
+
+
+def _kind_faults(feature: Feature) -> Iterator[str]:
+    categories = feature.categories
+    if feature.name != feature.name.strip():
+        yield "its name has blanks at an end"
+    if feature.name in ID_FIELDS:
+        yield "every record may have a field of this name already: give it another"
+    if feature.kind == "category" and not categories:
+        yield 'a category needs categories, such as categories=("yes", "no")'
+    if feature.kind != "category" and categories:
+        yield f'categories are for kind="category", not {feature.kind!r}'
+    if feature.kind != "category" and feature.unseen == "missing":
+        yield f'unseen="missing" is for kind="category", not {feature.kind!r}'
+    for text in _repeated(str(c).strip() for c in categories):
+        same = ", ".join(repr(c) for c in categories if str(c).strip() == text)
+        yield f"the categories {same} read the same in a table: keep one"
+    for blank in (c for c in categories if isinstance(c, str) and c != c.strip()):
+        yield f"the category {blank!r} has blanks at an end: write {blank.strip()!r}"
+
+
+def _bound_faults(feature: Feature) -> Iterator[str]:
+    low, high = feature.low, feature.high
+    if low is None and high is None:
+        return
+    if feature.kind in {"category", "boolean"}:
+        yield f"low and high are for numbers and dates, not for kind={feature.kind!r}"
+    elif low is not None and high is not None and low > high:
+        yield f"low={low} is above high={high}"
+    elif feature.kind == "date" and not ((low or 0) % 100 == 0 and (99 if high is None else high) % 100 == 99):
+        yield "a date is bounded by whole centuries, such as low=1900, high=2099"
+    elif feature.kind == "integer" and low is not None and high is not None and ceil(low) > floor(high):
+        yield f"no whole number is from {low} to {high}"
+
+
+def _label_faults(feature: Feature) -> Iterator[str]:
+    if not feature.labels:
+        return
+    if feature.kind in {"number", "date"}:
+        yield f"labels are for categories, booleans and whole numbers, not for kind={feature.kind!r}"
+        return
+    for key, label in feature.labels.items():
+        if feature.kind == "integer":
+            low, high = (-(2**53) if feature.low is None else feature.low), (feature.high or 2**53)
+            known = type(key) is int and low <= key <= high
+        else:
+            known = any(key == c and type(key) is type(c) for c in feature.choices)
+        if not known:
+            shown = feature.allowed.removesuffix(", or null") if feature.kind != "boolean" else "True and False"
+            yield f"the label {label!r} is for {key!r}, which is not a value (values: {shown})"
+
+
+def _name_faults(use_case: UseCase) -> Iterator[str]:
+    fields = [f.name for f in (*use_case.features, *use_case.derived)]
+    for name in _repeated(use_case.inputs):
+        yield f"inputs has {name!r} twice"
+    for name in use_case.inputs:
+        if name not in fields:
+            yield f"inputs has {name!r}, which is not declared; did you mean {KnownNames(fields).nearest(name)!r}?"
+    dates = {f.name for f in (*use_case.features, *use_case.derived) if f.kind == "date"}
+    for name in (name for name in use_case.inputs if name in dates):
+        yield f"inputs has the date {name!r}, which no model can read: derive a number from it"
+    if dates and not use_case.derived:
+        yield f"no model can read the date {min(dates)!r}: derive a number from it"
+    if use_case.inputs and (unused := [f.name for f in use_case.derived if f.name not in use_case.inputs]):
+        yield f"{unused[0]!r} is derived, but is not in inputs, so that no model sees it: add it or remove it"
+    if use_case.answer in {"model_run_id", "prediction_id", "errors"}:
+        yield f"answer must be another key than {use_case.answer!r}, which every answer may have"
+    if use_case.envelope and use_case.envelope.features in {*fields, *ID_FIELDS}:
+        yield f"envelope: features={use_case.envelope.features!r} is the name of a field, so plain records look wrapped"
+    if use_case.envelope and use_case.envelope.answer == "customer_id":
+        yield "envelope: answer must be another key than 'customer_id', which every wrapped answer has"
+
+
+def _column_faults(use_case: UseCase) -> Iterator[str]:
+    """What is wrong with the target, the key and the date, as far as it can be said without the table."""
+    target = use_case.target
+    if target in {f.name for f in use_case.features}:
+        yield f"the target {target!r} is among the features, so that the model is given the answer: remove it there"
+    if target in {f.name for f in use_case.derived}:
+        yield f"the target {target!r} is among the derived features: remove it there"
+    for name in ("key", "dated"):
+        if getattr(use_case, name) == target:
+            yield f"{name} is the target, {target!r}: name another column, or leave {name} empty"
+        elif getattr(use_case, name) != getattr(use_case, name).strip():
+            yield f"{name} is {getattr(use_case, name)!r}, with blanks at an end"
+
+
+def _metric_faults(use_case: UseCase) -> Iterator[str]:
+    known = [figure.name for figure in FIGURES[use_case.task] if figure.better]
+    for name in ("rank_by", "promote_by"):
+        metric = getattr(use_case, name)
+        if metric in known or (name == "promote_by" and not metric):
+            continue
+        others = [task for task, figures in FIGURES.items() if any(f.name == metric and f.better for f in figures)]
+        of = f"which is for the task {others[0]!r}" if others else "by which models cannot be ranked"
+        nearest = KnownNames(known).nearest(metric)
+        yield (
+            f"{name} is {metric!r}, {of}; did you mean {nearest!r}? "
+            f"(the task {use_case.task!r} has {', '.join(sorted(known))})"
+        )
+
+
+def _training_faults(use_case: UseCase) -> Iterator[str]:
+    train, valid = use_case.split
+    if 1 - train - valid < LEAST_TEST - 1e-9:
+        left = max(1 - train - valid, 0)
+        yield f"split={use_case.split} leaves {left:.1%} of the rows for the test: leave 1% or more, as in (0.7, 0.15)"
+    if use_case.retrain_best > use_case.trials:
+        yield f"retrain_best={use_case.retrain_best} is above trials={use_case.trials}"
+    if use_case.mask_optional and all(f.required for f in use_case.features):
+        yield "mask_optional has no effect, because every feature is required: remove it"
+    for alias in use_case.promotes_to:
+        if not re.fullmatch("[a-zA-Z][a-zA-Z0-9_-]*", alias) or re.fullmatch("v[0-9]+|latest|serving", alias):
+            yield (
+                f"promotes_to has {alias!r}: an alias consists of letters, digits, _ and -, begins with a letter, and "
+                "is neither latest, nor serving, nor a version such as v1"
+            )
+    for alias in _repeated(use_case.promotes_to):
+        yield f"promotes_to has {alias!r} twice"
+
+
+def _takes(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # a function of C, which has no signature
+        return True
+    return True
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)

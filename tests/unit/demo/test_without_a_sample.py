@@ -1,0 +1,44 @@
+"""What the demo does with a page that has no sample."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.__main__ import Demo, require_rows
+from demo.processes import DemoError, environment
+from scorehouse.pages.loading import load_use_case
+from scorehouse.settings import Settings
+
+CHURN = load_use_case("churn")
+BARE = replace(CHURN, sample=None)
+
+
+def rows_to_send(use_case: Any, data: str) -> tuple[str, ...] | None:
+    nothing: Any = None
+    return Demo(use_case, Path(), Settings(data=data), set(), nothing, nothing).rows_to_send()
+
+
+def test_without_a_sample_and_without_a_table_it_says_what_to_type_before_anything_is_started() -> None:
+    with pytest.raises(DemoError, match=r"name your table, as in `USE_CASE=churn DATA=path/to/table\.csv make demo`$"):
+        require_rows(BARE, Settings())
+    require_rows(BARE, Settings(data="table.csv"))
+    require_rows(CHURN, Settings())
+
+
+def test_the_rows_of_the_table_are_sent_where_there_is_no_sample(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a\n1\n")
+    assert rows_to_send(CHURN, str(table)) == ()
+    assert rows_to_send(BARE, str(table)) == ("--data", str(table))
+    assert rows_to_send(BARE, "s3://bucket/table.csv") is None
+
+
+def test_the_demo_links_to_no_dashboard_even_if_the_shell_names_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPOSE_PROFILES", "grafana")
+    monkeypatch.setattr("demo.processes.make_key", lambda root: None)
+    monkeypatch.setattr("demo.processes.signing_variables", lambda root: {})
+    assert environment(Path("var"), "churn")["COMPOSE_PROFILES"] == ""

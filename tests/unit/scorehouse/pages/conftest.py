@@ -1,0 +1,3 @@
+from tests.unit.scorehouse.pages.pages import pages
+
+__all__ = ["pages"]
