@@ -24,9 +24,8 @@ from scorehouse.errors import ScorehouseError
 from scorehouse.scoring.resemblance import resemblance
 
 SMALL = 128 * 1024  # bytes that take .04 s to parse at worst
-_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_TEXT_OR_NUMBER = re.compile(_TEXT.pattern + rb"|NaN|-?Infinity\b(?!\s*:)", re.DOTALL)
-_GAPS = {b"NaN": b"null", b"Infinity": b'"Infinity"', b"-Infinity": b'"-Infinity"'}
+# One without an end reaches to the end of all, or each quote in it would be tried as a beginning.
+_TEXT = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+"?+)', re.DOTALL)
 _BLANKS = b" \t\n\r\v\f"
 _SHOWN = 80  # characters of a name that an error repeats
 
@@ -132,7 +131,14 @@ def _without_gaps(text: bytes) -> bytes:
     """JSON with null for NaN and a text for Infinity, outside its texts."""
     if b"NaN" not in text and b"Infinity" not in text:
         return text
-    return _TEXT_OR_NUMBER.sub(lambda found: _GAPS.get(found[0], found[0]), text)
+    parts = _TEXT.split(text)  # every second one is a text
+    parts[::2] = [_spelled(part) for part in parts[::2]]
+    return b"".join(parts)
+
+
+def _spelled(part: bytes) -> bytes:
+    quoted = part.replace(b"Infinity", b'"Infinity"').replace(b'-"Infinity"', b'"-Infinity"')
+    return quoted.replace(b"NaN", b"null")
 
 
 def _from_base64(text: bytes) -> bytes | None:

@@ -1,7 +1,7 @@
 """Takes apart what Amazon's producer library (KPL) packs: many records, each with a partition key, in one record.
 
 The format: a magic number, one protobuf message, and the MD5 checksum of the message. See aggregation-format.md in
-awslabs/amazon-kinesis-producer, and docs/adr/0019-packed-stream-records.md for why aws-kinesis-agg is not used here.
+awslabs/amazon-kinesis-producer, and docs/adr/0020-packed-stream-records.md for why aws-kinesis-agg is not used here.
 """
 
 from __future__ import annotations

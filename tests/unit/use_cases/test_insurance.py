@@ -81,11 +81,11 @@ def test_a_past_that_no_model_has_seen_missing_may_not_be_null() -> None:
     assert refused.reason == "av_senior_year: is not allowed"
 
 
-def test_a_table_with_a_bad_day_or_premium_is_refused_by_column_and_row() -> None:
+def test_a_table_with_a_bad_day_is_refused_by_its_column_and_cell() -> None:
     table = pd.DataFrame(use_case.sample(20, 0, 0.0))
-    table.loc[3, "Date_birth"], table.loc[4, "Premium"] = "31/02/1970", 0.0
+    table.loc[3, "Date_birth"] = "31/02/1970"
     with pytest.raises(
         TableError,
-        match=r"Date_birth: 1 row is invalid, for example row 3: '1970-02-31'(.|\n)*Premium: 1 row is invalid",
+        match="Date_birth: 1 of 20 rows cannot be read, for example '31/02/1970': write YYYY-MM-DD or DD/MM/YYYY",
     ):
         prepare(table, use_case)
