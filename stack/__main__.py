@@ -191,10 +191,12 @@ class Stack:
         shutil.rmtree(HOST_DATA, ignore_errors=True)
         if not (others := self._whole.databases_of_others()):
             SECRETS.unlink(missing_ok=True)
+            key_folder(self._env).clear()
+            FirstSigning(ROOT, self._name).forget()  # or the models of a restored older backup would never be signed
         kept = (
             f"; {SECRETS.name} stays because its password is used by the volumes {', '.join(others)}"
             if others
-            else ", secrets"
+            else ", secrets, keys of the gateway"
         )
         self._steps.done(f"removed: containers, network, volumes, images{kept}")
         if run_id := self._env["RUN_ID"]:

@@ -85,12 +85,21 @@ class KeyFolder:
 
     def revoke(self, name: str) -> None:
         """Remove a key, which the gateway then refuses. Raises StackError if there is none of that name."""
+        if not name:
+            raise StackError("NAME is missing: run `make revoke NAME=shop`; `make keys` lists the names")
         with self._locked():
             files = [path for path, key in self.list() if key.name == name]
             if not files:
                 raise StackError(f"there is no key with the name {name!r}: `make keys` lists them")
             for path in files:
                 path.unlink()
+
+    def clear(self) -> None:
+        """Remove every key, if there is such a folder."""
+        if self._path.is_dir():
+            with self._locked():
+                for path, _ in self.list():
+                    path.unlink()
 
     def _write(self, key: str, name: str, scopes: Sequence[str], rate: str, now: datetime, days: float | None) -> None:
         if not _NAME.fullmatch(name):

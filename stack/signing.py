@@ -52,3 +52,7 @@ class FirstSigning:
         """Note that it is done: a model that appears unsigned from now on is refused."""
         self._done.parent.mkdir(mode=0o700, exist_ok=True)
         self._done.touch()
+
+    def forget(self) -> None:
+        """Let it be due again: everything was removed, and a backup of an older version may be restored."""
+        self._done.unlink(missing_ok=True)

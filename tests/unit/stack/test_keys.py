@@ -75,6 +75,19 @@ def test_a_revoked_key_has_no_file_and_its_name_is_free(folder: KeyFolder, tmp_p
     folder.add("shop", ["score"], "normal", NOW)
 
 
+def test_without_a_name_the_message_shows_how_to_give_one(folder: KeyFolder) -> None:
+    with pytest.raises(StackError, match="NAME is missing: run `make revoke NAME=shop`"):
+        folder.revoke("")
+
+
+def test_a_reset_removes_every_key_and_no_other_file(folder: KeyFolder, tmp_path: Path) -> None:
+    folder.clear()
+    folder.add("shop", ["score"], "normal", NOW)
+    (tmp_path / "keys" / "notes.txt").touch()
+    folder.clear()
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["notes.txt"]
+
+
 def test_the_list_shows_all_but_the_keys(folder: KeyFolder) -> None:
     assert "make key" in table([], NOW)
     folder.add("shop", ["score"], "normal", datetime(2026, 1, 2, tzinfo=UTC), days=3)

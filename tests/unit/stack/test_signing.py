@@ -73,3 +73,5 @@ def test_older_models_are_signed_once_for_each_registry(tmp_path: Path) -> None:
     first.mark_done()
     assert not FirstSigning(tmp_path, "local").is_due
     assert FirstSigning(tmp_path, "cloud").is_due
+    first.forget()
+    assert first.is_due
