@@ -9,11 +9,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from model_orchestration.progress import show_progress
 from model_orchestration.promote import judge_and_promote
+from model_orchestration.refusals import refuse_in_one_line
 from model_orchestration.schedule import cancel_waiting, reschedule
 from model_orchestration.tables.outcomes import read_training_table
 from model_orchestration.tables.training_table import TrainingTable
 from model_orchestration.tracking.runs import Tracking
-from model_orchestration.training.configuration import tune_run
+from model_orchestration.training.configuration import TunedRun, tune_run
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles.signatures import Signer
@@ -23,11 +24,7 @@ from scorehouse.scoring.figures import figure_label
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
 
-
-@task(name="read the table", persist_result=False)
-def read(use_case: UseCase, settings: Settings) -> TrainingTable:
-    """Read and check the raw table. Add known outcomes if the settings say so."""
-    return read_training_table(use_case, settings)
+NAME = "model_tuning_and_uploading"
 
 
 @task(name="search", persist_result=False)
@@ -73,26 +70,43 @@ def judge(use_case: UseCase, settings: Settings, table: TrainingTable, run_id: s
     create_markdown_artifact(key=f"{use_case.name.replace('_', '-')}-promotion", markdown=report)
 
 
-@flow(name="model_tuning_and_uploading", persist_result=False)
+@flow(name=NAME, persist_result=False)
+@refuse_in_one_line
 def model_tuning_and_uploading(trials: int | None = None, data: str | None = None) -> str:
     """Train, register, and return the run id of the best model. Arguments that are None come from the environment."""
-    logger = get_run_logger()
     settings = read_settings(os.environ)
     if data is not None:
         settings = settings.model_copy(update={"data": data})
     run = tune_run(load_use_case(settings.use_case), settings)
+    reschedule(run.configuration.retraining_cycle)
+    if cancelled := cancel_waiting():
+        get_run_logger().info("cancelled %d scheduled trainings that waited for this one", cancelled)
+    return _train(run, read_training_table(run.use_case, run.settings), trials)
+
+
+def train(run: TunedRun, table: TrainingTable) -> str:
+    """Run the flow on a table that was read and checked before Prefect was started. Return the best model's run id."""
+
+    @flow(name=NAME, persist_result=False)
+    @refuse_in_one_line
+    def model_tuning_and_uploading() -> str:
+        return _train(run, table, None)
+
+    return model_tuning_and_uploading()
+
+
+def _train(run: TunedRun, table: TrainingTable, trials: int | None) -> str:
+    logger = get_run_logger()
     use_case = run.use_case
     settings = run.settings
     logger.info("configuration: %s", run)
+    for note in table.notes:
+        logger.info("table: %s", note)
     signer = Signer.of(settings, settings)
     if signer is None:
         logger.warning(
             "SIGNING_KEY_FILE is empty: the model is registered unsigned, and doors with a VERIFY_KEY refuse it"
         )
-    reschedule(run.configuration.retraining_cycle)
-    if cancelled := cancel_waiting():
-        logger.info("cancelled %d scheduled trainings that waited for this one", cancelled)
-    table = read(use_case, settings)
     training = Training(use_case, table, settings.split_seed)
     with Tracking(settings.mlflow_address, use_case, table, str(run), signer, settings.split_seed) as tracking:
         results = search(training, tracking, trials or settings.trials or use_case.trials)

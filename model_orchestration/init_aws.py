@@ -82,7 +82,7 @@ def upload_table(s3: Any, settings: Settings, use_case: UseCase) -> Row:
     Raises:
         TableError: there is no table at DATA.
     """
-    table = read_table(settings.data, use_case, settings.s3_address)
+    table = read_table(settings.data, use_case, settings.s3_address).table
     if settings.data.startswith("s3://"):
         return "table", settings.data, f"already exists, {len(table):,} rows"
     key = f"{use_case.name}/training.csv"

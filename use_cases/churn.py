@@ -164,6 +164,7 @@ use_case = UseCase(
     answer="churn chance",
     key="customer_id",
     clean=clean,
+    missing=("Unknown",),
     sample=sample,
     mask_optional=0.3,
     estimators=(

@@ -16,6 +16,7 @@ from model_orchestration.batch.day import Report, WaitForChunk
 from model_orchestration.batch.records import Written
 from model_orchestration.batch.run import score
 from model_orchestration.batch.scoring import Model, Scored, score_chunk
+from model_orchestration.refusals import refuse_in_one_line
 from scorehouse.environment import read_settings
 from scorehouse.errors import SettingError
 
@@ -26,6 +27,7 @@ chunk_task = task(name="score a chunk", persist_result=False, cache_policy=NO_CA
 
 
 @flow(name=NAME, persist_result=False)
+@refuse_in_one_line
 def score_batch(day: str | None = None) -> str:
     """Score the applications of `day` (YYYY-MM-DD), or of yesterday in the use case's time zone. Return the report."""
     settings = read_settings(os.environ)

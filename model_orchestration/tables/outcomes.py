@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import orjson
 
+from model_orchestration.tables.sufficiency import require_enough
 from model_orchestration.tables.training_table import TrainingTable, content_key, key_text, prepare, read_table
+from scorehouse.errors import TableError
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.settings import Settings
 from scorehouse.stores.open import open_store
@@ -34,15 +36,19 @@ def read_training_table(use_case: UseCase, settings: Settings) -> TrainingTable:
     """Return the table that models are trained and judged on: DATA, and known outcomes if the settings say so.
 
     Raises:
-        TableError: the table cannot be trained on.
+        TableError: the table cannot be trained on, or is not enough to train and judge a model.
         StoreUnavailable: the outcomes cannot be read.
     """
     before = start_of_month(use_case, datetime.now(UTC)) if use_case.dated else None
     table = prepare(read_table(settings.data, use_case, settings.s3_address), use_case, settings.data, before)
-    if not settings.train_on_outcomes:
-        return table
-    documents = read_outcomes(open_store(settings.store), use_case)
-    return add_outcomes(table, use_case, documents, settings.outcomes_max_share)
+    if settings.train_on_outcomes:
+        documents = read_outcomes(open_store(settings.store), use_case)
+        table = add_outcomes(table, use_case, documents, settings.outcomes_max_share)
+    try:
+        require_enough(table, use_case, settings.split_seed)
+    except TableError as error:
+        raise TableError(f"{table.source}: {error}") from error
+    return table
 
 
 def start_of_month(use_case: UseCase, now: datetime) -> date:

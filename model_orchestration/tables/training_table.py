@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,19 @@ import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
 
+from model_orchestration.tables.cleaning import Cleaned, clean_table
+from model_orchestration.tables.columns import require_columns, require_no_leak
+from model_orchestration.tables.examination import examine, parse_days
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
-from scorehouse.scoring.schema import FieldError, RecordSchema, Rejected
-from scorehouse.tables.frames import read_frame
+from scorehouse.tables.frames import Frame, frame_of, read_frame
 from scorehouse.usecase import UseCase
 
 SAMPLE_SEED = 1
 SPLIT_TAG = "split"  # of a run: what decided the sides of its rows
+FOLDS = 5  # of cross-validation
 TRAIN, VALID, TEST = 0, 1, 2
 SPLITS = ("training", "validation", "test")  # names of TRAIN, VALID and TEST
-Faults = dict[str, list[str]]  # column -> what is wrong with it, one entry a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class TrainingTable:
 
     `records` are n records without the target, as the schema returns them: checked once, never again.
     `truth`, `keys`, `weights` and `senders` have n entries each. A row's sender is who sent its outcome, and empty for
-    a row of the table itself. `source` and `data_hash` say which table it was.
+    a row of the table itself. `source` and `data_hash` say which table it was. `notes` say, a line each, how the table
+    was read. `target_name` and `key_name` are the raw columns of target and key, for messages.
     """
 
     records: list[dict[str, Any]]
@@ -46,10 +48,13 @@ class TrainingTable:
     data_hash: str
     weights: NDArray[np.float64]
     senders: list[str]
+    notes: tuple[str, ...] = ()
+    target_name: str = "the target"
+    key_name: str = "the key"
 
 
-def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> pd.DataFrame:
-    """Return the raw table at `source` (a path or s3://bucket/key, CSV or Parquet), or a sample if `source` is empty.
+def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> Frame:
+    """Return the raw table at `source` (a path or s3://bucket/key), or a sample if `source` is empty.
 
     Raises:
         TableError: the table does not exist or cannot be read, or there is neither a table nor a sample.
@@ -58,44 +63,60 @@ def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> pd.Data
     if not source:
         if use_case.sample is None:
             raise TableError(f"{use_case.name} has no sample to train on: set DATA to your table (CSV or Parquet)")
-        return pd.DataFrame(use_case.draw_sample(use_case.sample_rows, SAMPLE_SEED))
+        return frame_of(pd.DataFrame(use_case.draw_sample(use_case.sample_rows, SAMPLE_SEED)))
     content = _read_s3(source, s3_endpoint) if source.startswith("s3://") else _read_file(source)
-    return read_frame(content, source, use_case.features).table
+    return read_frame(content, source, use_case.features)
 
 
-def prepare(table: pd.DataFrame, use_case: UseCase, source: str = "", before: date | None = None) -> TrainingTable:
+def prepare(
+    table: Frame | pd.DataFrame, use_case: UseCase, source: str = "", before: date | None = None
+) -> TrainingTable:
     """Clean `table`, leave out rows dated `before` or later (if rows have a date), and check each remaining row once.
 
     Raises:
-        TableError: a column is missing, or a value is not allowed. The message names each column and its first bad
-            rows.
+        TableError: a column is missing, a cell cannot be read, or a feature contains the answer. The message is one
+            line, which names the raw column, the row and the value.
     """
+    frame = table if isinstance(table, Frame) else frame_of(table)
     try:
-        clean = use_case.clean(table)
-        if before is not None and use_case.dated in clean:
-            clean = clean[~(_parse_days(clean[use_case.dated]) >= pd.Timestamp(before))]
-        clean = clean.reset_index(drop=True)
-        truth = pd.to_numeric(clean[use_case.target], errors="coerce").to_numpy(dtype=float)
-    except (KeyError, AttributeError) as error:
-        raise TableError(
-            f"the table has no column that {use_case.name} needs: {error}; "
-            f"its columns are {', '.join(map(str, table.columns[:40]))}"
-        ) from error
-    except (TypeError, ValueError) as error:
-        raise TableError(f"the table contains a value that {use_case.name} cannot read: {error}") from error
-    names = [f.name for f in use_case.features if f.name in clean]
-    records, faults = _check(_to_records(clean[names]), RecordSchema(use_case.features))
-    faults |= _check_truth(clean, truth, use_case) | _check_days(clean, use_case)
-    if faults or clean.empty:
-        raise TableError(_describe_faults(use_case.name, len(clean), faults))
+        return _prepare(frame, use_case, source, before)
+    except TableError as error:
+        raise TableError(f"{source}: {error}" if source else str(error)) from error
+
+
+def _prepare(frame: Frame, use_case: UseCase, source: str, before: date | None) -> TrainingTable:
+    if frame.table.empty:
+        raise TableError(f"the table for {use_case.name} has no rows")
+
+    def keep(cleaned: Cleaned) -> Cleaned:
+        """Leave out rows from `before` on."""
+        if before is None or use_case.dated not in cleaned.table:
+            return cleaned
+        early = ~(parse_days(cleaned.table[use_case.dated]) >= pd.Timestamp(before)).to_numpy()
+        rows = cleaned.table[early].reset_index(drop=True)
+        return replace(cleaned, table=rows, positions=cleaned.positions[early])
+
+    cleaned = keep(clean_table(frame, use_case))
+    notes = [frame.read_as] if frame.read_as else []
+    if cleaned.table.empty:
+        dropped = f"clean of {use_case.name} dropped all {len(frame.table):,} rows"
+        late = f", or all are dated {before} or later" if before and use_case.dated in cleaned.table else ""
+        raise TableError(f"the table for {use_case.name} has no rows left: {dropped}{late}")
+    notes += require_columns(cleaned, use_case)
+    examined = examine(frame, use_case, cleaned, keep)
+    require_no_leak(examined.cleaned, use_case, examined.parents, examined.records, examined.truth)
+    clean = examined.cleaned.table
     return TrainingTable(
-        records=records,
-        truth=truth,
-        keys=_keys(clean, use_case.key, records),
+        records=examined.records,
+        truth=examined.truth,
+        keys=_keys(clean, use_case.key, examined.records),
         source=source or f"sample of {len(clean):,} rows, seed {SAMPLE_SEED}",
         data_hash=hashlib.sha256(pd.util.hash_pandas_object(clean, index=False).to_numpy().tobytes()).hexdigest(),
         weights=np.ones(len(clean)),
         senders=[""] * len(clean),
+        notes=(*notes, *examined.notes),
+        target_name=" and ".join(examined.parents.get(use_case.target, ())) or use_case.target,
+        key_name=" and ".join(examined.parents.get(use_case.key, ())) or use_case.key,
     )
 
 
@@ -107,77 +128,6 @@ def assign_splits(keys: list[str], seed: int, shares: tuple[float, ...]) -> NDAr
     hashes = [int.from_bytes(hashlib.blake2b(f"{seed}:{k}".encode(), digest_size=8).digest()) for k in keys]
     position = np.array(hashes, dtype=np.float64) / 2.0**64
     return np.searchsorted(np.cumsum(shares), position, side="right").astype(np.int8)
-
-
-def _to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a record of plain Python values for each row, with None in the gaps."""
-    # One missing value turns a whole column of codes into 1.0, 2.0, …: convert_dtypes makes them integers again.
-    frame = frame.convert_dtypes(convert_string=False)
-    columns = frame.astype(object).where(frame.notna(), None).to_dict("list")
-    # By columns it takes half the time of to_dict("records").
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]  # type: ignore[arg-type]
-
-
-def _check(records: list[dict[str, Any]], schema: RecordSchema) -> tuple[list[dict[str, Any]], Faults]:
-    """Return the records as a door checks them, and what is wrong with those that the schema rejects."""
-    checked: list[dict[str, Any]] = []
-    faults: Faults = defaultdict(list)
-    for i, record in enumerate(records):
-        result = schema.check(record)
-        if isinstance(result, Rejected):
-            for error in result.errors:
-                faults[error.field].append(f"row {i}: {_describe(error)}")
-        else:
-            checked.append(result)
-    return checked, faults
-
-
-def _check_truth(clean: pd.DataFrame, truth: NDArray[np.float64], use_case: UseCase) -> Faults:
-    column = clean[use_case.target]
-    bad = ~np.isfinite(truth)
-    if use_case.task == "binary":
-        bad |= ~np.isin(truth, (0, 1))
-    faults = [f"row {i}: {_plain(column.iloc[i])!r} is not a valid outcome" for i in np.flatnonzero(bad)]
-    return {use_case.target: faults} if faults else {}
-
-
-def _check_days(clean: pd.DataFrame, use_case: UseCase) -> Faults:
-    if not use_case.dated or use_case.dated not in clean:
-        return {}
-    column = clean[use_case.dated]
-    bad = np.flatnonzero(_parse_days(column).isna())
-    faults = [f"row {i}: {_plain(column.iloc[i])!r} is not a date (YYYY-MM-DD)" for i in bad]
-    return {use_case.dated: faults} if faults else {}
-
-
-def _plain(value: Any) -> Any:
-    """Return a NumPy scalar as the Python value that people recognize: nan instead of np.float64(nan)."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _parse_days(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the days of a column of dates or of text YYYY-MM-DD; NaT for anything else."""
-    return pd.to_datetime(column.astype(str).str[:10], format="%Y-%m-%d", errors="coerce")
-
-
-def _describe(error: FieldError) -> str:
-    if error.problem == "is missing":
-        return "the value is missing"
-    shown = "an empty value" if error.value is None else repr(error.value)
-    return f"{shown} {error.problem} (expected {error.allowed})"
-
-
-def _describe_faults(name: str, rows: int, faults: Faults) -> str:
-    if not rows:
-        return f"the table for {name} has no rows"
-    lines = [
-        f"  {column}: {_count(len(bad))} invalid, for example {'; '.join(bad[:3])}" for column, bad in faults.items()
-    ]
-    return f"the table for {name} contains invalid values (rows are counted from 0):\n" + "\n".join(lines)
-
-
-def _count(rows: int) -> str:
-    return "1 row is" if rows == 1 else f"{rows:,} rows are"
 
 
 def _keys(clean: pd.DataFrame, key: str, records: list[dict[str, Any]]) -> list[str]:
@@ -210,6 +160,11 @@ def content_key(record: Mapping[str, Any]) -> str:
     """
     values = {k: float(v) if isinstance(v, int | float) else v for k, v in record.items() if v is not None}
     return hashlib.blake2b(orjson.dumps(values, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+
+def assign_folds(keys: list[str], seed: int) -> NDArray[np.int8]:
+    """Return the fold of each row, (n,), by the hash of its key: 0 to FOLDS - 1."""
+    return assign_splits(keys, seed + 1_000_003, (1 / FOLDS,) * (FOLDS - 1))
 
 
 def describe_split(use_case: UseCase, seed: int) -> str:

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_orchestration.estimators import Data, Fitted, Trainer, make_trainer
-from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, assign_splits
+from model_orchestration.tables.training_table import (
+    FOLDS,
+    TEST,
+    TRAIN,
+    VALID,
+    TrainingTable,
+    assign_folds,
+    assign_splits,
+)
 from model_orchestration.training.search import AT_A_TIME, Trial, search
 from scorehouse.bundles.bundle import SMOKE_ROWS
 from scorehouse.bundles.reference import Reference
@@ -25,7 +33,6 @@ from scorehouse.scoring.quality import better, quality
 from scorehouse.scoring.scorer import Predict
 from scorehouse.usecase import Estimator, Record, UseCase
 
-FOLDS = 5
 REFERENCE_ROWS = 5_000
 # How far ONNX may differ from the model itself, because it adds hundreds of trees in float32: 800 trees differ by 1e-6
 # of a chance, 300 trees by 1e-5 of an amount.
@@ -110,7 +117,7 @@ class Training:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict each known row, in full and without its optional fields, with a model fitted on the other folds."""
         full, masked = np.full((2, len(known)), np.nan)
-        fold = assign_splits(self.table.keys, self.seed + 1_000_003, (1 / FOLDS,) * (FOLDS - 1))
+        fold = assign_folds(self.table.keys, self.seed)
 
         def predict(k: int) -> None:
             model = fit(self.data(known & (fold != k)))

@@ -214,6 +214,7 @@ class UseCase:
     promote_by: str = ""  # the metric on test rows by which models compete for aliases; rank_by if empty
     promote_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05  # by which share of a holder's figure a model must win
     promotes_to: Tuple[str] = ("production",)  # best first: a model that loses an alias gets the next one
+    missing: Tuple[str | int | float] = ()  # marks of a missing value in the raw table, besides empty cells and NA
     derive: Callable[[Record], Record] = as_it_is  # one record -> the same with its derived features
     derived: Tuple[Feature] = ()
     inputs: Tuple[str] = ()  # what the model sees, in order; all features, then the derived ones, if empty

@@ -60,7 +60,7 @@ def test_a_table_is_uploaded_as_csv_whatever_it_was_and_training_reads_it(engine
     address = "s3://mine/churn/training.csv"
     assert make(engine, **mine)[address] == f"uploaded: 50 rows of {mine['data']}"
     assert make(engine, **mine)[address] == "already exists"
-    pd.testing.assert_frame_equal(read_table(address, churn, engine.address), table, check_dtype=False)
+    pd.testing.assert_frame_equal(read_table(address, churn, engine.address).table, table, check_dtype=False)
     table.head(40).to_csv(mine["data"], index=False)
     assert make(engine, **mine)[address].startswith("replaced: 40 rows")
     assert make(engine, bucket_name="mine")[address] == "already exists", "a sample takes no real table's place"

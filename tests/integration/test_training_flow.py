@@ -114,7 +114,8 @@ def test_a_table_that_cannot_be_trained_on_ends_the_command_with_one_clear_repor
     ended = train({**training_environ, "DATA": str(tmp_path / "table.csv")})
     assert ended.returncode == 1
     said = [line for line in ended.stderr.splitlines() if line.startswith("training: ")]
-    assert len(said) == 1 and "the table has no column" in said[0]
+    assert len(said) == 1 and "the table has no columns 'CLIENTNUM', " in said[0]
+    assert ended.stderr.splitlines() == said and not ended.stdout
 
 
 def test_config_json_beside_the_table_tunes_the_next_training(

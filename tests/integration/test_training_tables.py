@@ -30,9 +30,9 @@ def raw(churn: UseCase) -> pd.DataFrame:
 
 def test_without_a_source_the_use_cases_own_sample_is_read(churn: UseCase) -> None:
     small = replace(churn, sample_rows=50)
-    table = read_table("", small)
+    table = read_table("", small).table
     assert len(table) == 50
-    pd.testing.assert_frame_equal(table, read_table("", small))
+    pd.testing.assert_frame_equal(table, read_table("", small).table)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -77,9 +77,9 @@ def test_a_table_that_is_not_there_is_named(churn: UseCase, tmp_path: Path) -> N
 
 
 def test_a_missing_column_is_named(churn: UseCase, raw: pd.DataFrame) -> None:
-    with pytest.raises(TableError, match="credit_limit"):
+    with pytest.raises(TableError, match="no column 'Credit_Limit', which churn needs"):
         prepare(raw.drop(columns="Credit_Limit"), churn)
-    with pytest.raises(TableError, match="attrition_flag"):
+    with pytest.raises(TableError, match="no column 'Attrition_Flag', which churn needs"):
         prepare(raw.drop(columns="Attrition_Flag"), churn)
 
 
@@ -91,9 +91,10 @@ def test_bad_values_are_reported_by_column_and_row(churn: UseCase, raw: pd.DataF
     with pytest.raises(TableError) as refused:
         prepare(raw, churn)
     said = str(refused.value)
-    assert "customer_age: 1 row is invalid, for example row 7: 17" in said and "a whole number from 18 to 120" in said
-    assert "gender: 2 rows are invalid, for example row 3: 'X'" in said and "row 9" in said
-    assert "left: 1 row is invalid, for example row 11" in said
+    assert "Customer_Age: 1 of 60 rows cannot be read: row 8, 17, is not a whole number from 18 to 120" in said
+    assert "Gender: 2 of 60 rows cannot be read: row 4, 'X', is not one of 'F', 'M'" in said
+    assert "Attrition_Flag: 1 of 60 rows cannot be read: row 12, 'Perhaps', is not one of 'Existing Customer'" in said
+    assert "\n" not in said
 
 
 def test_records_come_out_as_the_schema_checked_them(churn: UseCase, raw: pd.DataFrame) -> None:
@@ -108,8 +109,7 @@ def test_a_long_report_stays_short(churn: UseCase, raw: pd.DataFrame) -> None:
     raw["Gender"] = "X"
     with pytest.raises(TableError) as refused:
         prepare(raw, churn)
-    assert "gender: 60 rows" in str(refused.value)
-    assert str(refused.value).count("row ") <= 5
+    assert str(refused.value) == "Gender: 60 of 60 rows cannot be read: row 1, 'X', is not one of 'F', 'M'"
 
 
 def test_a_table_without_rows_is_refused(churn: UseCase, raw: pd.DataFrame) -> None:
@@ -191,7 +191,7 @@ def test_every_row_of_a_customer_is_on_one_side(churn: UseCase, raw: pd.DataFram
 
 
 def test_a_use_case_without_keys_splits_by_the_rows_themselves(churn: UseCase, raw: pd.DataFrame) -> None:
-    keyless = replace(churn, key="no_such_column")
+    keyless = replace(churn, key="")
     keys = prepare(raw, keyless).keys
     assert len(set(keys)) == 60
     assert prepare(raw.iloc[::-1], keyless).keys == keys[::-1]
@@ -207,5 +207,5 @@ def test_rows_of_the_month_that_is_not_over_are_left_out(churn: UseCase, raw: pd
     with pytest.raises(TableError, match="no rows"):
         prepare(raw, dated, before=date(2026, 10, 1))
     raw.loc[7, "day"] = "13/05/2025"  # by its text it would be before any month of 2026, whenever it was
-    with pytest.raises(TableError, match=r"'13/05/2025' is not a date \(YYYY-MM-DD\)"):
+    with pytest.raises(TableError, match=r"day: 1 of 60 rows .* row 8, '13/05/2025', is not a date as YYYY-MM-DD"):
         prepare(raw, dated, before=date(2026, 11, 1))

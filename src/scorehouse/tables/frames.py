@@ -49,7 +49,8 @@ class Frame:
         if values.dtype != object:
             return []
         present = [(i, v) for i, v in enumerate(values) if not is_missing(v)]
-        odd = [i for i, v in present if isinstance(v, str) and parse_number(v, self._decimal(column)) is None]
+        decimal = self._decimal(column)
+        odd = [i for i, v in present if isinstance(v, str) and parse_number(v, decimal) is None]
         return odd if len(odd) <= _MOST_ODD * len(present) else []
 
     def _decimal(self, column: str) -> str:

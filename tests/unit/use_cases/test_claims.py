@@ -43,7 +43,7 @@ def test_a_renamed_category_is_refused_by_column_and_row() -> None:
     raw = table()
     raw.loc[[4, 9], "location"] = "London"
     with pytest.raises(
-        TableError, match=r"location: 2 rows are invalid, for example row 4: 'London' is not allowed \(expected one of"
+        TableError, match=r"location: 2 of 50 rows cannot be read: row 5, 'London', is not one of 'A', 'B'"
     ):
         prepare(raw, use_case)
 
@@ -52,7 +52,7 @@ def test_one_missing_code_is_refused_and_the_others_are_read() -> None:
     raw = table()
     raw.loc[5, "health_status"] = np.nan
     with pytest.raises(
-        TableError, match="health_status: 1 row is invalid, for example row 5: an empty value is not allowed"
+        TableError, match="health_status: 1 of 50 rows cannot be read: row 6 is empty, but must be one of 1, 2, 3, 4"
     ):
         prepare(raw, use_case)
 
