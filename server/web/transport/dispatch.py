@@ -72,7 +72,6 @@ class Dispatcher:
             connection.loop.call_soon(self._answer_alive, connection, cycle, arrived)
             return
         if scope is not connection.allowed:
-            connection.allowed = None
             refused = self._check_access(connection, method, headers)
             if refused is not None:
                 self._refuse(connection, cycle, refused)
