@@ -12,7 +12,7 @@ from scorehouse.tables.text import BadNames, TornRow
 from scorehouse.usecase import Feature
 from server.web.api.problems import Problem
 
-MEDIA = "text/csv"
+_SHOWN = 500  # characters of the columns' names
 
 
 def csv_records(body: bytes, features: Iterable[Feature], most: int, header: bool = True) -> list[dict[str, Any]]:
@@ -25,11 +25,16 @@ def csv_records(body: bytes, features: Iterable[Feature], most: int, header: boo
         Problem: 400 if the body is not CSV; 413 if it has more than `most` records, and no more are read; 422 if the
             first row names no feature, two columns have one name, or a row has too few or too many cells.
     """
+    known = tuple(features)
     try:
-        return read_records(body, tuple(features), most, header)
+        return read_records(body, known, most, header)
     except TooManyRows as error:
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body {error}") from error
-    except (BadNames, TornRow) as error:
+    except TornRow as error:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body {error}") from error
+    except BadNames as error:
+        order = ", ".join(f.name for f in known)[:_SHOWN]
+        bare = f"if its first row is a record, send Content-Type: text/csv; header=absent and the columns {order}"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body {error}; {bare}") from error
     except TableError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, f"the body {error}") from error

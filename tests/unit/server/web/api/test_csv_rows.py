@@ -39,7 +39,16 @@ def test_what_is_no_number_stays_for_the_schema_to_refuse() -> None:
         (b"", 400, "empty"),
         (b"\xff\xfe", 400, "empty"),
         (b'age,limit\n50,"1', 400, "ends within quotes"),
-        (b"50,1.5\n51,2\n", 422, "must name the columns in its first row"),
+        (
+            b"50,1.5\n51,2\n",
+            422,
+            "first row, .*; if its first row is a record, .*header=absent and the columns age, limit, kind",
+        ),
+        (
+            b"50,50\n51,2\n",
+            422,
+            "named .50.; if its first row is a record, .*header=absent and the columns age, limit, kind",
+        ),
         (b"age,age\n1,2\n", 422, "more than one column named 'age'"),
         (b"age,limit\n1,2\n\n3\n", 422, "has 1 cell in row 4, but there are 2 columns"),
         (b"PAR1....", 400, "it is Parquet"),
