@@ -209,7 +209,11 @@ function detail(r, status) {
       if (v.limit_conn_status === 'REJECTED') return 'too many requests at once, or too many large ones: wait for answers before you send more';
       if (!v.tier) return 'too many requests from this address: wait, then try again';
       return `the key ${v.caller} has tier ${v.tier}, which allows ${v.tier_rate} requests per second`;
-    case 503: return `the service ${v.service || 'behind this gateway'} is busy or unavailable; try again`;
+    case 503:
+      if (['grafana', 'insurance'].includes(v.service) && !v.pages.split(' ').includes(v.service)) {
+        return `the profile ${v.service} of this stack was not started; add it to COMPOSE_PROFILES, then run make up`;
+      }
+      return `the service ${v.service || 'behind this gateway'} is busy or unavailable; try again`;
   }
   return (TITLES[status] || 'error').toLowerCase();
 }

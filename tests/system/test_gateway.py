@@ -257,6 +257,15 @@ def test_the_list_of_pages_leaves_out_what_no_profile_started(
     assert {name for name in ("monitor", "insurance", "grafana") if f'href="/{name}/"' in page} == {"monitor", *listed}
 
 
+def test_a_page_whose_profile_was_not_started_says_so(tmp_path: Path, echo: str, keys: Keys, key: str) -> None:
+    pages = {"GATEWAY_PAGES": "monitor=http://127.0.0.1:9,secret grafana=http://127.0.0.1:9,pass"}
+    with gateway(tmp_path, keys, echo, SERVICE_SECRET=SECRET, GATEWAY_PROFILES="simulators", **pages) as server:
+        away = requests.get(f"{server.address}/grafana/", headers={"X-API-Key": key}, timeout=10)
+        down = requests.get(f"{server.address}/monitor/", headers={"X-API-Key": key}, timeout=10)
+    assert "add it to COMPOSE_PROFILES, then run make up" in problem_of(away, 503)["detail"]
+    assert "is busy or unavailable; try again" in problem_of(down, 503)["detail"]
+
+
 def test_a_revoked_key_is_refused_at_once_and_so_is_one_that_expired(before_all_pages: Gateway, keys: Keys) -> None:
     made = keys.add("leaver", "score")
     assert post(before_all_pages, "/predict", {}, **{"X-API-Key": made}).status_code == 200

@@ -277,7 +277,10 @@ class Registry:
         return answer
 
     def _not_responding(self, error: requests.RequestException) -> RegistryUnavailable:
-        return RegistryUnavailable(f"MLflow at {self._where} is not responding ({type(error).__name__})")
+        return RegistryUnavailable(
+            f"MLflow at {self._where} is not responding ({type(error).__name__}): "
+            "check that it is running, and that MLFLOW_ADDRESS is right"
+        )
 
     @property
     def _where(self) -> str:
