@@ -74,7 +74,9 @@ def test_a_retraining_cycle_changes_the_schedule_of_the_deployment_that_runs(
 def flow_run(environ: dict[str, str], deployment_id: str, state: str) -> str:
     """Start a flow run, put it into a state of Prefect's by its type and name, and return its id."""
     api = environ["PREFECT_API_URL"]
-    started = requests.post(f"{api}/deployments/{deployment_id}/create_flow_run", json={}, timeout=30).json()["id"]
+    made = requests.post(f"{api}/deployments/{deployment_id}/create_flow_run", json={}, timeout=30)
+    assert made.status_code == 201, made.text
+    started = made.json()["id"]
     kind, _, called = state.partition(" ")
     body = {"state": {"type": kind, "name": called or None}, "force": kind != "PENDING"}
     requests.post(f"{api}/flow_runs/{started}/set_state", json=body, timeout=30).raise_for_status()
