@@ -57,7 +57,7 @@ def write_env_file() -> None:
 
 def make(*words: str, seconds: float) -> str:
     """Run `make … env=test` and return what it printed, which is in the failure if it fails."""
-    command = ["make", *words, "env=test"]
+    command = ["make", "--no-print-directory", *words, "env=test"]
     done = subprocess.run(command, cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-6000:]
     return done.stdout
@@ -96,7 +96,9 @@ def _run(words: tuple[str, ...], given: str, environ: Mapping[str, str]) -> subp
     files = [word for file in FILES for word in ("-f", file)]
     env_files = [word for file in (".env", ENV_FILE.name, ".secrets.env") for word in ("--env-file", file)]
     command = ["docker", "compose", "-p", OWN["COMPOSE_PROJECT_NAME"], *env_files, *files, *words]
-    env = {**ENV, "ENV_FILE": ENV_FILE.name, **environ}
+    # As `make` sets it: another value would make containers again that a deployment must not touch.
+    profiles = f"{OWN['COMPOSE_PROFILES']},churn"
+    env = {**ENV, "ENV_FILE": ENV_FILE.name, "COMPOSE_PROFILES": profiles, **environ}
     return subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, check=False)
 
 
