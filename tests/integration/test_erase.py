@@ -54,8 +54,12 @@ def test_a_customer_is_erased_from_journal_and_store_and_it_is_told_what_was_the
     journal.append(line("one", customer_id=7) + line("two", customer_id=8))
     assert shipped(settings) == ["one", "two"]
     journal.append(line("three", customer_id="7"))
+    shadow = settings.monitor_folder / "churn" / "shadow-a.jsonl"
+    shadow.parent.mkdir(parents=True)
+    shadow.write_bytes(line("one") + line("two"))
     done = erase(environ, "7")
     assert done.returncode == 0, done.stderr
+    assert b'"one"' not in shadow.read_bytes() and shadow.read_bytes().endswith(line("two"))
     assert done.stdout.startswith("customer 7: 1 predictions removed") and "2 lines erased" in done.stdout
     assert shipped(settings) == ["two"]
 

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from model_orchestration import flows
 from model_orchestration.tracking.retention import remove_old_runs
+from scorehouse.settings import Settings
 from tests.servers import Server
 
 NOW = datetime.now(UTC)
@@ -133,6 +136,18 @@ def test_a_run_that_never_ended_is_as_old_as_its_start(house: House) -> None:
     young = house.started(29)
     assert house.remove_old_runs(30) == 1
     assert house.runs() == {young}
+
+
+def test_a_training_keeps_the_runs_that_its_settings_name() -> None:
+    class Removing:
+        def remove_old_runs(self, *asked: object) -> int:
+            self.asked = asked
+            return 3
+
+    tracking: Any = Removing()
+    settings = Settings(keep_runs_days=30, shadow_run_id="a" * 32, run_id="b" * 32)
+    assert flows.remove_old_runs.fn(tracking, settings) == 3
+    assert tracking.asked == (30, {"a" * 32, "b" * 32})
 
 
 def test_done_again_it_finds_nothing(house: House) -> None:

@@ -240,6 +240,18 @@ def test_unit_tests_do_not_sleep_and_no_test_is_switched_off() -> None:
     )
 
 
+def test_no_test_is_run_again_until_it_passes() -> None:
+    """With a second run, a race that loses a record in every other run would pass three times in four."""
+    again = re.compile(r"--lf\b|--last-failed|--reruns|--retries|mark\.flaky|continue-on-error|pytest-(?:rerun|retry)")
+    here = Path(__file__).resolve()
+    run_by = [ROOT / "Makefile", ROOT / "pyproject.toml", *sorted((ROOT / ".github").rglob("*.yml"))]
+    asked = [*run_by, ROOT / "requirements" / "dev.txt", *(path for path in checks() if path.resolve() != here)]
+    assert named(path for path in asked if again.search(path.read_text())) == []
+    recipes = dict(re.findall(r"^([a-z-]+):.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    runs = {name: recipes[name].count("pytest ") for name in ("unit", "integration", "system", "compose-test")}
+    assert set(runs.values()) == {1}, runs
+
+
 def imported_names(path: Path) -> Iterator[str]:
     """Every module that a file imports, at its top, in functions and for type checking."""
     for node in ast.walk(ast.parse(path.read_text())):

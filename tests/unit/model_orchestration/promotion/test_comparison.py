@@ -298,6 +298,17 @@ def test_an_alias_that_moved_since_the_comparison_is_left_alone(
     assert registry.aliases == {"production": C}
 
 
+def test_where_one_of_two_aliases_moved_the_other_one_is_left_alone_as_well(
+    promotion: Promotion, registry: FakeRegistry
+) -> None:
+    """The lower alias is moved first, so it must not be too late to notice that the upper one was moved."""
+    found = verdict(judged(C, 0.8), production=judged(A, 0.7), staging=judged(B, 0.6))
+    registry.aliases = {"production": C, "staging": B}
+    with pytest.raises(AliasMoved, match="'production'.* was moved meanwhile"):
+        promotion.promote(found, "")
+    assert registry.aliases == {"production": C, "staging": B}
+
+
 def test_the_report_says_first_what_to_do_and_then_every_figure_side_by_side() -> None:
     lines = write_report(
         "Will it rain?", verdict(judged(C, 0.8), production=judged(A, 0.7)), by_person=None

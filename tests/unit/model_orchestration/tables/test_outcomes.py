@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from model_orchestration.tables.outcomes import (
@@ -17,11 +19,13 @@ from model_orchestration.tables.outcomes import (
     add_outcomes,
     limit_senders,
     read_outcomes,
+    read_training_table,
     recency_weights,
     start_of_month,
 )
 from model_orchestration.tables.training_table import assign_splits
 from scorehouse.pages.loading import load_use_case
+from scorehouse.settings import Settings
 from scorehouse.stores.sqlite_store import SqliteStore
 from scorehouse.usecase import Schedule
 from tests import toy as toys
@@ -137,6 +141,18 @@ def test_one_sender_has_at_most_its_share_and_its_newest_outcomes_stay() -> None
     newest = [d["customer_id"] for d in found if d["sender"] == "mallory"][-10:]
     assert [k for k, s in zip(joined.keys[100:], senders, strict=True) if s == "mallory"] == newest
     assert joined.senders[:100] == [""] * 100
+
+
+def test_a_training_limits_each_sender_as_its_settings_say(store: SqliteStore, tmp_path: Path) -> None:
+    pd.DataFrame(CHURN.sample(800, 1, 0.0)).to_csv(tmp_path / "table.csv", index=False)
+    found = documents(50)
+    store.add([{**d, "outcome": None, "outcome_at": None} for d in found])
+    sent = [{k: d[k] for k in ("prediction_id", "outcome", "outcome_at")} for d in found]
+    store.add_outcomes([{**one, "sender": "loud" if i < 40 else "quiet"} for i, one in enumerate(sent)])
+    settings = Settings(
+        data=str(tmp_path / "table.csv"), data_folder=tmp_path, train_on_outcomes=True, outcomes_max_share=0.6
+    )
+    assert Counter(filter(None, read_training_table(CHURN, settings).senders)) == {"loud": 15, "quiet": 10}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from scorehouse.journal.conflicts import add_conflicts
+from scorehouse.stores.store import Key
 from scorehouse.usecase import Task
 from server.web.api.outcomes import to_outcomes
 from server.web.api.problems import Problem
@@ -79,6 +81,17 @@ def test_accepted_outcomes_are_in_the_journal_before_the_answer_leaves(door: Any
     assert (answer.status_code, answer.json) == (202, {"accepted": 2})
     kept = [(line["kind"], line["prediction_id"], line["outcome"]) for line in door.journalled()]
     assert kept == [("outcome", "p1", 1.0), ("outcome", "p2", 0.0)]
+
+
+def test_ids_whose_prediction_was_not_kept_are_named(door: Any) -> None:
+    """The shipper found that their record came under an id of another one."""
+    folder = door.settings.journal_folder
+    folder.mkdir(parents=True)
+    add_conflicts(folder, [Key("churn", "p2"), Key("wine", "p1")])
+    answer = door.post("/outcomes", [outcome(1), outcome(0, "p2")])
+    assert answer.json == {"accepted": 2, "conflicts": ["p2"]}
+    add_conflicts(folder, [Key("churn", "p1")])
+    assert door.post("/outcomes", outcome(1)).json == {"accepted": 1, "conflicts": ["p1"]}
 
 
 def test_a_list_that_is_too_long_is_refused(door: Any) -> None:
