@@ -304,7 +304,7 @@ def test_where_one_of_two_aliases_moved_the_other_one_is_left_alone_as_well(
     """The lower alias is moved first, so it must not be too late to notice that the upper one was moved."""
     found = verdict(judged(C, 0.8), production=judged(A, 0.7), staging=judged(B, 0.6))
     registry.aliases = {"production": C, "staging": B}
-    with pytest.raises(AliasMoved, match="'production'.* was moved meanwhile"):
+    with pytest.raises(AliasMoved, match=r"'production'.* was moved meanwhile"):
         promotion.promote(found, "")
     assert registry.aliases == {"production": C, "staging": B}
 
