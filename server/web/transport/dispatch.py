@@ -20,7 +20,7 @@ from server.web.api.problems import PROBLEM_TYPE, Problem
 from server.web.transport import wsgi
 from server.web.transport.connection import SHORT, Connection, headers_of
 from server.web.transport.heads import Headers
-from server.web.transport.microbatch import MicroBatcher, Single
+from server.web.transport.microbatch import MicroBatcher
 from server.web.transport.wsgi import WsgiAnswer
 
 if TYPE_CHECKING:
@@ -60,34 +60,42 @@ class Dispatcher:
         self.most_held = max(_MOST_HELD, 4 * max_body_bytes)
         self.held = 0
         self._threads = ThreadPoolExecutor(threads, "flask")
-        self._batch: list[tuple[Connection, RequestResponseCycle, Single]] = []
+        self._batch: list[tuple[Connection, RequestResponseCycle, float, str | None]] = []
 
     def take(self, connection: Connection, cycle: RequestResponseCycle) -> None:
         """Answer a whole request soon, through `connection`."""
         arrived = perf_counter()
-        scope = cycle.scope
-        path, method = scope["path"], scope["method"]
-        headers = headers_of(cycle)
-        if path == "/healthz" and method == "GET":
-            connection.loop.call_soon(self._answer_alive, connection, cycle, arrived)
-            return
-        if scope is not connection.allowed:
-            refused = self._check_access(connection, method, headers)
-            if refused is not None:
-                self._refuse(connection, cycle, refused)
-                return
-            connection.allowed = scope
-            connection.sends_singles = path == "/predict" and method == "POST" and _is_plain(headers)
-        if method == "OPTIONS" and connection.readers and _PREFLIGHT in headers:
-            self._answer_at_once(connection, cycle, WsgiAnswer(HTTPStatus.NO_CONTENT, [*_PERMITTED], b""))
+        if cycle.scope is not connection.allowed and not self._admit(connection, cycle, arrived):
             return
         caller = connection.caller
         if connection.sends_singles and len(cycle.body) <= SHORT:
             if not self._batch:
                 connection.loop.call_soon(self._answer_batch)
-            self._batch.append((connection, cycle, Single(cycle.body, arrived, caller)))
+            self._batch.append((connection, cycle, arrived, caller))
         else:
             self._answer_by_app(connection, cycle, caller)
+
+    def _admit(self, connection: Connection, cycle: RequestResponseCycle, arrived: float) -> bool:
+        """Return whether a record or a page is asked for, as all requests with this scope then do.
+
+        Health checks, preflights and what is refused are answered here.
+        """
+        scope = cycle.scope
+        path, method = scope["path"], scope["method"]
+        headers = headers_of(scope)
+        if path == "/healthz" and method == "GET":
+            connection.loop.call_soon(self._answer_alive, connection, cycle, arrived)
+            return False
+        refused = self._check_access(connection, method, headers)
+        if refused is not None:
+            self._refuse(connection, cycle, refused)
+            return False
+        if method == "OPTIONS" and connection.readers and _PREFLIGHT in headers:
+            self._answer_at_once(connection, cycle, WsgiAnswer(HTTPStatus.NO_CONTENT, [*_PERMITTED], b""))
+            return False
+        connection.allowed = scope
+        connection.sends_singles = path == "/predict" and method == "POST" and _is_plain(headers)
+        return True
 
     def _check_access(self, connection: Connection, method: str, headers: dict[bytes, bytes]) -> Problem | None:
         asked = map(headers.get, _ACCESS_HEADERS)
@@ -125,11 +133,12 @@ class Dispatcher:
 
     def _answer_batch(self) -> None:
         batch, self._batch = self._batch, []
-        answers = self._batcher.answers([single for _, _, single in batch])
-        start = _start(batch[0][0])
-        for (connection, cycle, single), answer in zip(batch, answers, strict=True):
+        connections, cycles, arrivals, callers = zip(*batch, strict=True)
+        answers = self._batcher.answers([cycle.body for cycle in cycles], arrivals, callers)
+        start = _start(connections[0])
+        for connection, cycle, caller, answer in zip(connections, cycles, callers, answers, strict=True):
             if answer is None:  # Flask says what is wrong with it
-                self._answer_by_app(connection, cycle, single.caller)
+                self._answer_by_app(connection, cycle, caller)
             else:
                 connection.send(cycle, start + _lines(connection.readers) if connection.readers else start, answer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -18,14 +18,6 @@ log = logging.getLogger(__name__)
 ROUTE = "/predict"
 
 
-class Single(NamedTuple):
-    """A request of `POST /predict` that may hold one record: its body, when it arrived, and who asks if known."""
-
-    body: bytes | bytearray
-    arrived: float
-    caller: str | None = None
-
-
 class MicroBatcher:
     """Answers what can be scored. The rest is not counted: the Flask route answers it again, and says what is wrong."""
 
@@ -35,30 +27,35 @@ class MicroBatcher:
         self._seconds = metrics.HTTP_SECONDS.labels(ROUTE)
         self._answered = metrics.HTTP_REQUESTS.labels(ROUTE, "200")
 
-    def answers(self, requests: Sequence[Single]) -> list[bytes | None]:
-        """Return the body of each answer, journalled, or None where the request's record cannot be scored."""
-        records = [_record(request) for request in requests]
+    def answers(
+        self, bodies: Sequence[bytes | bytearray], arrivals: Sequence[float], callers: Sequence[str | None]
+    ) -> list[bytes | None]:
+        """Return the body of each answer, journalled, or None where the request's record cannot be scored.
+
+        For each request: its body, when it arrived, and who asks if known.
+        """
+        records = [_record(body) for body in bodies]
         try:
             model = self._serving.require_model()
-            answers = self._serving.answer_valid(records, model, [request.caller for request in requests])
+            answers = self._serving.answer_valid(records, model, callers)
         except (NotServing, JournalError):
-            return [None] * len(requests)
+            return [None] * len(bodies)
         except Exception:
-            log.exception("a micro-batch of %d records failed; Flask answers them one by one", len(requests))
-            return [None] * len(requests)
+            log.exception("a micro-batch of %d records failed; Flask answers them one by one", len(bodies))
+            return [None] * len(bodies)
         key = model.answer_key
-        bodies = [orjson.dumps(a.to_json(key)) if isinstance(a, Answer) else None for a in answers]
+        answered = [orjson.dumps(a.to_json(key)) if isinstance(a, Answer) else None for a in answers]
         now = perf_counter()
-        seconds = [now - r.arrived for r, body in zip(requests, bodies, strict=True) if body is not None]
+        seconds = [now - arrived for arrived, body in zip(arrivals, answered, strict=True) if body is not None]
         self._seconds.observe_all(seconds)
         self._answered.inc(len(seconds))
-        return bodies
+        return answered
 
 
-def _record(request: Single) -> Any:
+def _record(body: bytes | bytearray) -> Any:
     """The one record of a body, or None for a body that holds anything else: no model can score it."""
     try:
-        value = parse_json(request.body)
+        value = parse_json(body)
     except NotJson:
         return None
     return value if type(value) is dict else None

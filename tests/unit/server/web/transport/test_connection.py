@@ -180,9 +180,13 @@ async def test_a_body_without_end_is_cut_off(line: Line) -> None:
 
 @on_a_line
 async def test_who_asks_before_sending_is_told_to_go_on(line: Line) -> None:
-    assert line.receive(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n") == []
-    assert line.wire.written == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert len(line.receive(b"{}")) == 1
+    for times in range(1, 3):  # the second head is known
+        assert len(line.receive(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")) == times - 1
+        assert line.wire.written.endswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert len(line.receive(b"{}")) == times
+        await line.answer()
+    line.receive(WHOLE)
+    assert line.wire.written.count(b"100 Continue") == 2
 
 
 @on_a_line
