@@ -57,8 +57,8 @@ FEATURES = (
     *PAST,
 )
 DERIVED = (
-    Feature(name="customer_age", kind="number", unit="years", help="Age at the renewal"),
-    Feature(name="driving_licence_long", kind="number", unit="years", help="Years since the licence"),
+    Feature(name="customer_age", kind="number", low=0, unit="years", help="Age at the renewal"),
+    Feature(name="driving_licence_long", kind="number", low=0, unit="years", help="Years since the licence"),
     Feature(name="vehicle_age", kind="number", unit="years", help="Years since the vehicle's first registration"),
 )
 INPUTS = tuple(f.name for f in (*FEATURES, *DERIVED) if f.kind not in {"date", "integer"})  # those only serve to derive

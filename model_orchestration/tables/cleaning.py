@@ -232,10 +232,10 @@ def _describe_failure(frame: Frame, use_case: UseCase, error: Exception) -> str:
 
 def _find_failing_cell(table: pd.DataFrame, use_case: UseCase) -> tuple[int, str | None] | None:
     """Return the position of the first row on which `clean` fails, and the column whose cell is the reason."""
-    good, bad = 0, len(table)  # clean does not fail on the first `good` rows, and fails on the first `bad`
+    good, bad = 0, len(table)  # clean fails on the rows from `good` to `bad`, and not on those before them
     while bad - good > 1:
         middle = (good + bad) // 2
-        good, bad = (good, middle) if _fails(use_case.clean, _typed(table[:middle])) else (middle, bad)
+        good, bad = (good, middle) if _fails(use_case.clean, _typed(table[good:middle])) else (middle, bad)
     row = _typed(table[good : good + 1])
     if not _fails(use_case.clean, row):
         return None

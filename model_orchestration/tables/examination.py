@@ -13,12 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model_orchestration.tables.cleaning import Cleaned, clean_once, clean_table, draw_sample
+from model_orchestration.tables.derived import try_derive
 from model_orchestration.tables.faults import Fault, Faults, one_of, write
 from model_orchestration.tables.levels import Levels
 from model_orchestration.tables.lineage import find_parents
 from scorehouse.errors import TableError
+from scorehouse.scoring.field_schema import MOST
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.tables.cells import is_missing, to_values
+from scorehouse.tables.dates import day_orders, parse_day
 from scorehouse.tables.frames import Frame, frame_of
 from scorehouse.usecase import UseCase
 
@@ -90,7 +93,23 @@ def examine(frame: Frame, use_case: UseCase, cleaned: Cleaned, keep: Callable[[C
     faults = examiner.name_faults(cleaned, contents)
     if faults.cells:
         raise TableError(faults.describe(frame))
+    notes += [*_unseen(use_case, contents.records, parents), *try_derive(use_case, contents.records, cleaned, frame)]
     return Examined(cleaned, contents.records, contents.truth, parents, notes)
+
+
+def _unseen(
+    use_case: UseCase, records: Sequence[Mapping[str, Any]], parents: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
+    for feature in (f for f in use_case.features if f.unseen == "missing"):
+        known = {*feature.categories, None}
+        counts = Counter(value for r in records if (value := r.get(feature.name)) not in known)
+        if counts:
+            shown = ", ".join(write(value) for value, _ in counts.most_common(MOST_SHOWN))
+            name = " and ".join(parents.get(feature.name, ())) or feature.name
+            yield (
+                f"{name}: {counts.total():,} of {len(records):,} rows have a category that the page does not declare, "
+                f"and count as missing: {shown}{', …' if len(counts) > MOST_SHOWN else ''}"
+            )
 
 
 def _empty_columns(frame: Frame, parents: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
@@ -276,14 +295,24 @@ class _Examiner:
 
     def _fault(self, name: str, raw: str, position: int, row: int, cleaned: Cleaned, contents: Contents) -> Fault:
         value = self._value(position, raw)
+        if value is not None and self.is_gap(value) and not is_missing(cleaned.table[name].iloc[row]):
+            page = f"use_cases/{self._use_case.name}.py"
+            return Fault(value, f"made a missing value by clean, though {page} declares it in missing")
         if self._parents[name] == (raw,):
             levels = self.levels(name, cleaned, contents)
             if known := [level for level in levels.known if not self.is_gap(level)]:
-                return Fault(value, one_of(known), levels.nearest(value))
+                marks = self._marks(name)
+                wanted = one_of(known) + (f", or {', '.join(map(write, marks))} if it is missing" if marks else "")
+                return Fault(value, wanted, levels.nearest(value, marks))
             return Fault(value, self._wanted(name, raw, value, row, cleaned, contents))
         if isinstance(value, str) and position in self._odd(raw):
             return Fault(value, "a number")
         return Fault(value, self._in_a_readable_form(name, raw, cleaned, contents))
+
+    def _marks(self, name: str) -> tuple[Any, ...]:
+        """Return what the page declares as marks for a missing value, if the column may have any."""
+        feature = self._features.get(name)
+        return self._use_case.missing if feature is not None and feature.nullable else ()
 
     def _odd(self, raw: str) -> frozenset[int]:
         if raw not in self._odd_cells:
@@ -293,7 +322,12 @@ class _Examiner:
     def _wanted(self, name: str, raw: str, value: Any, row: int, cleaned: Cleaned, contents: Contents) -> str:
         feature = self._features.get(name)
         if feature is None and name == self._use_case.target:
-            return _wanted_outcome(self._use_case)
+            is_too_large = isinstance(value, int | float) and abs(value) > MOST
+            return (
+                f"at most {MOST:.2g}, the largest number of a model"
+                if is_too_large
+                else _wanted_outcome(self._use_case)
+            )
         if feature is None:
             return (
                 "a date as YYYY-MM-DD"
@@ -403,7 +437,7 @@ class _Examiner:
 def read_truth(column: pd.Series[Any], use_case: UseCase) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the outcomes in a cleaned column, (n,), and the positions of those that are none."""
     truth = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    bad = ~np.isfinite(truth)
+    bad = ~(np.abs(truth) <= MOST)  # which NaN is not either
     if use_case.task == "binary":
         bad |= ~np.isin(truth, (0, 1))
     elif use_case.task == "ordinal":
@@ -415,8 +449,10 @@ def read_truth(column: pd.Series[Any], use_case: UseCase) -> tuple[NDArray[np.fl
 
 
 def parse_days(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the days of a column of dates or of text YYYY-MM-DD; NaT for anything else."""
-    return pd.to_datetime(column.astype(str).str[:10], format="%Y-%m-%d", errors="coerce")
+    """Return the days of a column of dates or of text, as every table is read; NaT for anything else."""
+    text = column.astype(str)
+    order = day_orders(text.unique())
+    return pd.to_datetime(text.map({cell: parse_day(cell, order) for cell in text.unique()}), format="%Y-%m-%d")
 
 
 def _wanted_outcome(use_case: UseCase) -> str:

@@ -41,17 +41,20 @@ class Faults:
     def describe(self, frame: Frame) -> str:
         """Return all faults in one line, with rows as a person sees them in the file."""
         count = len(frame.table)
-        headers = self._headers()
-        if headers:
-            return f"row {frame.rows[headers[0]]} repeats the names of the columns: remove it"
+        names = [str(c) for c in frame.table.columns]
+        for position in self._headers(set(names))[:1]:
+            row = frame.rows[position]
+            if [str(cell) for cell in frame.table.iloc[position]] == names:
+                return f"row {row} repeats the names of the columns: remove it"
+            return f"row {row} has the names of columns, but not in the order of row 1: are two tables joined there?"
         parts = [self._describe(column, frame, count) for column in list(self.cells)[:MOST_COLUMNS]]
         if len(self.cells) > MOST_COLUMNS:
             parts.append(f"and {len(self.cells) - MOST_COLUMNS} more columns")
         return "; ".join(parts)
 
-    def _headers(self) -> list[int]:
-        """Return the positions of rows that repeat the header, as files do that were joined."""
-        named = Counter(p for column, faults in self.cells.items() for p, f in faults.items() if f.value == column)
+    def _headers(self, names: set[str]) -> list[int]:
+        """Return the positions of rows with several `names` of columns, as files have that were joined."""
+        named = Counter(p for faults in self.cells.values() for p, f in faults.items() if f.value in names)
         return sorted(position for position, columns in named.items() if columns > 1)
 
     def _describe(self, column: str, frame: Frame, count: int) -> str:

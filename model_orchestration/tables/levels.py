@@ -69,9 +69,9 @@ class Levels:
             found = [choice for choice in self.choices if choice == WORDS[folded]]
         return self._raw(found[0], value) if len(found) == 1 else None
 
-    def nearest(self, value: Any) -> str:
-        """Return the level that is most like `value`, or nothing."""
-        return closest(value, self.known) if isinstance(value, str) else ""
+    def nearest(self, value: Any, marks: Iterable[Any] = ()) -> str:
+        """Return the level, or the mark of a missing value, that is most like `value`; empty if none is."""
+        return closest(value, [*self.known, *marks]) if isinstance(value, str) else ""
 
     def _raw(self, choice: Any, value: Any) -> Any:
         """Return a raw value that `clean` turns into `choice`."""

@@ -46,7 +46,7 @@ def require_enough(table: TrainingTable, use_case: UseCase, seed: int) -> None:
     if len(outcomes) < 2:
         kind = "amount" if use_case.task == "amount" else "class"
         raise TableError(
-            f"{table.target_name}: all {len(table.truth):,} rows have one {kind}, the outcome {outcomes[0]:g}, "
+            f"{table.target_name}: all {len(table.truth):,} rows have one {kind}, {_outcome(table, outcomes[0])}, "
             "so there is nothing to learn"
         )
     split = assign_splits(table.keys, seed, use_case.split)
@@ -67,21 +67,29 @@ def require_enough(table: TrainingTable, use_case: UseCase, seed: int) -> None:
             usual = outcomes[counts.argmax()]
             others = int((table.truth != usual).sum())
             raise TableError(
-                f"{table.target_name}: only {others} of {len(table.truth):,} rows have another outcome than {usual:g}, "
-                f"and none of them is in {part}: more such rows are needed"
+                f"{table.target_name}: only {others} of {len(table.truth):,} rows have another outcome than "
+                f"{_outcome(table, usual)}, and none of them is in {part}: more such rows are needed"
             )
     for side, metric in ((VALID, use_case.rank_by), (TEST, use_case.promote_by or use_case.rank_by)):
         truth = table.truth[split == side]
         if quality_by(metric, use_case.task, truth, truth) is None:
+            has = f"{_rows(len(truth))} with {_outcomes(table, truth)}"
             raise TableError(
-                f"{table.target_name}: the {SPLITS[side]} split has {_rows(len(truth))} with {_outcomes(truth)}, on "
-                f"which the {figure_label(metric)} ({metric}) is not defined: more rows are needed to judge a model"
+                f"{table.target_name}: the {SPLITS[side]} split has {has}, on which the {figure_label(metric)} "
+                f"({metric}) is not defined: more rows are needed to judge a model"
             )
 
 
-def _outcomes(truth: NDArray[np.float64]) -> str:
+def _outcome(table: TrainingTable, outcome: float) -> str:
+    """Return an outcome as the raw table has it."""
+    return table.outcomes.get(outcome, f"{outcome:g}")
+
+
+def _outcomes(table: TrainingTable, truth: NDArray[np.float64]) -> str:
     different = np.unique(truth)
-    return f"the outcome {different[0]:g}" if len(different) == 1 else f"{len(different)} different outcomes"
+    if len(different) == 1:
+        return f"the outcome {_outcome(table, different[0])}"
+    return f"{len(different)} different outcomes"
 
 
 def _rows(count: int) -> str:

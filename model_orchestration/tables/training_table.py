@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from model_orchestration.tables.cleaning import Cleaned, clean_table
 from model_orchestration.tables.columns import require_columns, require_no_leak
-from model_orchestration.tables.examination import examine, parse_days
+from model_orchestration.tables.examination import Examined, examine, parse_days
+from model_orchestration.tables.faults import write
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
 from scorehouse.tables.frames import Frame, frame_of, read_frame
@@ -38,7 +39,8 @@ class TrainingTable:
     `records` are n records without the target, as the schema returns them: checked once, never again.
     `truth`, `keys`, `weights` and `senders` have n entries each. A row's sender is who sent its outcome, and empty for
     a row of the table itself. `source` and `data_hash` say which table it was. `notes` say, a line each, how the table
-    was read. `target_name` and `key_name` are the raw columns of target and key, for messages.
+    was read. For messages, `target_name` and `key_name` are the raw columns of target and key, and `outcomes` are
+    classes as the raw table writes them.
     """
 
     records: list[dict[str, Any]]
@@ -51,6 +53,7 @@ class TrainingTable:
     notes: tuple[str, ...] = ()
     target_name: str = "the target"
     key_name: str = "the key"
+    outcomes: Mapping[float, str] = field(default_factory=dict)
 
 
 def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> Frame:
@@ -92,20 +95,27 @@ def _prepare(frame: Frame, use_case: UseCase, source: str, before: date | None) 
         """Leave out rows from `before` on."""
         if before is None or use_case.dated not in cleaned.table:
             return cleaned
-        early = ~(parse_days(cleaned.table[use_case.dated]) >= pd.Timestamp(before)).to_numpy()
-        rows = cleaned.table[early].reset_index(drop=True)
+        days = parse_days(cleaned.table[use_case.dated])
+        iso = days.dt.strftime("%Y-%m-%d").where(days.notna(), cleaned.table[use_case.dated])
+        early = ~(days >= pd.Timestamp(before)).to_numpy()
+        rows = cleaned.table.assign(**{use_case.dated: iso})[early].reset_index(drop=True)
         return replace(cleaned, table=rows, positions=cleaned.positions[early])
 
-    cleaned = keep(clean_table(frame, use_case))
-    notes = [frame.read_as] if frame.read_as else []
+    all_rows = clean_table(frame, use_case)
+    if all_rows.table.empty:
+        raise TableError(f"clean of use_cases/{use_case.name}.py dropped all {len(frame.table):,} rows of the table")
+    cleaned = keep(all_rows)
     if cleaned.table.empty:
-        dropped = f"clean of {use_case.name} dropped all {len(frame.table):,} rows"
-        late = f", or all are dated {before} or later" if before and use_case.dated in cleaned.table else ""
-        raise TableError(f"the table for {use_case.name} has no rows left: {dropped}{late}")
+        raise TableError(
+            f"{use_case.dated}: all {len(all_rows.table):,} rows are dated {before} or later, and {use_case.name} is "
+            "trained on earlier months only"
+        )
+    notes = [frame.read_as] if frame.read_as else []
     notes += require_columns(cleaned, use_case)
     examined = examine(frame, use_case, cleaned, keep)
     require_no_leak(examined.cleaned, use_case, examined.parents, examined.records, examined.truth)
     clean = examined.cleaned.table
+    notes += [*examined.notes, *_repeated(clean, use_case, examined.parents)]
     return TrainingTable(
         records=examined.records,
         truth=examined.truth,
@@ -114,10 +124,34 @@ def _prepare(frame: Frame, use_case: UseCase, source: str, before: date | None) 
         data_hash=hashlib.sha256(pd.util.hash_pandas_object(clean, index=False).to_numpy().tobytes()).hexdigest(),
         weights=np.ones(len(clean)),
         senders=[""] * len(clean),
-        notes=(*notes, *examined.notes),
-        target_name=" and ".join(examined.parents.get(use_case.target, ())) or use_case.target,
-        key_name=" and ".join(examined.parents.get(use_case.key, ())) or use_case.key,
+        notes=tuple(notes),
+        target_name=_raw_name(use_case.target, examined.parents),
+        key_name=_raw_name(use_case.key, examined.parents),
+        outcomes=_name_outcomes(frame, use_case, examined),
     )
+
+
+def _raw_name(name: str, parents: Mapping[str, tuple[str, ...]]) -> str:
+    return " and ".join(parents.get(name, ())) or name
+
+
+def _repeated(clean: pd.DataFrame, use_case: UseCase, parents: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield what a person should know about rows without a key and about copies."""
+    if use_case.key in clean and (without := int(clean[use_case.key].isna().sum())):
+        name = _raw_name(use_case.key, parents)
+        yield f"{name}: {without:,} of {len(clean):,} rows have none, and are told apart by their content"
+    if copies := int(clean.duplicated().sum()):
+        yield f"{copies:,} of {len(clean):,} rows are copies of another row"
+
+
+def _name_outcomes(frame: Frame, use_case: UseCase, examined: Examined) -> dict[float, str]:
+    """Return each class as the raw table has it, where it has one word for it."""
+    parents = examined.parents.get(use_case.target, ())
+    if use_case.task == "amount" or len(parents) != 1 or (examined.cleaned.positions < 0).any():
+        return {}
+    classes, rows = np.unique(examined.truth, return_index=True)
+    cells = frame.table[parents[0]].iloc[examined.cleaned.positions[rows]]
+    return {float(outcome): write(cell) for outcome, cell in zip(classes, cells, strict=True)}
 
 
 def assign_splits(keys: list[str], seed: int, shares: tuple[float, ...]) -> NDArray[np.int8]:

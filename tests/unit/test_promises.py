@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from scorehouse import metrics
 from scorehouse.environment import read_settings
 from scorehouse.services import SERVICES
 from scorehouse.settings import Settings
+from scorehouse.usecase import Choice, Envelope, Estimator, Feature, Range, Schedule, UseCase
 from stack.env_files import read_file
 from tests.toy import ROOT
 
@@ -222,6 +224,17 @@ def test_every_make_target_that_the_readme_names_exists() -> None:
     assert "test" in targets
     asked = set(re.findall(r"(?:^|`|\$ )make ([a-z][a-z_-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert sorted(asked - targets) == []
+
+
+def test_the_guide_names_every_argument_of_a_page() -> None:
+    guide = (ROOT / "docs" / "your-own-use-case.md").read_text()
+    code = " ".join(re.findall(r"^```python\n(.+?)^```", guide, re.S | re.M) + re.findall(r"`([^`\n]+)`", guide))
+    declared = [
+        (declaration.__name__, argument.name)
+        for declaration in (UseCase, Feature, Estimator, Range, Choice, Schedule, Envelope)
+        for argument in fields(declaration)
+    ]
+    assert [names for names in declared if not re.search(rf"\b{names[1]}\b", code)] == []
 
 
 def test_the_core_never_sleeps_and_never_asks_the_environment_but_in_settings() -> None:

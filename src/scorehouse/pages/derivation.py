@@ -53,7 +53,7 @@ def _faults_of(use_case: UseCase, record: dict[str, Any], names: set[str]) -> It
         if feature.name not in derived:
             hint = _undeclared(derived, names)
             yield f"forgets {feature.name}", f"derive forgets {feature.name!r}{hint}"
-        elif fault := _value_fault(feature, derived[feature.name]):
+        elif fault := value_fault(feature, derived[feature.name]):
             yield f"value {feature.name}", f"derive gives {feature.name!r} {fault}"
         elif not _same(derived[feature.name], again.get(feature.name)):
             both = f"{derived[feature.name]!r} and then {again.get(feature.name)!r}"
@@ -62,7 +62,7 @@ def _faults_of(use_case: UseCase, record: dict[str, Any], names: set[str]) -> It
         yield f"drops {name}", f"derive drops {name!r}: return {{**record, …}},"
 
 
-def _value_fault(feature: Feature, value: Any) -> str | None:
+def value_fault(feature: Feature, value: Any) -> str | None:
     """What is wrong with a derived value, or None. Bounds are not judged: random records may lie at their ends."""
     value = plain(value)
     if value is None or (isinstance(value, float) and isnan(value)):

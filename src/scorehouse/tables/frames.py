@@ -50,7 +50,8 @@ class Frame:
             return []
         present = [(i, v) for i, v in enumerate(values) if not is_missing(v)]
         decimal = self._decimal(column)
-        odd = [i for i, v in present if isinstance(v, str) and parse_number(v, decimal) is None]
+        odd_cells = {v for v in {v for _, v in present} if isinstance(v, str) and parse_number(v, decimal) is None}
+        odd = [i for i, v in present if v in odd_cells]
         return odd if len(odd) <= _MOST_ODD * len(present) else []
 
     def _decimal(self, column: str) -> str:

@@ -168,6 +168,10 @@ def find_layout(head: str, whole: bool, names: Sequence[str] = ()) -> Layout:
 def torn_row(row: int, cells: int, columns: int) -> TornRow:
     """Return the error for a row of the file, without its content, which may be personal data."""
     counted = "1 cell" if cells == 1 else f"{cells:,} cells"
+    if columns == 1:
+        return TornRow(
+            f"has {counted} in row {row:,}, but one name in the first row: is that a title? If so, remove it"
+        )
     return TornRow(f"has {counted} in row {row:,}, but there are {columns:,} columns")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -286,6 +287,15 @@ def test_a_mark_for_missing_values_has_to_be_declared() -> None:
     assert train_on(raw, page(clean, missing=(-1,))).records[4]["guests"] is None
 
 
+def test_a_declared_mark_that_clean_leaves_as_it_is_is_said() -> None:
+    raw = tips_table().astype({"day": object})
+    raw.loc[4, "day"] = "Unknown"
+    assert refusal(raw, page(missing=("unknown",))) == (
+        "day: 1 of 60 rows cannot be read: row 6, 'Unknown', is not made a missing value by clean, "
+        "though use_cases/tips.py declares it in missing"
+    )
+
+
 def test_rows_are_named_as_in_the_file_though_clean_drops_and_numbers_them_again() -> None:
     raw = tips_table().astype({"day": object})
     raw.loc[[0, 3], "bill"] = np.nan
@@ -324,6 +334,99 @@ def test_a_repeated_header_is_named() -> None:
     )
 
 
+def test_a_row_with_the_names_of_another_table_is_named() -> None:
+    churn = table("churn").astype(object)
+    joined = churn[:50].to_csv(index=False) + churn[50:][list(churn.columns[::-1])].to_csv(index=False)
+    use_case = load_use_case("churn")
+    with pytest.raises(TableError, match=r"^row 52 has the names of columns, but not in the order of row 1"):
+        prepare(read_frame(joined.encode(), "t.csv", use_case.features), use_case)
+
+
+def test_a_mark_is_suggested_where_it_is_most_like_the_cell() -> None:
+    said = refusal(with_cell("churn", "Marital_Status", 3, "Unknwon"), "churn")
+    assert said.endswith(
+        "is not one of 'Divorced', 'Married', 'Single', or 'Unknown' if it is missing; did you mean 'Unknown'?"
+    )
+
+
+def test_an_amount_beyond_the_numbers_of_a_model_is_refused() -> None:
+    said = refusal(with_cell("insurance", "Premium", 7, 1e300), "insurance")
+    assert said.endswith("row 9, 1e+300, is not at most 3.4e+38, the largest number of a model")
+
+
+def test_rows_without_a_key_and_copies_are_counted() -> None:
+    raw = table("churn")
+    raw["CLIENTNUM"] = raw["CLIENTNUM"].where(raw.index > 1)
+    notes = train_on(pd.concat([raw, raw[100:]]), "churn").notes
+    assert "CLIENTNUM: 2 of 140 rows have none, and are told apart by their content" in notes
+    assert "20 of 140 rows are copies of another row" in notes
+
+
+def test_categories_that_the_page_does_not_declare_are_counted_where_they_count_as_missing() -> None:
+    notes = train_on(with_cell("flights", "Airline", 7, "Jet Airwais"), "flights").notes
+    assert (
+        "Airline: 1 of 120 rows have a category that the page does not declare, and count as missing: 'Jet Airwais'"
+        in notes
+    )
+
+
+def test_a_day_that_does_not_exist_leaves_a_derived_feature_without_a_value_and_is_said() -> None:
+    raw = table("flights")
+    raw.loc[7, ["Date", "Month"]] = 31, 2
+    (note,) = train_on(raw, "flights").notes[1:]
+    assert note == "weekday: derive gives no value for 1 of 120 records, although they are complete (first row 9)"
+
+
+def test_a_derived_value_outside_its_bounds_is_said() -> None:
+    (note,) = train_on(with_cell("insurance", "Date_birth", 7, "01/01/2099"), "insurance").notes[1:]
+    assert note.startswith(
+        "customer_age: derive gives 1 of 120 records a value that is not a number from 0 (first row 9"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (lambda guests: 1 / (guests - 3), "row 8: derive of use_cases/tips.py raises ZeroDivisionError: division by"),
+        (lambda guests: "many" if guests == 3 else 1.0, "row 8: derive of use_cases/tips.py gives 'share' the value"),
+    ],
+)
+def test_a_row_of_which_derive_makes_nothing_is_named(value: Callable[[int], Any], words: str) -> None:
+    case = page(
+        derive=lambda record: {**record, "share": value(record["guests"])},
+        derived=(Feature(name="share", kind="number", help="A share"),),
+    )
+    raw = tips_table().assign(guests=2)
+    raw.loc[6, "guests"] = 3
+    assert refusal(raw, case).startswith(words)
+
+
+# The day of a row.
+def _dated(days: list[str], before: date | None = date(2026, 3, 1)) -> TrainingTable:
+    case = page(dated="day_of_visit")
+    raw = tips_table(len(days)).assign(day_of_visit=days)
+    return prepare(read_frame(raw.to_csv(index=False).encode(), "t.csv", case.features), case, before=before)
+
+
+@pytest.mark.parametrize("early", ["2026-02-28", "28/02/2026", "28.2.2026", "28 Feb 2026", "2026-02-28 19:30"])
+@pytest.mark.parametrize("before", [None, date(2026, 3, 1)])
+def test_the_day_of_a_row_is_read_in_every_form_of_a_table(early: str, before: date | None) -> None:
+    late = "3/4/2026" if "/" in early else "2026-04-03"
+    assert len(_dated([early] * 40 + [late] * 2, before).records) == (40 if before else 42)
+
+
+def test_a_table_of_later_rows_alone_is_refused_with_the_month() -> None:
+    with pytest.raises(TableError, match=r"^day_of_visit: all 30 rows are dated 2026-03-01 or later, and tips is"):
+        _dated(["2026-03-05"] * 30)
+
+
+def test_a_page_that_drops_every_row_is_named() -> None:
+    assert (
+        refusal(tips_table(), page(lambda raw: raw[:0]))
+        == "clean of use_cases/tips.py dropped all 60 rows of the table"
+    )
+
+
 # Too little to learn from.
 @pytest.mark.parametrize("rows", [1, 8, 19])
 def test_too_few_rows_are_refused_with_how_many_are_needed(rows: int) -> None:
@@ -339,18 +442,19 @@ def test_too_few_groups_are_refused_by_their_column() -> None:
 
 
 def test_one_outcome_alone_is_refused() -> None:
-    with pytest.raises(TableError, match="tip: all 60 rows have one amount, the outcome 5, so there is nothing"):
+    with pytest.raises(TableError, match="tip: all 60 rows have one amount, 5, so there is nothing"):
         require_enough(train_on(tips_table().assign(tip=5), page()), page(), 0)
 
 
 def test_a_class_that_is_too_rare_to_judge_on_is_refused() -> None:
     churn = load_use_case("churn")
     raw = table("churn").assign(Attrition_Flag="Existing Customer")
-    with pytest.raises(TableError, match="Attrition_Flag: all 120 rows have one class, the outcome 0"):
+    with pytest.raises(TableError, match="Attrition_Flag: all 120 rows have one class, 'Existing Customer', so"):
         require_enough(train_on(raw, churn), churn, 0)
     raw.loc[0, "Attrition_Flag"] = "Attrited Customer"
     with pytest.raises(
-        TableError, match=r"Attrition_Flag: (only 1 of 120 rows have another outcome than 0|.* on which the AUC)"
+        TableError,
+        match=r"Attrition_Flag: (only 1 of 120 rows have another outcome than 'Existing Customer'|.* on which the AUC)",
     ):
         require_enough(train_on(raw, replace(churn, promote_by="auc")), replace(churn, promote_by="auc"), 0)
 
@@ -359,3 +463,9 @@ def test_an_empty_split_is_named() -> None:
     case = page(split=(0.99, 0.005))
     with pytest.raises(TableError, match=r"the (validation|test) split has no rows: the table has 60 rows"):
         require_enough(train_on(tips_table(), case), case, 0)
+
+
+def test_a_title_above_the_names_is_suspected() -> None:
+    content = b"Tips of 2026\n" + tips_table().to_csv(index=False).encode()
+    with pytest.raises(TableError, match="has 5 cells in row 2, but one name in the first row: is that a title"):
+        read_frame(content, "t.csv", FEATURES)
