@@ -78,6 +78,14 @@ def test_the_fifth_failure_locks_a_number_whether_there_is_such_a_customer_or_no
     assert pages.store.attempts("17 127.0.0.1").failures == 0
 
 
+def test_who_guesses_from_another_address_locks_a_number_for_nobody_else(pages: Pages) -> None:
+    elsewhere = {"REMOTE_ADDR": "203.0.113.9"}
+    wrong = {**EXISTING, "Date_birth": "1971-01-01"}
+    answers = [pages.other().send("/existingc", wrong, environ_overrides=elsewhere) for _ in range(6)]
+    assert answers[-1].status_code == 429
+    assert pages.send("/existingc", EXISTING).status_code == 303
+
+
 def test_a_further_failure_after_a_lock_locks_for_twice_as_long(pages: Pages) -> None:
     typed = {**EXISTING, "Date_birth": "1971-01-01"}
     for minutes in (15, 30, 60):
