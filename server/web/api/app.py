@@ -105,7 +105,9 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         body = read_body(request.environ, settings.max_body_bytes, (JSON, LINES, CSV))
         media = choose_media(body.media if is_lines(body.media) else JSON, JSON, LINES, NDJSON, CSV)
         if body.media == CSV:
-            records: list[Any] = csv_records(body.content, features, settings.max_records, body.has_header)
+            records: list[Any] = csv_records(
+                body.content, features, settings.max_records, body.has_header, settings.max_body_bytes
+            )
         else:
             value = parse_body(body, settings.max_records)
             records = to_records(value, [f.name for f in features], settings.max_records)

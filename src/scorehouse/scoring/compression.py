@@ -40,6 +40,12 @@ def compression(data: bytes | bytearray) -> str:
     return next((coding for first, coding in _BEGINNINGS.items() if data.startswith(first)), "")
 
 
+def require_few_members(data: bytes | bytearray) -> None:
+    """Raise BadCompression for more than MOST_MEMBERS members or frames. They are counted and not read."""
+    if sum(map(data.count, _MEMBERS)) > MOST_MEMBERS:
+        raise BadCompression(f"has more than {MOST_MEMBERS:,} members")
+
+
 def decompress(data: bytes | bytearray, coding: str, most: int) -> bytes:
     """Return `data` without `coding`, one of CODINGS, in at most `most` bytes.
 
@@ -47,8 +53,7 @@ def decompress(data: bytes | bytearray, coding: str, most: int) -> bytes:
         BadCompression: it is not in this coding, or is cut off.
         TooLong: it has more than `most` bytes; no more than that many were made.
     """
-    if sum(map(data.count, _MEMBERS)) > MOST_MEMBERS:
-        raise BadCompression(f"has more than {MOST_MEMBERS:,} members")
+    require_few_members(data)
     plain = bytearray()
     try:
         for piece in _inflated(data) if coding == "deflate" else _read(_file(data, coding)):

@@ -41,8 +41,10 @@ class Content:
     layers: tuple[str, ...]
 
 
-def open_content(file: IO[bytes]) -> Content:
+def open_content(file: IO[bytes], most_layers: int = MOST_LAYERS, most: int = MOST_UNPACKED) -> Content:
     """Return what `file`, which can seek, contains. A stream of Parquet or of a workbook can seek as well.
+
+    At most `most_layers` of compression are removed, and at most `most` bytes of a file are held as a whole.
 
     Raises:
         TableError: it is empty, no table, or an archive of several files. Reading the stream raises it too, if the
@@ -52,9 +54,9 @@ def open_content(file: IO[bytes]) -> Content:
     file.seek(0)
     stream = io.BufferedReader(cast("Any", _Stream(file, None)), min(HEAD, max(size, 8192)))
     layers: list[str] = []
-    while opener := _compression(stream, layers):
-        if len(layers) == MOST_LAYERS:
-            raise TableError(f"is compressed more than {MOST_LAYERS} times")
+    while opener := _compression(stream, layers, most):
+        if len(layers) == most_layers:
+            raise TableError(f"is compressed more than {'once' if most_layers == 1 else f'{most_layers} times'}")
         name, unpack = opener
         try:
             stream = io.BufferedReader(cast("Any", _Stream(unpack(stream), size)), HEAD)
@@ -63,7 +65,7 @@ def open_content(file: IO[bytes]) -> Content:
         layers.append(name)
     kind = _kind(stream)
     if kind != "text" and layers:
-        stream = _held(stream)
+        stream = _held(stream, most)
     return Content(kind, stream, tuple(layers))
 
 
@@ -116,7 +118,9 @@ class _Stream(io.RawIOBase):
         return filled
 
 
-def _compression(stream: io.BufferedReader, layers: list[str]) -> tuple[str, Callable[[Any], IO[bytes]]] | None:
+def _compression(
+    stream: io.BufferedReader, layers: list[str], most: int
+) -> tuple[str, Callable[[Any], IO[bytes]]] | None:
     head = first_bytes(stream, 8)
     if head.startswith(b"\x1f\x8b"):
         return "gzip", lambda source: cast("IO[bytes]", gzip.GzipFile(fileobj=source))
@@ -127,7 +131,7 @@ def _compression(stream: io.BufferedReader, layers: list[str]) -> tuple[str, Cal
     if head.startswith(b"\xfd7zXZ\x00"):
         return "xz", lambda source: cast("IO[bytes]", lzma.LZMAFile(source))
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) and not _is_workbook(stream):
-        return "zip", lambda source: _only_file(source if not layers else _held(source))
+        return "zip", lambda source: _only_file(source if not layers else _held(source, most))
     return None
 
 
@@ -164,14 +168,15 @@ def _kind(stream: io.BufferedReader) -> Kind:
     return "text"
 
 
-def _held(stream: IO[bytes]) -> io.BufferedReader:
+def _held(stream: IO[bytes], most: int) -> io.BufferedReader:
     """Return the whole rest of `stream` in memory or, beyond 64 MB, in a file, where one can seek."""
     held = tempfile.SpooledTemporaryFile(_FREE)  # noqa: SIM115 - it lives as long as what reads it
-    left = MOST_UNPACKED
+    left = most
     while part := stream.read(min(2**20, left + 1)):
         left -= len(part)
         if left < 0:
-            raise TableError(f"unpacks to more than {MOST_UNPACKED:,} bytes")
+            held.close()
+            raise TableError(f"unpacks to more than {most:,} bytes")
         held.write(part)
     held.seek(0)
     return io.BufferedReader(cast("Any", _Stream(cast("IO[bytes]", held), None, owned=True)), HEAD)

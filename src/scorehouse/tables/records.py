@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scorehouse.errors import TableError
+from scorehouse.scoring.compression import BadCompression, require_few_members
 from scorehouse.tables.cells import Notations, to_values
 from scorehouse.tables.content import HEAD, open_content
 from scorehouse.tables.text import (
@@ -25,18 +26,20 @@ from scorehouse.tables.text import (
 )
 from scorehouse.usecase import Feature
 
-MOST_BYTES = 2**24  # of a body's text once it is unpacked
+MOST_BYTES = 2**24  # of a body once it is unpacked
 
 
 class TooManyRows(TableError):
     """The table has more rows than the caller allows; no more were read."""
 
 
-def read_records(body: bytes, features: Sequence[Feature], most: int, header: bool = True) -> list[dict[str, Any]]:
-    """Return one record for each row of a CSV `body`: text, compressed or not.
+def read_records(
+    body: bytes, features: Sequence[Feature], most: int, header: bool = True, most_bytes: int = MOST_BYTES
+) -> list[dict[str, Any]]:
+    """Return one record for each row of a CSV `body`: text, compressed once or not.
 
     A column that is no feature stays text; one without a name is left out. Without a `header` the columns are the
-    features in their order. Memory and time do not depend on what the body unpacks to, beyond MOST_BYTES.
+    features in their order. Memory and time do not depend on what the body unpacks to, beyond `most_bytes`.
 
     Raises:
         TableError: it cannot be read. The message has no subject: `is empty`.
@@ -44,12 +47,17 @@ def read_records(body: bytes, features: Sequence[Feature], most: int, header: bo
         TornRow: a row has too few or too many cells.
         TooManyRows: it has more than `most` rows.
     """
-    content = open_content(io.BytesIO(body))
+    try:
+        require_few_members(body)
+    except BadCompression as error:
+        raise TableError(str(error)) from error
+    # One layer only: the members of an inner one could be counted only by reading them, and each costs time.
+    content = open_content(io.BytesIO(body), most_layers=1, most=most_bytes)
     if content.kind != "text":
         raise TableError(f"is a table, but no CSV: it is {'Parquet' if content.kind == 'Parquet' else 'a workbook'}")
-    plain = content.stream.read(MOST_BYTES + 1) if content.layers else body
-    if len(plain) > MOST_BYTES:
-        raise TooManyRows(f"unpacks to more than {MOST_BYTES:,} bytes")
+    plain = content.stream.read(most_bytes + 1) if content.layers else body
+    if content.layers and len(plain) > most_bytes:
+        raise TooManyRows(f"unpacks to more than {most_bytes:,} bytes")
     encoding = find_encoding(plain[:HEAD])
     head = decode_head(plain[:HEAD], encoding)
     whole = len(plain) < HEAD
