@@ -284,7 +284,10 @@ class _Examiner:
                 self._blame(name, rows, cleaned) if len(parents) > 1 else [(p, r) for p in parents for r in rows]
             ):
                 position = int(cleaned.positions[row])
-                faults.add(raw, position, self._fault(name, raw, position, row, cleaned, contents))
+                fault = self._fault(name, raw, position, row, cleaned, contents)
+                if fault.value is None:
+                    fault = replace(fault, written=(self._frame.cell(position, raw) or "").strip())
+                faults.add(raw, position, fault)
             if not parents:
                 for row in rows:
                     feature = self._features.get(name)
@@ -321,13 +324,10 @@ class _Examiner:
 
     def _wanted(self, name: str, raw: str, value: Any, row: int, cleaned: Cleaned, contents: Contents) -> str:
         feature = self._features.get(name)
+        if isinstance(value, int | float) and abs(value) > MOST:
+            return f"at most {MOST:.2g}, the largest number of a model"
         if feature is None and name == self._use_case.target:
-            is_too_large = isinstance(value, int | float) and abs(value) > MOST
-            return (
-                f"at most {MOST:.2g}, the largest number of a model"
-                if is_too_large
-                else _wanted_outcome(self._use_case)
-            )
+            return _wanted_outcome(self._use_case)
         if feature is None:
             return (
                 "a date as YYYY-MM-DD"

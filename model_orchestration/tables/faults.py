@@ -21,11 +21,15 @@ LIKE = 0.6  # difflib's ratio from which a name is suggested
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One bad cell. `wanted` is what it should be: `a whole number`. `nearest` is what was probably meant."""
+    """One bad cell. `wanted` is what it should be: `a whole number`. `nearest` is what was probably meant.
+
+    `written` is the word of the file, such as `NA`, where `value` is missing.
+    """
 
     value: Any
     wanted: str
     nearest: str = ""
+    written: str = ""
 
 
 @dataclass(slots=True)
@@ -63,7 +67,9 @@ class Faults:
         first = faults[position]
         row = f"row {frame.rows[position]}"
         said = f"{column}: {len(faults):,} of {count:,} rows cannot be read: "
-        if first.value is None:
+        if first.value is None and first.written:
+            said += f"{row}, {write(first.written)}, is a missing value, but must be {first.wanted}"
+        elif first.value is None:
             said += f"{row} is empty, but must be {first.wanted}"
         else:
             said += f"{row}, {write(first.value)}, is not {first.wanted}"

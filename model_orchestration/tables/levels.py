@@ -31,7 +31,8 @@ class Levels:
     def learn(self, raw: Iterable[Any], cleaned: Iterable[Any], here: bool) -> None:
         """Take pairs of raw and cleaned values. `here` says that they are of the table itself, not of a sample."""
         for before, after in dict.fromkeys(zip(raw, cleaned, strict=True)):
-            if after is not None and not _is_gap(before) and len(self.read) <= MOST:
+            is_known = not self.choices or _plain(after) in self.choices
+            if after is not None and is_known and not _is_gap(before) and len(self.read) <= MOST:
                 self.read.setdefault(_plain(before), _plain(after))
                 self.read_here |= here
 
@@ -41,7 +42,10 @@ class Levels:
         if len(self.read) > MOST or not self.choices:
             return []
         unseen = [choice for choice in self.choices if choice not in self.read.values()]
-        return sorted([*self.read, *unseen], key=self._order)
+        distinct = {
+            _fold(level): level for level in reversed([*self.read, *unseen])
+        }  # the text '1' and 1 are one level
+        return sorted(distinct.values(), key=self._order)
 
     @property
     def choices(self) -> tuple[Any, ...]:

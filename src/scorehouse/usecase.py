@@ -240,12 +240,18 @@ class UseCase:
         """Return a generated raw table.
 
         Raises:
-            UseCaseError: the page has no `sample`, or it fails.
+            UseCaseError: the page has no `sample`, or it fails, or returns no columns of one length.
         """
         if self.sample is None:
             raise UseCaseError(f"use_cases/{self.name}.py has no sample, which could generate rows")
+        called = f"use_cases/{self.name}.py: sample({rows}, {seed}, {drift:g})"
         try:
-            return self.sample(rows, seed, drift)
+            drawn = self.sample(rows, seed, drift)
         except Exception as error:
-            fault = f"{type(error).__name__}: {error}"
-            raise UseCaseError(f"use_cases/{self.name}.py: sample({rows}, {seed}, {drift:g}) raises {fault}") from error
+            raise UseCaseError(f"{called} raises {type(error).__name__}: {error}") from error
+        if not hasattr(drawn, "keys"):
+            raise UseCaseError(f"{called} returns {type(drawn).__name__}, not a dict of columns")
+        lengths = {name: len(drawn[name]) for name in drawn}
+        if len(set(lengths.values())) > 1:
+            raise UseCaseError(f"{called} returns columns of different lengths: {lengths}")
+        return drawn

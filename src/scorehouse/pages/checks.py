@@ -20,7 +20,7 @@ from scorehouse.pages.schedules import schedule_faults
 from scorehouse.scoring.figures import FIGURES
 from scorehouse.scoring.nearest import KnownNames
 from scorehouse.scoring.schema import ID_FIELDS, RecordSchema, Rejected
-from scorehouse.usecase import Feature, Kind, UseCase
+from scorehouse.usecase import Feature, Kind, Task, UseCase
 
 LEAST_TEST = 0.01  # the least share of rows that must be left to judge models
 _ADAPTER = TypeAdapter(UseCase)
@@ -29,6 +29,7 @@ _MEANT: Mapping[Any, str] = {  # kinds that other libraries have
     "string": "category", "text": "category", "object": "category", "categorical": "category", "datetime": "date",
     "ordinal": "integer", "flag": "boolean", "binary": "boolean",
 }  # fmt: skip
+_TASKS = {"regression": "amount", "classification": "binary", "multiclass": "ordinal", "classes": "ordinal"}
 _CALLED_WITH = {"clean": ("table",), "derive": ("record",), "sample": ("rows", "seed", "drift")}
 
 
@@ -83,6 +84,8 @@ def _example_faults(features: tuple[Feature, ...]) -> Iterator[str]:
 def _place(use_case: UseCase, path: tuple[int | str, ...]) -> str:
     """Where a fault is, in the page's own words: `feature 'age': low`."""
     first, *rest = path
+    if first == "missing" and rest:
+        return f"missing[{rest[0]}]"
     if first in {"features", "derived"} and rest:
         feature = getattr(use_case, str(first))[rest[0]]
         name = getattr(feature, "name", None)
@@ -115,12 +118,15 @@ def _wanted(place: str, fault: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         allowed = str(fault["ctx"]["expected"])
         names = re.findall(r"'(.+?)'", allowed)
-        meant = _MEANT.get(str(given)) if set(names) == set(get_args(Kind)) else None
-        return f"must be {allowed}, not {value}; did you mean {meant or KnownNames(names).nearest(str(given))!r}?"
+        meant = {frozenset(get_args(Kind)): _MEANT, frozenset(get_args(Task)): _TASKS}.get(frozenset(names), {})
+        nearest = meant.get(str(given)) or KnownNames(names).nearest(str(given))
+        return f"must be {allowed}, not {value}; did you mean {nearest!r}?"
     if kind in {"too_short", "string_too_short"}:
         return "must not be empty"
     if kind == "missing":
         return "is missing"
+    if place.startswith("missing["):
+        return f"must be text or a number, not {value}"
     return f"{message.replace('Input should be', 'must be').replace('Input should', 'must')}, not {value}"
 
 
@@ -208,6 +214,16 @@ def _column_faults(use_case: UseCase) -> Iterator[str]:
             yield f"{name} is the target, {target!r}: name another column, or leave {name} empty"
         elif getattr(use_case, name) != getattr(use_case, name).strip():
             yield f"{name} is {getattr(use_case, name)!r}, with blanks at an end"
+    kinds = {f.name: f.kind for f in use_case.features}
+    if (kind := kinds.get(use_case.dated, "date")) != "date":
+        yield f"dated is {use_case.dated!r}, a feature of kind={kind!r}: name a column of days"
+    for feature in use_case.features:
+        for mark in (
+            m for m in use_case.missing if str(m).casefold() in {str(c).casefold() for c in feature.categories}
+        ):
+            yield f"missing has {mark!r}, which is a category of {feature.name!r}: remove it from one of them"
+    if use_case.download and not use_case.download.startswith(("https://", "http://")):
+        yield f"download is {use_case.download!r}, not an address that begins with https:// or http://"
 
 
 def _metric_faults(use_case: UseCase) -> Iterator[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -35,6 +37,15 @@ def test_the_rows_of_the_table_are_sent_where_there_is_no_sample(tmp_path: Path)
     assert rows_to_send(CHURN, str(table)) == ()
     assert rows_to_send(BARE, str(table)) == ("--data", str(table))
     assert rows_to_send(BARE, "s3://bucket/table.csv") is None
+
+
+def test_it_says_that_the_quality_on_rows_of_the_table_is_too_good(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a\n1\n")
+    answered = json.dumps({"answered": 1, "sent": 1, "p99_ms": 1.0, "outcomes sent": 1})
+    processes = Mock(**{"run.return_value": answered})
+    demo = Demo(BARE, tmp_path, Settings(data=str(table)), set(), Mock(), processes)
+    assert demo.send_traffic("run")["live quality"].startswith("too good: the traffic repeats the rows of DATA")
 
 
 def test_the_demo_links_to_no_dashboard_even_if_the_shell_names_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,18 @@ def churn() -> UseCase:
 def test_a_use_case_is_found_by_its_name(churn: UseCase) -> None:
     assert churn.name == "churn"
     assert [f.name for f in churn.columns] == [f.name for f in churn.features]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "words"),
+    [
+        ({"a": [1], "b": [1, 2]}, r"returns columns of different lengths: \{'a': 1, 'b': 2\}"),
+        (None, "returns NoneType, not a dict of columns"),
+    ],
+)
+def test_a_sample_without_columns_of_one_length_is_refused(churn: UseCase, drawn: Any, words: str) -> None:
+    with pytest.raises(UseCaseError, match=rf"^use_cases/churn\.py: sample\(9, 1, 0\) {words}"):
+        replace(churn, sample=lambda *_: drawn).draw_sample(9, 1)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,18 @@ def test_levels_that_are_all_codes_are_read_as_their_labels() -> None:
     assert any(note.startswith("Education_Level: ") and "2 as 'Graduate'" in note for note in found.notes)
 
 
+def test_a_code_is_listed_once_though_a_bad_cell_makes_its_column_text() -> None:
+    raw = with_cells("claims", "n_dependents", lambda v: "5+" if v == 5 else v)
+    assert "'5+', is not one of '1', '2', '3', '4', 5; did you mean '5'?" in refusal(raw, "claims")
+
+
+def test_a_level_that_only_the_sample_has_is_not_suggested() -> None:
+    raw = tips_table().astype({"day": object})
+    raw.loc[4, "day"] = "monday"
+    case = page(sample=lambda *_: {str(name): raw.assign(day="monday")[name].to_numpy() for name in raw})
+    assert refusal(raw, case).endswith("row 6, 'monday', is not one of 'fri', 'sat', 'sun', 'thu'")
+
+
 def test_codes_beside_levels_are_refused() -> None:
     said = refusal(with_cells("churn", "Education_Level", lambda v: 2 if v == "Graduate" else v), "churn")
     assert "'2', is not one of 'Uneducated', 'High School'" in said
@@ -352,6 +364,16 @@ def test_a_mark_is_suggested_where_it_is_most_like_the_cell() -> None:
 def test_an_amount_beyond_the_numbers_of_a_model_is_refused() -> None:
     said = refusal(with_cell("insurance", "Premium", 7, 1e300), "insurance")
     assert said.endswith("row 9, 1e+300, is not at most 3.4e+38, the largest number of a model")
+
+
+def test_a_feature_beyond_the_numbers_of_a_model_is_refused() -> None:
+    said = refusal(with_cell("claims", "financial_hist_1", 7, 1e300), "claims")
+    assert said.endswith("row 9, 1e+300, is not at most 3.4e+38, the largest number of a model")
+
+
+def test_a_word_for_a_missing_value_is_shown_where_none_may_be_missing() -> None:
+    said = refusal(with_cell("wine", "quality", 7, "NA "), "wine")
+    assert said.endswith("row 9, 'NA', is a missing value, but must be a whole number")
 
 
 def test_rows_without_a_key_and_copies_are_counted() -> None:
