@@ -157,3 +157,9 @@ def test_what_a_body_unpacks_to_is_limited_as_the_body_is() -> None:
     with pytest.raises(Problem, match="unpacks to more than 209 bytes") as refused:
         csv_records(gzip.compress(body), FEATURES, 100, most_bytes=len(body) - 1)
     assert refused.value.status == 413
+
+
+def test_the_door_unpacks_a_body_to_no_more_than_it_reads(door: Any) -> None:
+    packed = gzip.compress(lzma.compress(b"age,limit\n" + 2**19 * b"1,2\n"))
+    answer = door.client.post("/invocations", data=packed, content_type="text/csv")
+    assert answer.status_code == 413 and "unpacks to more than" in answer.text
