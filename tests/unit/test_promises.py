@@ -16,7 +16,14 @@ from prometheus_client import REGISTRY
 from scorehouse import metrics
 from scorehouse.environment import read_settings
 from scorehouse.services import SERVICES
-from scorehouse.settings import Settings
+from scorehouse.settings import (
+    BatchSettings,
+    DataSettings,
+    ReportSettings,
+    RetrainingSettings,
+    Settings,
+    TrainingSettings,
+)
 from scorehouse.usecase import Choice, Envelope, Estimator, Feature, Range, Schedule, UseCase
 from stack.env_files import read_file
 from tests.toy import ROOT
@@ -185,6 +192,23 @@ def test_containers_listen_on_the_default_ports_whatever_the_env_file_says() -> 
         if service and isinstance(service.port, str) and about["extends"]["service"] == "serving":
             inside = {**common, **about.get("environment", {})}
             assert inside.get(service.port.upper()) == str(service.container_port), f"{name}: {service.port.upper()}"
+
+
+def test_a_setting_of_trainings_batches_or_reports_restarts_no_door() -> None:
+    """Compose replaces a container whose environment changes: AUTO_PROMOTE=true once failed requests for 7.7 s."""
+    parts = (TrainingSettings, BatchSettings, RetrainingSettings, ReportSettings)
+    fields = {name for part in parts for name in part.model_fields} - DataSettings.model_fields.keys()
+    elsewhere = {"DATA", "SIGNING_KEY_FILE", "REPORT_FOLDER", "REPORT_PORT"}
+    elsewhere |= {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING"}
+    common = yaml.safe_load((ROOT / "docker-compose-common.yml").read_text())["services"]["serving"]["environment"]
+    later = {name.upper() for name in fields} - elsewhere
+    assert {name for name in later if common.get(name) != ""} == set()
+    services = compose_services()
+    for door in ("scorer", "stream", "shipper"):
+        assert later & services[door].get("environment", {}).keys() == set()
+    read_by_monitor = {"RETRAIN_ON_DRIFT", "RETRAIN_COOLDOWN_MINUTES", "TRAIN_ON_OUTCOMES"}
+    given = services["monitor"]["environment"]
+    assert {name: given.get(name) for name in read_by_monitor} == {name: f"${{{name}:-}}" for name in read_by_monitor}
 
 
 def test_every_client_of_the_registry_logs_in() -> None:
