@@ -96,9 +96,7 @@ def _run(words: tuple[str, ...], given: str, environ: Mapping[str, str]) -> subp
     files = [word for file in FILES for word in ("-f", file)]
     env_files = [word for file in (".env", ENV_FILE.name, ".secrets.env") for word in ("--env-file", file)]
     command = ["docker", "compose", "-p", OWN["COMPOSE_PROJECT_NAME"], *env_files, *files, *words]
-    # As `make` sets it: another value would make containers again that a deployment must not touch.
-    profiles = f"{OWN['COMPOSE_PROFILES']},churn"
-    env = {**ENV, "ENV_FILE": ENV_FILE.name, "COMPOSE_PROFILES": profiles, **environ}
+    env = {**ENV, "ENV_FILE": ENV_FILE.name, **environ}
     return subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, check=False)
 
 

@@ -230,5 +230,5 @@ def test_a_service_that_starts_again_is_found_again_and_only_its_own_port_notice
         assert requests.get(f"http://{HOST}:9696/readyz", timeout=10).status_code == 200
     finally:
         compose("rm", "--force", "monitor")
-        compose("up", "--detach", "--no-deps", "monitor")  # a new container, with an address of its own
+        make("start-serve", seconds=300)  # a new container, with an address of its own
     until("the monitor answers", lambda: requests.get(f"http://{HOST}:8085/", timeout=5).status_code == 200, 120)
