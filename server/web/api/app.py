@@ -87,11 +87,11 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         return [faults[place] if place in faults else next(answered) for place in range(len(values))]
 
     def one(record: Any) -> dict[str, Any]:
-        if type(record) is not dict:
-            wanted = "the body must be one record (a JSON object) or a list of records"
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, wanted)
         model = serving.require_model()
         [answer] = serving.answer([record], model=model, caller=caller())
+        if isinstance(answer, Rejected) and type(record) is not dict:
+            wanted = f"the body {answer.reason}; send one record (a JSON object) or a list of records"
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, wanted)
         if isinstance(answer, Rejected):
             raise refusal(answer)
         return answer.to_json(model.answer_key)

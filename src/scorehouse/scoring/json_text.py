@@ -26,7 +26,8 @@ from scorehouse.scoring.resemblance import resemblance
 SMALL = 128 * 1024  # bytes that take .04 s to parse at worst
 # One without an end reaches to the end of all, or each quote in it would be tried as a beginning.
 _TEXT = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+"?+)', re.DOTALL)
-_BLANKS = b" \t\n\r\v\f"
+_BLANKS = b" \t\n\r\v\f\x1e"
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # of the two alphabets of base64
 _SHOWN = 80  # characters of a name that an error repeats
 
 
@@ -60,6 +61,22 @@ def parse_json(data: bytes | bytearray, most_parts: int | None = None) -> Any:
         except orjson.JSONDecodeError:
             return value
     return value
+
+
+def plain_object(data: bytes) -> dict[str, Any] | None:
+    """Return the object that `data` plainly is: small, with at most objects in it, and no colon in a text.
+
+    Most records are. None for everything else, even if it is JSON: only `parse_json` says what it is.
+    """
+    if len(data) > SMALL:
+        return None
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    if type(value) is not dict:
+        return None
+    return value if _is_plain(value, data.count(b":")) else None
 
 
 def parse_lines(data: bytes | bytearray, most_parts: int | None = None) -> list[Any]:
@@ -100,9 +117,14 @@ def _parse(data: bytes | bytearray, most_parts: int | None) -> Any:
     if most_parts is not None and len(data) > SMALL:
         _require_few_parts(data, most_parts)
     value = orjson.loads(data)
-    if data.count(b":") != _members(value):  # a colon in a text, or a repeated name
+    if not _is_plain(value, data.count(b":")):
         _refuse_repeated_names(data)
     return value
+
+
+def _is_plain(value: Any, colons: int) -> bool:
+    """Whether every colon stands before a member, so that no name is repeated; there may be one in a text otherwise."""
+    return (type(value) is dict and colons == len(value)) or colons == _members(value)
 
 
 def _parse_unusual(data: bytes, most_parts: int | None, fault: orjson.JSONDecodeError) -> Any:
@@ -110,21 +132,30 @@ def _parse_unusual(data: bytes, most_parts: int | None, fault: orjson.JSONDecode
     text = to_utf8(data)
     if not text.strip():
         raise NotJson("is empty") from fault
-    inner = _from_base64(text)
+    inner = from_base64(text)
     for form in (text, inner):
         if form is None:
             continue
         try:
             return _parse(_without_gaps(to_utf8(form)), most_parts)
         except orjson.JSONDecodeError as error:
-            fault = error if form is text else fault
+            if form is text:
+                fault = error
+            elif form.startswith((b"{", b"[")):  # JSON with a slip, not base64 that looks like something
+                raise _not_json(form, None, error) from error
+    raise _not_json(data, inner, fault) from fault
+
+
+def _not_json(data: bytes, inner: bytes | None, fault: orjson.JSONDecodeError) -> NotJson:
+    """What is said of `data`, which is `inner` in base64 if that is not None."""
+    text = to_utf8(data)
     if fault.msg.startswith("depth limit"):
-        raise NotJson("is nested too deeply") from fault
+        return NotJson("is nested too deeply")
     if fault.msg.startswith("unexpected content after") and text.lstrip()[:1] in (b"{", b"["):
         like = "several JSON values: send one per line, as JSON lines"
     else:
         like = resemblance(data, inner)
-    raise NotJson(f"is not JSON: it looks like {like}" if like else f"is not JSON: {fault}") from fault
+    return NotJson(f"is not JSON: it looks like {like}" if like else f"is not JSON: {fault}")
 
 
 def _without_gaps(text: bytes) -> bytes:
@@ -141,9 +172,11 @@ def _spelled(part: bytes) -> bytes:
     return quoted.replace(b"NaN", b"null")
 
 
-def _from_base64(text: bytes) -> bytes | None:
+def from_base64(data: bytes) -> bytes | None:
+    """Return what `data` says in base64, of either alphabet and with or without padding; None if it is not base64."""
+    text = data.translate(_STANDARD, _BLANKS).rstrip(b"=")
     try:
-        return b64decode(text.translate(None, _BLANKS), validate=True)
+        return b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except ValueError:
         return None
 
@@ -162,8 +195,13 @@ def _parts(data: bytes | bytearray) -> int:
 
 
 def _members(value: Any) -> int:
+    """The members of an object, of the objects in it and in its lists, or of the objects in a list."""
     if type(value) is dict:
-        return len(value)
+        return len(value) + sum(len(v) if type(v) is dict else _in_list(v) for v in value.values())
+    return _in_list(value)
+
+
+def _in_list(value: Any) -> int:
     return sum(len(v) for v in value if type(v) is dict) if type(value) is list else 0
 
 

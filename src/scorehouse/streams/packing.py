@@ -7,7 +7,6 @@ in a KPL aggregate, in a list, or on a line of its own, and in several of these 
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import orjson
 
 from scorehouse.errors import ScorehouseError
 from scorehouse.scoring.compression import BadCompression, TooLong, decompress
-from scorehouse.scoring.json_text import NotJson, TooManyParts, parse_json, to_utf8
+from scorehouse.scoring.json_text import NotJson, TooManyParts, from_base64, parse_json, plain_object, to_utf8
 from scorehouse.scoring.schema import FieldError, Rejected
 from scorehouse.streams.aggregates import MAGIC, NotAggregate, take_apart
 
@@ -40,7 +39,6 @@ _PACKED = (MAGIC, *_COMPRESSED)
 _BLANKS = b" \t\r\n\x1e"  # around lines; RFC 7464 puts a record separator before each
 _ENCODED = (b"84ma", b"H4s", b"KLUv", b"ey")  # an aggregate, gzip, zstd and a JSON object in base64 again
 _LINE_END = re.compile(rb"[\r\n]")
-_STANDARD = bytes.maketrans(b"-_", b"+/")  # of the two alphabets of base64
 
 
 class _Unreadable(ScorehouseError):
@@ -68,11 +66,15 @@ def slices(records: Sequence[StreamRecord]) -> Iterator[Slice]:
 
     A batch of up to `SLICE` records that contain one part each, as most do, makes one slice.
     """
+    values = [plain_object(record["Data"]) for record in records]
+    if 0 < len(records) <= SLICE and None not in values and sum(len(r["Data"]) for r in records) <= MOST_UNPACKED:
+        yield Slice(list(zip(records, values, strict=True)), records[-1]["SequenceNumber"], last=True)
+        return
     parts: list[Part] = []
     size = 0
     complete: str | None = None
-    for record in records:
-        found, more = unpack(record)
+    for record, value in zip(records, values, strict=True):
+        found, more = unpack(record) if value is None else ([(record, value)], len(record["Data"]))
         if parts and (len(parts) + len(found) > SLICE or size + more > MOST_UNPACKED):
             yield Slice(parts, complete)
             parts, size = [], 0
@@ -243,10 +245,6 @@ def _value(line: bytes) -> Any:
 
 
 def _from_base64(data: bytes) -> bytes | None:
-    """What `data` says in base64, of either alphabet and with or without padding, if that could be a record."""
-    text = data.translate(_STANDARD, _BLANKS).rstrip(b"=")
-    try:
-        content = b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    except ValueError:
-        return None
-    return content if content.startswith((*_PACKED, b"{", *_ENCODED)) else None
+    """What `data` says in base64, if that could be a record."""
+    content = from_base64(data)
+    return content if content is not None and content.startswith((*_PACKED, b"{", *_ENCODED)) else None

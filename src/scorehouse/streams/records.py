@@ -35,7 +35,8 @@ class Scored:
 def score(serving: Serving, envelope: Envelope | None, shard: str, parts: Sequence[Part]) -> Scored:
     """Score parts of `shard`'s records and journal the answers; nothing is published yet.
 
-    A part without an id gets its place, so that scoring it again gives the same bytes.
+    A part without an id gets its place (`shard:sequence`, and `shard:sequence:index` for a part of a packed record), so
+    that scoring it again gives the same bytes.
 
     Raises:
         NotServing: no model is loaded yet.
@@ -44,7 +45,8 @@ def score(serving: Serving, envelope: Envelope | None, shard: str, parts: Sequen
     values = [value for _, value in parts]
     plain = [envelope.unwrap(value) for value in values] if envelope else values
     model = serving.require_model()
-    answers = _answers(serving, model, plain, [_place(shard, record) for record, _ in parts])
+    ids = [f"{shard}:{r['SequenceNumber']}" + (f":{r['Index']}" if "Index" in r else "") for r, _ in parts]
+    answers = _answers(serving, model, plain, ids)
     scored = Scored([], [], [], [])
     for (record, value), answer in zip(parts, answers, strict=True):
         if isinstance(answer, Rejected):
@@ -54,12 +56,6 @@ def score(serving: Serving, envelope: Envelope | None, shard: str, parts: Sequen
             scored.origins.append(record)
             scored.results.append(_result(serving.use_case, model, envelope, record["PartitionKey"], value, answer))
     return scored
-
-
-def _place(shard: str, record: StreamRecord) -> str:
-    """`shard:sequence`, and `shard:sequence:index` for a part of a record."""
-    place = f"{shard}:{record['SequenceNumber']}"
-    return f"{place}:{record['Index']}" if "Index" in record else place
 
 
 def error_entry(shard: str, record: StreamRecord, reason: str) -> Entry:
@@ -78,9 +74,11 @@ def error_entry(shard: str, record: StreamRecord, reason: str) -> Entry:
 
 def _answers(serving: Serving, model: Model, values: list[Any], ids: list[str]) -> list[Answer | Rejected]:
     """Answer `values` together, without those that were rejected before."""
+    bad = [value for value in values if isinstance(value, Rejected)]
+    if not bad:
+        return _isolated(serving, model, values, ids)
+    serving.reject(bad)
     good = [place for place, value in enumerate(values) if not isinstance(value, Rejected)]
-    if len(good) < len(values):
-        serving.reject([value for value in values if isinstance(value, Rejected)])
     answered = iter(_isolated(serving, model, [values[i] for i in good], [ids[i] for i in good]))
     return [value if isinstance(value, Rejected) else next(answered) for value in values]
 

@@ -4,7 +4,7 @@ import gzip
 import json
 import math
 import tracemalloc
-from base64 import b64encode, encodebytes
+from base64 import b64encode, encodebytes, urlsafe_b64encode
 from time import process_time
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorehouse.scoring.json_text import SMALL, NotJson, TooManyParts, parse_json, parse_lines
+from scorehouse.scoring.json_text import SMALL, NotJson, TooManyParts, parse_json, parse_lines, plain_object
 
 RECORD = {"age": 50, "gender": "M", "limit": 4000.5, "note": "a:b NaN é [{"}
 JSON = json.dumps(RECORD, ensure_ascii=False).encode()
@@ -134,6 +134,32 @@ def test_the_reason_says_which_format_it_looks_like(data: bytes, like: str) -> N
 def test_json_with_a_slip_is_refused_at_its_place() -> None:
     assert refused(b'{"a": 1,\n "b": }').endswith("line 2 column 7 (char 15)")
     assert refused(b'{"a": 1,}') == "is not JSON: trailing comma is not allowed: line 1 column 8 (char 7)"
+
+
+def test_base64_of_json_with_a_slip_is_refused_for_the_slip() -> None:
+    slip = b'{"a": 1,}'
+    assert refused(b64encode(slip)) == refused(slip)
+    assert refused(b64encode(slip + b" ")).startswith("is not JSON: trailing comma")
+
+
+def test_base64_of_either_alphabet_is_read_with_and_without_padding() -> None:
+    record = {"a": "\u00fb\u00ff\u00fe???>>>"}
+    data = json.dumps(record, ensure_ascii=False).encode()
+    for encode in (b64encode, urlsafe_b64encode):
+        assert parse_json(encode(data)) == parse_json(encode(data).rstrip(b"=")) == record
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"[]", b"7", b'{"a": 1, "a": 2}', b'{"a": {"b": 1, "b": 2}}', b'{"a": "10:30"}', b"{", b'{"a": NaN}', b"\x1f\x8b"],
+)
+def test_only_a_plain_object_is_one(data: bytes) -> None:
+    assert plain_object(data) is None
+
+
+def test_a_plain_object_is_what_parse_json_reads() -> None:
+    for data in (b"{}", b'{"a": 1, "b": null}', b'{"a": {"b": 1}, "c": 2}', b' {"a": 1}\n'):
+        assert plain_object(data) == parse_json(data)
 
 
 @pytest.mark.parametrize("levels", [200, 900, 950, 990, 1000, 1010, 1023, 1024, 1025, 10_000, 100_000])
