@@ -16,8 +16,8 @@ from pandas.api import types
 
 from model_orchestration.tables.faults import closest, write
 from model_orchestration.tables.lineage import fold_name, run_quietly
-from scorehouse.errors import TableError
-from scorehouse.tables.cells import is_missing
+from scorehouse.errors import TableError, UseCaseError
+from scorehouse.tables.cells import is_missing, parse_number
 from scorehouse.tables.frames import Frame
 from scorehouse.usecase import UseCase
 
@@ -52,7 +52,7 @@ def clean_table(frame: Frame, use_case: UseCase) -> Cleaned:
     try:
         return clean_once(use_case, frame.table)
     except TableError as error:  # `clean` reads cells by our own functions, which name the column and the value
-        cell = _find_failing_cell(frame.table, use_case)
+        cell = _find_failing_cell(frame, use_case)
         raise TableError(f"{error} (first in row {frame.rows[cell[0]]})" if cell else str(error)) from error
     except Exception as error:
         sample = draw_sample(use_case)
@@ -69,10 +69,11 @@ def clean_table(frame: Frame, use_case: UseCase) -> Cleaned:
 
 
 def draw_sample(use_case: UseCase) -> pd.DataFrame | None:
-    """Return a few rows of the use case's sample, or None if it has none."""
-    if use_case.sample is None:
+    """Return a few rows of the use case's sample, or None if it has none that can be drawn."""
+    try:
+        return pd.DataFrame(use_case.draw_sample(SAMPLE_ROWS, 1))
+    except UseCaseError:  # training on a table needs no sample; messages say less without one
         return None
-    return pd.DataFrame(use_case.sample(SAMPLE_ROWS, 1, 0.0))
 
 
 def clean_once(use_case: UseCase, raw: pd.DataFrame) -> Cleaned:
@@ -183,7 +184,7 @@ def _retyped(frame: Frame, sample: pd.DataFrame | None) -> Iterator[tuple[pd.Dat
     table = frame.table.copy()
     unreadable = {column: odd for column in table.columns if (odd := frame.odd(column))}
     for column, odd in unreadable.items():
-        table[column] = _to_numbers(table[column].mask(table.index.isin(odd)))
+        table[column] = to_numbers(table[column].mask(table.index.isin(odd)), frame.decimal(column))
     if unreadable:
         yield table, unreadable
     if sample is not None:
@@ -191,7 +192,7 @@ def _retyped(frame: Frame, sample: pd.DataFrame | None) -> Iterator[tuple[pd.Dat
             if types.is_object_dtype(sample[column]) and not types.is_object_dtype(table[column]):
                 table[column] = _to_text(table[column])
             elif types.is_numeric_dtype(sample[column]) and not types.is_numeric_dtype(table[column]):
-                numbers = _to_numbers(table[column])
+                numbers = to_numbers(table[column], frame.decimal(column))
                 bad = np.flatnonzero(numbers.isna() & ~table[column].map(is_missing))
                 unreadable |= {column: bad.tolist()} if len(bad) else {}
                 table[column] = numbers
@@ -204,7 +205,11 @@ def _retyped(frame: Frame, sample: pd.DataFrame | None) -> Iterator[tuple[pd.Dat
         yield table.assign(**{column: _to_text(table[column])}), unreadable
 
 
-def _to_numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+def to_numbers(column: pd.Series[Any], decimal: str) -> pd.Series[Any]:
+    """Return a column as numbers, text as the table reader reads it: `$4,000` is 4000. NaN for what is no number."""
+    if types.is_object_dtype(column):
+        numbers = {cell: parse_number(cell, decimal) for cell in column.unique() if isinstance(cell, str)}
+        column = column.map(lambda cell: numbers.get(cell, cell) if isinstance(cell, str) else cell)
     return pd.to_numeric(column, errors="coerce")
 
 
@@ -220,7 +225,7 @@ def _describe_failure(frame: Frame, use_case: UseCase, error: Exception) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "use_cases" in Path(f.filename).parts]
     where = f" (use_cases/{Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     said = f"clean of {use_case.name} fails{where} with {why}"
-    cell = _find_failing_cell(frame.table, use_case)
+    cell = _find_failing_cell(frame, use_case)
     if cell is None:
         return f"{said}; {list_columns(frame.table)}"
     position, column = cell
@@ -230,31 +235,32 @@ def _describe_failure(frame: Frame, use_case: UseCase, error: Exception) -> str:
     return f"{column}: row {frame.rows[position]}, {write(value)}, cannot be read: {said}"
 
 
-def _find_failing_cell(table: pd.DataFrame, use_case: UseCase) -> tuple[int, str | None] | None:
+def _find_failing_cell(frame: Frame, use_case: UseCase) -> tuple[int, str | None] | None:
     """Return the position of the first row on which `clean` fails, and the column whose cell is the reason."""
+    table = frame.table
     good, bad = 0, len(table)  # clean fails on the rows from `good` to `bad`, and not on those before them
     while bad - good > 1:
         middle = (good + bad) // 2
-        good, bad = (good, middle) if _fails(use_case.clean, _typed(table[good:middle])) else (middle, bad)
-    row = _typed(table[good : good + 1])
+        good, bad = (good, middle) if _fails(use_case.clean, _typed(table[good:middle], frame)) else (middle, bad)
+    row = _typed(table[good : good + 1], frame)
     if not _fails(use_case.clean, row):
         return None
     for other in (good - 1, good + 1):
-        if not 0 <= other < len(table) or _fails(use_case.clean, _typed(table[other : other + 1])):
+        if not 0 <= other < len(table) or _fails(use_case.clean, _typed(table[other : other + 1], frame)):
             continue
         for column in table.columns:
             repaired = table[good : good + 1].copy()
             repaired[column] = table[column].iloc[other]
-            if not _fails(use_case.clean, _typed(repaired)):
+            if not _fails(use_case.clean, _typed(repaired, frame)):
                 return good, column
     return good, None
 
 
-def _typed(part: pd.DataFrame) -> pd.DataFrame:
+def _typed(part: pd.DataFrame, frame: Frame) -> pd.DataFrame:
     """Return a part of a table as if it were the whole: a column of text that is all numbers here is numbers."""
     part = part.reset_index(drop=True)
     for column in part.select_dtypes(object):
-        numbers = _to_numbers(part[column])
+        numbers = to_numbers(part[column], frame.decimal(str(column)))
         if numbers.notna().equals(part[column].notna()) and numbers.notna().any():
             part[column] = numbers
     return part

@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model_orchestration.tables.cleaning import Cleaned, clean_once, clean_table, draw_sample
+from model_orchestration.tables.cleaning import Cleaned, clean_once, clean_table, draw_sample, to_numbers
 from model_orchestration.tables.derived import try_derive
 from model_orchestration.tables.faults import Fault, Faults, one_of, write
-from model_orchestration.tables.levels import Levels
+from model_orchestration.tables.levels import Levels, fold
 from model_orchestration.tables.lineage import find_parents
 from scorehouse.errors import TableError
 from scorehouse.scoring.field_schema import MOST
 from scorehouse.scoring.schema import RecordSchema, Rejected
-from scorehouse.tables.cells import is_missing, to_values
+from scorehouse.tables.cells import find_mark, is_missing, to_values
 from scorehouse.tables.dates import day_orders, parse_day
 from scorehouse.tables.frames import Frame, frame_of
 from scorehouse.usecase import UseCase
@@ -212,7 +212,7 @@ class _Examiner:
 
     def is_gap(self, cell: Any) -> bool:
         """Return whether a raw cell has no value, or one that the page declares as a mark for none."""
-        return is_missing(cell) or any(_fold(cell) == _fold(mark) for mark in self._use_case.missing)
+        return is_missing(cell) or any(fold(cell) == fold(mark) for mark in self._use_case.missing)
 
     def is_bad(self, cleaned: Cleaned, contents: Contents, column: str, position: int) -> bool:
         """Return whether a raw cell still makes a bad cell."""
@@ -436,7 +436,8 @@ class _Examiner:
 
 def read_truth(column: pd.Series[Any], use_case: UseCase) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the outcomes in a cleaned column, (n,), and the positions of those that are none."""
-    truth = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    mark = find_mark([cell for cell in column if isinstance(cell, str)])
+    truth = to_numbers(column, mark if mark == "," else ".").to_numpy(dtype=float, na_value=np.nan)
     bad = ~(np.abs(truth) <= MOST)  # which NaN is not either
     if use_case.task == "binary":
         bad |= ~np.isin(truth, (0, 1))
@@ -500,7 +501,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _fold(value: Any) -> str:
-    return " ".join(str(value).casefold().split())

@@ -42,9 +42,7 @@ class Levels:
         if len(self.read) > MOST or not self.choices:
             return []
         unseen = [choice for choice in self.choices if choice not in self.read.values()]
-        distinct = {
-            _fold(level): level for level in reversed([*self.read, *unseen])
-        }  # the text '1' and 1 are one level
+        distinct = {fold(level): level for level in reversed([*self.read, *unseen])}  # the text '1' and 1 are one level
         return sorted(distinct.values(), key=self._order)
 
     @property
@@ -61,14 +59,14 @@ class Levels:
         are only these two. A code and such a word only count if no cell of the table is a level: a column of both
         would not be clear.
         """
-        folded = _fold(value)
-        same = [level for level in self.read if _fold(level) == folded and level != value]
+        folded = fold(value)
+        same = [level for level in self.read if fold(level) == folded and level != value]
         if len(same) == 1:
             return same[0]
         labels: Mapping[Any, str] = self.feature.labels if self.feature else {}
-        found = [choice for choice in self.choices if _fold(labels.get(choice, choice)) == folded]
+        found = [choice for choice in self.choices if fold(labels.get(choice, choice)) == folded]
         if not found and not self.read_here:
-            found = [choice for choice in self.choices if _fold(choice) == folded]
+            found = [choice for choice in self.choices if fold(choice) == folded]
         if not found and not self.read_here and set(self.choices) == {0, 1} and folded in WORDS:
             found = [choice for choice in self.choices if choice == WORDS[folded]]
         return self._raw(found[0], value) if len(found) == 1 else None
@@ -82,7 +80,7 @@ class Levels:
         for level, cleaned in self.read.items():
             if cleaned == choice:
                 return level
-        if _fold(choice) != _fold(value):
+        if fold(choice) != fold(value):
             return choice
         return self.feature.labels.get(choice) if self.feature else None
 
@@ -92,7 +90,7 @@ class Levels:
         return not is_number, cleaned if is_number else str(cleaned)
 
 
-def _fold(value: Any) -> str:
+def fold(value: Any) -> str:
     """Return a value as levels are compared: without case, and 3.0 as 3."""
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).casefold()

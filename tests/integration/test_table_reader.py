@@ -24,7 +24,7 @@ from tests.random_tables import (
 )
 from tests.random_tables import carried as carried_as
 
-TABLES = int(os.environ.get("TABLES", "150"))  # 10,000 took … ; each is written as CSV, Parquet and xlsx
+TABLES = int(os.environ.get("TABLES", "150"))  # each is written as CSV, Parquet and xlsx
 NAMES = [f.name for f in FEATURES]
 
 
@@ -88,7 +88,8 @@ def _compare(table: Any, form: Any, content: bytes) -> list[str]:
     if rows != training_rows:
         faults.append("rows differ")
     text = isinstance(form, Dialect)
-    if text and typed(by_door(content)) != typed(batch):
+    two_layers = text and form.packer == "zip of gzip"  # more than a body may have
+    if text and not two_layers and typed(by_door(content)) != typed(batch):
         faults.append(f"/invocations reads\n{by_door(content)}, the batch\n{batch}")
     meant = [(r, n) for r, n in zip(table.records, table.notes, strict=True)
              if any(v is not None for v in r.values()) or n.strip() or (text and form.gap.strip())]  # fmt: skip

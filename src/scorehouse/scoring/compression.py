@@ -89,3 +89,5 @@ def _inflated(data: bytes | bytearray) -> Iterator[bytes]:
             raise EOFError("it ends too early")
         more = stream.unconsumed_tail
         yield piece
+    if stream.unused_data.strip(b"\0 \t\r\n"):  # another stream, which would be lost silently
+        raise zlib.error("more data follows its end")

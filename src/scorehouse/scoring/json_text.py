@@ -16,6 +16,7 @@ import json
 import re
 from base64 import b64decode
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -56,10 +57,10 @@ def parse_json(data: bytes | bytearray, most_parts: int | None = None) -> Any:
     except orjson.JSONDecodeError as fault:
         value = _parse_unusual(bytes(data), most_parts, fault)
     if type(value) is str and value.lstrip()[:1] in ("{", "["):
-        try:
-            return _parse(value.encode(), most_parts)
-        except orjson.JSONDecodeError:
-            return value
+        text = value.encode()
+        for form in (text, _without_gaps(text)):
+            with suppress(orjson.JSONDecodeError):
+                return _parse(form, most_parts)
     return value
 
 

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import tempfile
 import zipfile
 import zlib
@@ -30,6 +31,9 @@ _WORKBOOKS = ("[Content_Types].xml", "mimetype")  # the first entries of xlsx an
 _OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # xls
 _NO_TABLES = ("Arrow", "an Arrow stream", "ORC", "Avro", "a PDF", "an SQLite database", "HDF5", "XML or HTML",
               "a Python pickle", "a NumPy array", "lz4", "snappy")  # fmt: skip
+
+# A control character that no text has, or markup: a first column may well be called ORCID.
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x19\x1c\x1d]|\A\s*(<!|<\?xml|<html|<table|%PDF-\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ def _kind(stream: io.BufferedReader) -> Kind:
         return "Parquet"
     if head.startswith(_OLD_WORKBOOK) or (head.startswith(b"PK\x03\x04") and _is_workbook(stream)):
         return "workbook"
-    if (like := resemblance(head)) in _NO_TABLES:
+    if _NO_TEXT.search(head) and (like := resemblance(head)) in _NO_TABLES:
         raise TableError(f"is no table that can be read: it looks like {like}")
     return "text"
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorehouse.errors import TableError
-from scorehouse.tables.cells import MISSING, is_missing, parse_number
+from scorehouse.tables.cells import MISSING, find_mark, is_missing, parse_number
 from scorehouse.usecase import Feature
 
 if TYPE_CHECKING:
@@ -49,14 +49,13 @@ class Frame:
         if values.dtype != object:
             return []
         present = [(i, v) for i, v in enumerate(values) if not is_missing(v)]
-        decimal = self._decimal(column)
+        decimal = self.decimal(column)
         odd_cells = {v for v in {v for _, v in present} if isinstance(v, str) and parse_number(v, decimal) is None}
         odd = [i for i, v in present if v in odd_cells]
         return odd if len(odd) <= _MOST_ODD * len(present) else []
 
-    def _decimal(self, column: str) -> str:
-        from scorehouse.tables.cells import find_mark
-
+    def decimal(self, column: str) -> str:
+        """Return the decimal mark that the text of a column shows; a point if it shows none."""
         mark = find_mark([v for v in self.table[column] if isinstance(v, str)])
         return mark if mark in {".", ","} else "."
 

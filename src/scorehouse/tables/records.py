@@ -12,6 +12,7 @@ from scorehouse.tables.cells import Notations, to_values
 from scorehouse.tables.content import HEAD, open_content
 from scorehouse.tables.text import (
     HEAD_ROWS,
+    UNNAMED,
     BadNames,
     Decoder,
     Layout,
@@ -76,7 +77,7 @@ def read_records(
         columns.append(
             [c or None for c in cells] if feature is None else to_values(cells, feature, notations.of(feature))
         )
-    kept = [i for i, name in enumerate(names) if not name.startswith("Unnamed: ")]
+    kept = [i for i, name in enumerate(names) if not name.startswith(UNNAMED)]
     return [
         dict(zip([names[i] for i in kept], [row[i] for i in kept], strict=True)) for row in zip(*columns, strict=True)
     ]

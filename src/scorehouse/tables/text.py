@@ -27,6 +27,7 @@ _BOMS = (
 )
 _NO_ROW = re.compile(r"(?:[ \xa0,;|\t]*|\"?sep=([,;|\t])\"?)(?:\r\n|\r|\n)", re.IGNORECASE)  # before the header
 _WORDS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
+UNNAMED = "Unnamed: "  # and its place: a column without a name, as pandas calls it
 csv.field_size_limit(HEAD)
 
 
@@ -183,9 +184,17 @@ def to_names(cells: Sequence[Any]) -> tuple[str, ...]:
     """
     if len(cells) > MOST_COLUMNS:
         raise TableError(f"has {len(cells):,} columns; at most {MOST_COLUMNS:,} are read")
-    names = [str(cell or "").strip() or f"Unnamed: {i}" for i, cell in enumerate(cells)]
-    require_distinct(names)
-    return tuple(names)
+    given = [str(cell or "").strip() for cell in cells]
+    require_distinct([name for name in given if name])
+    return tuple(name or _unnamed(i, given) for i, name in enumerate(given))
+
+
+def _unnamed(place: int, given: Sequence[str]) -> str:
+    """A table that pandas has written, read and written again has a column with such a name already."""
+    name = f"{UNNAMED}{place}"
+    while name in given:
+        name += "_"
+    return name
 
 
 def require_distinct(names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from scorehouse.tables.text import to_names
 
 MOST_UNPACKED = 2**29  # bytes of a workbook's XML, all of which is held
 _PART = 2**20
+MOST_CELLS = 25_000_000  # of the rectangle that holds them all, which is held: about 50 bytes each
+_CELL = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')  # where a cell of xlsx says that it is
 
 
 def read_workbook(stream: io.BufferedReader) -> tuple[tuple[str, ...], list[list[str | None]], str, int]:
@@ -57,14 +60,32 @@ def _require_moderate(stream: io.BufferedReader) -> None:
     try:
         with zipfile.ZipFile(stream) as archive:
             for entry in archive.infolist():
+                rows = columns = 1
                 with archive.open(entry) as part:
-                    while count := len(part.read(_PART)):
-                        left -= count
+                    end = b""
+                    while piece := part.read(_PART):
+                        left -= len(piece)
                         if left < 0:
                             raise TableError(f"unpacks to more than {MOST_UNPACKED:,} bytes: save it as CSV")
+                        for letters, number in _CELL.findall(end + piece):
+                            rows, columns = max(rows, int(number)), max(columns, _column(letters))
+                        end = piece[-16:]
+                if rows * columns > MOST_CELLS:
+                    raise TableError(
+                        f"has cells as far apart as {rows:,} rows and {columns:,} columns; at most {MOST_CELLS:,} "
+                        "cells are read: remove what is beside the table, or save it as CSV"
+                    )
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError) as error:
         raise TableError(f"is a torn or locked workbook: {error}") from error
     stream.seek(0)
+
+
+def _column(letters: bytes) -> int:
+    """Return the number of a column: 1 for A, 27 for AA."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number
 
 
 def _text(cell: Any) -> str | None:

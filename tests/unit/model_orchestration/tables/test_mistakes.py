@@ -286,6 +286,34 @@ def test_cells_that_clean_silently_drops_are_refused() -> None:
     assert refusal(raw, case) == "bill: 1 of 60 rows cannot be read: row 6, 'abc', is not a number"
 
 
+@pytest.mark.parametrize("write", ["${}".format, lambda bill: str(bill).replace(".", ",")])
+def test_numbers_as_people_write_them_are_not_blamed_for_a_word(write: Callable[[float], str]) -> None:
+    raw = tips_table().astype({"bill": object})
+    raw["bill"] = [write(round(bill, 2)) for bill in raw["bill"]]
+    raw.loc[4, "bill"] = "abc"
+    bill = Feature(name="bill", kind="number", required=True, nullable=False, help="The bill")
+    case = page(lambda raw: raw.assign(bill=raw["bill"] * 1.0), features=(bill, *FEATURES[1:]), sample=None)
+    assert refusal(raw, case) == "bill: 1 of 60 rows cannot be read: row 6, 'abc', is not a number"
+
+
+def test_outcomes_as_people_write_them_are_not_blamed_for_a_word() -> None:
+    raw = tips_table().astype({"tip": object})
+    raw["tip"] = [f"{tip:.2f}".replace(".", ",") for tip in raw["tip"]]
+    raw.loc[4, "tip"] = "abc"
+    assert refusal(raw, page()).startswith("tip: 1 of 60 rows cannot be read: row 6, 'abc', is not ")
+
+
+def test_a_sample_that_fails_ends_no_training_on_a_table() -> None:
+    def sample(*_: Any) -> Any:
+        raise ValueError("no generator")
+
+    assert len(train_on(tips_table(), page(sample=sample)).records) == 60
+    raw = tips_table().astype({"bill": object})
+    raw.loc[4, "bill"] = "abc"
+    case = page(lambda raw: raw.assign(bill=raw["bill"] * 1.0), sample=sample)
+    assert refusal(raw, case) == "bill: 1 of 60 rows cannot be read: row 6, 'abc', is not a number"
+
+
 def test_a_mark_for_missing_values_has_to_be_declared() -> None:
     raw = tips_table()
     raw.loc[4, "guests"] = -1
@@ -296,6 +324,8 @@ def test_a_mark_for_missing_values_has_to_be_declared() -> None:
     said = refusal(raw, page(clean))
     assert said.startswith("guests: 1 of 60 rows cannot be read: row 6, -1, is not a value that clean of tips reads")
     assert "missing" in said
+    assert train_on(raw, page(clean, missing=(-1,))).records[4]["guests"] is None
+    raw.loc[7, "guests"] = np.nan  # the column is floats now
     assert train_on(raw, page(clean, missing=(-1,))).records[4]["guests"] is None
 
 

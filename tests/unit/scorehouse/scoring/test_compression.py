@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from time import process_time
 
 import pytest
@@ -57,6 +58,13 @@ def test_what_is_cut_off_is_refused(coding: str, kept: float) -> None:
 def test_what_is_in_no_coding_is_refused(coding: str, data: bytes) -> None:
     with pytest.raises(BadCompression):
         decompress(data, coding, MOST)
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, raw_deflate])
+def test_a_second_stream_is_refused_and_not_lost(pack: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(BadCompression, match="more data follows its end"):
+        decompress(pack(TEXT) + pack(TEXT), "deflate", MOST)
+    assert decompress(pack(TEXT) + b"\n", "deflate", MOST) == TEXT
 
 
 def test_a_frame_that_asks_for_much_memory_gets_none() -> None:

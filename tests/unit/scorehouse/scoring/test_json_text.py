@@ -54,6 +54,7 @@ def test_nan_is_a_gap_and_infinity_a_text_that_no_number_field_accepts() -> None
     for indent in (None, 2):
         assert parse_json(json.dumps(value, indent=indent).encode()) == read
     assert parse_json(b"NaN") is None
+    assert parse_json(json.dumps(json.dumps(value)).encode()) == read
 
 
 @pytest.mark.parametrize("text", ["hello", "{hello", "[", '"{}"', "", "7"])

@@ -55,12 +55,18 @@ def test_compression_is_found_by_content(packed: bytes, layers: tuple[str, ...])
         (b"%PDF-1.7", "looks like a PDF"),
         (b"<!DOCTYPE html><html>", "looks like XML or HTML"),
         (b"ARROW1\0\0", "looks like Arrow"),
+        (b"ORC\n\x03\0\0\x01", "looks like ORC"),
         (b"PK\x03\x04 and no more", "is not whole zip"),
     ],
 )
 def test_what_is_no_table_is_refused(packed: bytes, said: str) -> None:
     with pytest.raises(TableError, match=said):
         open_content(io.BytesIO(packed))
+
+
+@pytest.mark.parametrize("text", [b"ORCID,a\n1,2\n", b"<5,a\n1,2\n", b"%PDFs,a\n1,2\n", b"ARROW1,a\n1,2\n"])
+def test_a_name_that_begins_as_another_format_does_is_text(text: bytes) -> None:
+    assert open_content(io.BytesIO(text)).kind == "text"
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bz2.compress, lzma.compress])

@@ -55,6 +55,7 @@ def test_binary_is_refused() -> None:
         ("sep=;\na;b\n1,5;2\n", ["a", "b"], ["1,5", "2"]),
         ("\n,,\n a , b \n1,2\n", ["a", "b"], ["1", "2"]),
         ("a,,c\n1,2,3\n", ["a", "Unnamed: 1", "c"], ["1", "2", "3"]),
+        (",Unnamed: 0,c\n1,2,3\n", ["Unnamed: 0_", "Unnamed: 0", "c"], ["1", "2", "3"]),
         ('a,b\n5" pipe,2\n', ["a", "b"], ['5" pipe', "2"]),
         ('a,"b\nc"\n1,"x\ny"\n', ["a", "b\nc"], ["1", "x\ny"]),
     ],
