@@ -60,6 +60,7 @@ def _import(name: str) -> ModuleType:
         raise UseCaseError(f"{_place(name, error)}: {_in_words(error)}") from error
 
 
+_SHOWN = 10  # pages that an error names
 _ADVICE = "Import what only clean needs inside clean, because not every image has it"
 
 
@@ -69,7 +70,8 @@ def _not_found(name: str) -> str:
         pages = sorted(page.name for page in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__))
     except ModuleNotFoundError:
         return f"{missing}, nor any folder use_cases"
-    return f"{missing}; did you mean {KnownNames(pages).nearest(name)!r}?" if pages else missing
+    more = f" and {len(pages) - _SHOWN} more" if len(pages) > _SHOWN else ""
+    return f"{missing}; there are {', '.join(pages[:_SHOWN])}{more}" if pages else missing
 
 
 def _place(name: str, error: BaseException) -> str:
