@@ -30,6 +30,7 @@
 #   GATEWAY_RATE    requests per second of a key of tier `normal` (default: 500)
 #   GATEWAY_RATE_LOW, GATEWAY_RATE_HIGH    the same of the tiers `low` and `high` (default: 20 and 5000)
 #   GATEWAY_MOST    requests that the scorer handles at once; any more get status 503 (default: 64)
+#   GATEWAY_CONNECTIONS    connections that one address may have open on GATEWAY_PORT; any more are closed (default: 1000)
 #   GATEWAY_USER    the user as whom Nginx works if root starts it (default: nobody)
 #   GATEWAY_FOLDER    where configuration, sessions and unfinished bodies are written (default: /tmp/gateway). Bodies need up
 #       to 64 MB there; a container needs 1 GB of memory if it is attacked.
@@ -45,7 +46,7 @@ die() { echo "gateway: $1" >&2; exit 2; }
 
 [ -z "${GATEWAY_API_KEYS:-}" ] || die "GATEWAY_API_KEYS is no longer read: make a key with \`make key\`, and set KEYS_FOLDER"
 [ -n "${GATEWAY_UPSTREAM:-}${LOCAL_PORTS:-}" ] || die "GATEWAY_UPSTREAM and LOCAL_PORTS are empty: set one of them"
-for number in "${GATEWAY_RATE:-500}" "${GATEWAY_RATE_LOW:-20}" "${GATEWAY_RATE_HIGH:-5000}" "${GATEWAY_MOST:-64}" "$most_bytes" "$port"; do
+for number in "${GATEWAY_RATE:-500}" "${GATEWAY_RATE_LOW:-20}" "${GATEWAY_RATE_HIGH:-5000}" "${GATEWAY_MOST:-64}" "${GATEWAY_CONNECTIONS:-1000}" "$most_bytes" "$port"; do
   case $number in '' | 0 | *[!0-9]*) die "$number is not a whole number above 0: check GATEWAY_RATE…, GATEWAY_MOST and MAX_BODY_BYTES" ;; esac
 done
 case ${SERVICE_SECRET:-} in *[!A-Za-z0-9_-]*) die "SERVICE_SECRET may contain only letters, digits, _ and -" ;; esac
@@ -94,7 +95,7 @@ done
   echo "map '' \$most_bytes { default '$most_bytes'; }"
   echo "map '' \$allowed_hosts { default '${ALLOWED_HOSTS:-},${SERVE_ADDRESS:-},${CLOUD_ADDRESS:-}'; }"
   echo "map '' \$cors_origins { default '$cors_origins'; }"
-  echo "map \$server_port \$mode { default $local_mode; $port $port_mode; }"
+  echo "map \$port \$mode { default $local_mode; $port $port_mode; }"
   [ -z "${GATEWAY_RESOLVER:-}" ] || echo "resolver $GATEWAY_RESOLVER valid=5s ipv6=off;"
 } > "$folder/values.conf"
 
@@ -236,13 +237,34 @@ add_header Strict-Transport-Security "max-age=31536000" always;
 CONF
 fi
 
+# How many connections an address has is counted before a head is read: limit_conn of HTTP counts requests that are complete.
+rm -f "$folder/public.sock"  # of a process that was killed
+: > "$folder/stream.conf"
+if [ -n "${GATEWAY_UPSTREAM:-}" ]; then
+  cat > "$folder/stream.conf" <<CONF
+stream {
+  limit_conn_zone \$binary_remote_addr zone=address:1m;
+  limit_conn_log_level info;
+  server {
+    listen $address:$port;
+    limit_conn address ${GATEWAY_CONNECTIONS:-1000};
+    proxy_pass unix:$folder/public.sock;
+    proxy_protocol on;
+    proxy_connect_timeout 2s;
+    proxy_timeout 90s;  # longer than any wait of HTTP
+    proxy_buffer_size 8k;  # each way: strangers who wait fill it
+  }
+}
+CONF
+fi
+
 {
   if [ -n "${GATEWAY_UPSTREAM:-}" ]; then
     upstream scorer "$GATEWAY_UPSTREAM" "max_conns=${GATEWAY_MOST:-64}"
     for page in ${GATEWAY_PAGES:-}; do entry "$page"; upstream "$name" "$host"; done
     cat <<CONF
 server {
-  listen $address:$port${GATEWAY_TLS:+ ssl};
+  listen unix:$folder/public.sock proxy_protocol${GATEWAY_TLS:+ ssl};
   include tls.conf;
   set \$path \$uri;
   set \$prefix '';
@@ -272,15 +294,16 @@ CONF
 } > "$folder/servers.conf"
 
 # --- Nginx ---
-module=modules/ngx_http_js_module.so
+module=modules/ngx_http_js_module.so stream=''  # Nginx's own image has the stream module built in
 for modules in /usr/lib/nginx/modules /usr/share/nginx/modules /etc/nginx/modules; do
   [ ! -e "$modules/ngx_http_js_module.so" ] || module=$modules/ngx_http_js_module.so
+  [ ! -e "$modules/ngx_stream_module.so" ] || stream="load_module $modules/ngx_stream_module.so;"
 done
 # Large bodies wait in files in $folder, which may be memory: at most 64 MB of them, and a quarter of that for each key.
 all_large=$((67108864 / most_bytes)) large=$((67108864 / most_bytes / 4))
 [ "$all_large" -ge 1 ] || all_large=1
 [ "$large" -ge 1 ] || large=1
-sed -e "s|@FOLDER@|$folder|g" -e "s|@HERE@|$here|g" -e "s|@MODULE@|$module|" -e "s|@USER@|$works_as|" -e "s|@MIME_TYPES@|/etc/nginx/mime.types|" \
+sed -e "s|@FOLDER@|$folder|g" -e "s|@HERE@|$here|g" -e "s|@MODULE@|$module|" -e "s|@STREAM_MODULE@|$stream|" -e "s|@USER@|$works_as|" -e "s|@MIME_TYPES@|/etc/nginx/mime.types|" \
   -e "s|@RATE@|${GATEWAY_RATE:-500}|g" -e "s|@RATE_LOW@|${GATEWAY_RATE_LOW:-20}|g" -e "s|@RATE_HIGH@|${GATEWAY_RATE_HIGH:-5000}|g" \
   -e "s|@LARGE@|$large|" -e "s|@ALL_LARGE@|$all_large|" -e "s|@MAX_BODY_BYTES@|$most_bytes|g" "$here/nginx.conf" > "$folder/nginx.conf"
 unset SERVICE_SECRET
