@@ -23,7 +23,7 @@ from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.tables.cells import find_mark, is_missing, to_values
 from scorehouse.tables.dates import day_orders, parse_day
 from scorehouse.tables.frames import Frame, frame_of
-from scorehouse.usecase import UseCase
+from scorehouse.usecase import Feature, UseCase
 
 MOST_SHOWN = 3  # readings of cells that a note shows
 # Objectives of XGBoost and the amounts that they can learn.
@@ -152,7 +152,7 @@ class _Examiner:
     def look(self, cleaned: Cleaned) -> Contents:
         """Return the rows of a cleaned table and its bad cells."""
         table = cleaned.table
-        columns = {name: to_values(_cells(table[name]), f) for name, f in self._features.items() if name in table}
+        columns = {n: self._values(_cells(table[n]), f) for n, f in self._features.items() if n in table}
         records: list[dict[str, Any]] = []
         refused: dict[str, list[int]] = {}
         # By columns it takes half the time of to_dict("records").
@@ -258,9 +258,22 @@ class _Examiner:
     def _pairs(self, cleaned: Cleaned, raw: str, name: str, rows: Sequence[int]) -> tuple[list[Any], list[Any]]:
         feature = self._features.get(name)
         cells = _cells(cleaned.table[name].iloc[list(rows)])
-        return _cells(cleaned.raw[raw].iloc[cleaned.positions[list(rows)]]), to_values(
-            cells, feature
-        ) if feature else cells
+        values = self._values(cells, feature) if feature else cells
+        return _cells(cleaned.raw[raw].iloc[cleaned.positions[list(rows)]]), values
+
+    def _values(self, cells: list[Any], feature: Feature) -> list[Any]:
+        """Return the values of cleaned cells. Text that `clean` left alone is read as the batch and /invocations do.
+
+        So what the file's first rows do not tell apart, such as 1,234 between semicolons, is no value here either.
+        """
+        text = {cell for cell in cells if isinstance(cell, str)}
+        parents = self._parents.get(feature.name, ())
+        notation = None
+        if text and self._frame.notations is not None and len(parents) == 1:
+            raw = self._frame.table[parents[0]]
+            if text <= {cell for cell in raw if isinstance(cell, str)}:
+                notation = self._frame.notations.of(feature, parents[0])
+        return to_values(cells, feature, notation)
 
     def _clean_sample(self) -> Cleaned | None:
         if self._sample is None and (sample := draw_sample(self._use_case)) is not None:
@@ -412,7 +425,7 @@ class _Examiner:
             bad = {i for i, cell in enumerate(column) if is_missing(cell)}
         else:
             schema = RecordSchema((feature,))
-            values = to_values(_cells(column), feature)
+            values = self._values(_cells(column), feature)
             bad = {i for i, value in enumerate(values) if isinstance(schema.check({name: value}), Rejected)}
         return [row for i, row in enumerate(rows) if i in bad]
 

@@ -149,10 +149,11 @@ class Notations:
         self._separator = separator
         self._marks: dict[str, str] | None = None
 
-    def of(self, feature: Feature) -> Notation:
-        """Return the notation of the column that has the feature's name."""
-        cells = self._columns.get(feature.name, ())
-        return Notation(self.decimal(feature.name), day_orders(cells) if feature.kind == "date" else "")
+    def of(self, feature: Feature, column: str | None = None) -> Notation:
+        """Return the notation of the column from which the feature comes, by default the one that has its name."""
+        name = feature.name if column is None else column
+        cells = self._columns.get(name, ())
+        return Notation(self.decimal(name), day_orders(cells) if feature.kind == "date" else "")
 
     def decimal(self, name: str) -> str:
         """Return the decimal mark of a column: a point, a comma, or empty if it may be either."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorehouse.errors import TableError
-from scorehouse.tables.cells import MISSING, find_mark, is_missing, parse_number
+from scorehouse.tables.cells import MISSING, Notations, find_mark, is_missing, parse_number
 from scorehouse.usecase import Feature
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Frame:
     rows: NDArray[np.int64]
     read_as: str
     raw: Any = None  # the pyarrow.Table of the cells as the file has them; None for a generated table
+    notations: Notations | None = None  # how its columns are written, as every reader of the file judges it
 
     def cell(self, position: int, column: str) -> str | None:
         """Return a cell as the file has it, None if it is empty."""
@@ -97,7 +98,7 @@ def read_frame(content: bytes, source: str, features: Sequence[Feature] = ()) ->
         feature = by_name.get(_bare_name(name))
         words = declared if feature is None else frozenset(feature.categories)
         columns[name] = _to_pandas(_whole(raw[name]), opened.notations.decimal(name), _stays_text(feature), words)
-    return Frame(pd.DataFrame(columns, index=table.index), rows, opened.read_as, raw)
+    return Frame(pd.DataFrame(columns, index=table.index), rows, opened.read_as, raw, opened.notations)
 
 
 def _whole(column: Any) -> Any:

@@ -521,3 +521,26 @@ def test_a_title_above_the_names_is_suspected() -> None:
     content = b"Tips of 2026\n" + tips_table().to_csv(index=False).encode()
     with pytest.raises(TableError, match="has 5 cells in row 2, but one name in the first row: is that a title"):
         read_frame(content, "t.csv", FEATURES)
+
+
+# What the first rows of a file do not tell apart is refused here, too, and not guessed from the whole column.
+@pytest.mark.parametrize(
+    ("header", "row", "last", "said"),
+    [
+        ("number;bill;tip;day;guests", "{0};{1},{2};{3};fri;2", "", "bill: 60 of 60 rows cannot be read"),
+        (
+            "number,bill,tip,day,guests,on",
+            "{0},{3},{3},fri,2,{4}/{5}/2018",
+            "9,1,1,fri,2,26/9/2018",
+            "on: 10,051 of 10,051",
+        ),
+    ],
+)
+def test_a_file_has_one_notation_at_every_door(header: str, row: str, last: str, said: str) -> None:
+    count = 10_050 if last else 60
+    rows = [row.format(i, 1 + i % 9, 200 + i % 700, 1 + i % 7, 1 + i % 9, 1 + i % 12) for i in range(count)]
+    on = Feature(name="on", kind="date", help="The day")
+    case = page(features=(*FEATURES, on) if last else FEATURES, sample=None)
+    content = "\n".join([header, *rows, *([last] if last else [])]).encode()
+    with pytest.raises(TableError, match=f"^{said}"):
+        prepare(read_frame(content, "t.csv", case.features), case)
