@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from scorehouse.tables.cells import PLAIN, Notation
-from scorehouse.tables.columns import is_text, to_values
+from scorehouse.tables.columns import is_text, to_array, to_values
 from scorehouse.usecase import Feature
 
 Record = dict[str, Any]
@@ -32,12 +32,7 @@ def to_typed_column(column: Any, feature: Feature | None, written: Written) -> A
     """Return a column of accepted cells as the answers have it. The text of a feature becomes its values."""
     if feature is None or not is_text(column.type):
         return column
-    values = to_values(column, feature, written.get(feature.name, PLAIN))
-    kind = arrow_type(feature)
-    if pa.types.is_integer(kind):
-        # Remaining text is what the schema counts as missing: "unknown", or a category that training never saw.
-        values = [int(v) if isinstance(v, int | float) else None for v in values]
-    return pa.array(values, kind)
+    return to_array(column, feature, written.get(feature.name, PLAIN), arrow_type(feature))
 
 
 def arrow_type(feature: Feature) -> Any:

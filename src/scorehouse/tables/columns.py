@@ -33,6 +33,23 @@ def to_values(column: Any, feature: Feature, notation: Notation = PLAIN) -> list
     return [None if i is None else distinct[i] for i in encoded.indices.to_pylist()]
 
 
+def to_array(column: Any, feature: Feature, notation: Notation, kind: Any) -> Any:
+    """Return the values of the cells as an Arrow array of type `kind`; a value of another type is null."""
+    column = plain(column)
+    if feature.kind in {"number", "integer"} and pa.types.is_string(column.type) and notation.decimal != ",":
+        numbers = parse_numbers(column)
+        if numbers is not None:
+            return pc.cast(numbers, kind, safe=False)
+    encoded = column.dictionary_encode()
+    values = [to_value(cell, feature, notation) for cell in encoded.dictionary.to_pylist()]
+    if not pa.types.is_string(kind):
+        # Remaining text is what the schema counts as missing: "unknown", or a category that training never saw.
+        values = [None if isinstance(v, str) else v for v in values]
+    if pa.types.is_integer(kind):
+        values = [None if v is None else int(v) for v in values]
+    return pa.array(values, kind).take(encoded.indices)
+
+
 def plain(column: Any) -> Any:
     """Return an Arrow array without dictionaries, decimals, days and bytes: of text, numbers or booleans."""
     kind = column.type
