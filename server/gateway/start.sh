@@ -299,6 +299,9 @@ for modules in /usr/lib/nginx/modules /usr/share/nginx/modules /etc/nginx/module
   [ ! -e "$modules/ngx_http_js_module.so" ] || module=$modules/ngx_http_js_module.so
   [ ! -e "$modules/ngx_stream_module.so" ] || stream="load_module $modules/ngx_stream_module.so;"
 done
+if [ -z "$stream" ] && ! nginx -V 2>&1 | grep -Eq -- '--with-stream( |$)'; then
+  die "Nginx lacks its module \`stream\`: install it (Debian: libnginx-mod-stream)"
+fi
 # Large bodies wait in files in $folder, which may be memory: at most 64 MB of them, and a quarter of that for each key.
 all_large=$((67108864 / most_bytes)) large=$((67108864 / most_bytes / 4))
 [ "$all_large" -ge 1 ] || all_large=1
