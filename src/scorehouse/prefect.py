@@ -12,7 +12,21 @@ from datetime import datetime
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
+# Prefect answers 503, and has done nothing, while its SQLite database is locked; its own client tries again, too.
+_BUSY = Retry(
+    None,
+    connect=0,
+    read=False,
+    other=0,
+    status=5,
+    status_forcelist=(503,),
+    allowed_methods=None,
+    backoff_factor=0.2,
+    raise_on_status=False,
+)
 _FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -46,6 +60,8 @@ class Prefect:
         self._address = address.rstrip("/")
         self._timeout = timeout
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=_BUSY))
         if auth:
             user, _, password = auth.partition(":")
             self._session.auth = (user, password)

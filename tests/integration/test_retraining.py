@@ -6,12 +6,40 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import requests
 
 from monitoring.evidently_service.retraining import DEPLOYMENT, TAG, Retraining
 from scorehouse.prefect import Prefect, State
+from tests.processes import HOST
 from tests.toy import ROOT
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Prefect while its database is locked, twice."""
+
+    asked = 0
+
+    def do_GET(self) -> None:
+        Busy.asked += 1
+        body = b'{"state": {"type": "RUNNING", "name": "Running"}}'
+        self.send_response(503 if Busy.asked <= 2 else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_busy_prefect_is_asked_again() -> None:
+    with HTTPServer((HOST, 0), Busy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        assert Prefect(f"http://{HOST}:{server.server_port}/api").state("some").type == "RUNNING"
+        server.shutdown()
+    assert Busy.asked == 3
 
 
 def test_drift_starts_the_training_deployment_once_per_cool_down(training_environ: dict[str, str]) -> None:

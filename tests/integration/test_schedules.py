@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from scorehouse.prefect import Prefect
 from tests.processes import until
 from tests.toy import ROOT
 
@@ -71,12 +72,10 @@ def test_a_retraining_cycle_changes_the_schedule_of_the_deployment_that_runs(
         assert every["interval"] == interval
 
 
-def flow_run(environ: dict[str, str], deployment_id: str, state: str) -> str:
+def flow_run(environ: dict[str, str], state: str) -> str:
     """Start a flow run, put it into a state of Prefect's by its type and name, and return its id."""
     api = environ["PREFECT_API_URL"]
-    made = requests.post(f"{api}/deployments/{deployment_id}/create_flow_run", json={}, timeout=30)
-    assert made.status_code == 201, made.text
-    started = made.json()["id"]
+    started = Prefect(api, timeout=30).start(RUN, "test", "a test starts it")
     kind, _, called = state.partition(" ")
     body = {"state": {"type": kind, "name": called or None}, "force": kind != "PENDING"}
     requests.post(f"{api}/flow_runs/{started}/set_state", json=body, timeout=30).raise_for_status()
@@ -93,16 +92,15 @@ def test_a_second_training_waits_until_the_first_has_ended(prefect: dict[str, st
     found = deployment(prefect, RUN)
     assert found["global_concurrency_limit"]["limit"] == 1
     assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
-    id_ = found["id"]
-    first = flow_run(prefect, id_, "PENDING")
-    second = flow_run(prefect, id_, "PENDING")
+    first = flow_run(prefect, "PENDING")
+    second = flow_run(prefect, "PENDING")
     assert (state_of(prefect, first), state_of(prefect, second)) == ("Pending", "AwaitingConcurrencySlot")
     for state in ("RUNNING", "COMPLETED"):
         body = {"state": {"type": state}}
         requests.post(
             f"{prefect['PREFECT_API_URL']}/flow_runs/{first}/set_state", json=body, timeout=30
         ).raise_for_status()
-    third = flow_run(prefect, id_, "PENDING")
+    third = flow_run(prefect, "PENDING")
     assert state_of(prefect, third) == "Pending"
     requests.delete(f"{prefect['PREFECT_API_URL']}/flow_runs/{third}", timeout=30).raise_for_status()
 
@@ -110,7 +108,7 @@ def test_a_second_training_waits_until_the_first_has_ended(prefect: dict[str, st
 def test_a_training_that_starts_stands_in_for_the_scheduled_ones_that_waited(prefect: dict[str, str]) -> None:
     apply(prefect, USE_CASE="churn", TRAINING_INTERVAL_MINUTES="45")
     id_ = deployment(prefect, RUN)["id"]
-    asked = flow_run(prefect, id_, "SCHEDULED AwaitingConcurrencySlot")
+    asked = flow_run(prefect, "SCHEDULED AwaitingConcurrencySlot")
     scheduled: list[str] = []
 
     def some_scheduled() -> bool:
