@@ -17,6 +17,7 @@ from scorehouse.registry.client import Registry
 from scorehouse.services import SERVICES
 from stack.addresses import address_table
 from stack.compose import REGISTRY, SERVE, Compose
+from stack.database import require_login
 from stack.environment import (
     HOST_DATA,
     ROOT,
@@ -29,7 +30,7 @@ from stack.environment import (
 from stack.errors import StackError
 from stack.keys import adopt_old_keys, key_folder
 from stack.machine import changed_settings, create_machine_file, moving_hint
-from stack.signing import FirstSigning, unknown_key
+from stack.signing import FOLDER, FirstSigning, private_key, unknown_key
 from stack.steps import Steps
 from stack.training import apply, await_training
 from stack.waiting import await_doors
@@ -104,6 +105,7 @@ class Stack:
     def start_serve(self) -> None:
         """Start the serving half, and deploy RUN_ID if it changed. Other unhealthy services delay no door."""
         self._serve.start()
+        require_login(self._env, self._console)
         others = self._serve.services() - NEED_A_MODEL
         if not self._env["RUN_ID"] and (problem := self._nothing_serves()):
             self._serve.wait(others)
@@ -157,8 +159,9 @@ class Stack:
 
     def addresses(self) -> None:
         """Print where every service is."""
+        tls = bool(self._env.get("GATEWAY_TLS"))
         self._console.print()
-        self._console.print(address_table(self._settings, self._whole.services()), highlight=False)
+        self._console.print(address_table(self._settings, self._whole.services(), tls), highlight=False)
         self._console.print(
             f"\n  passwords: {SECRETS.name}; key for another machine or a person: "
             f"{make_command('key NAME=… SCOPES=score,outcomes,read', self._name)}; "
@@ -176,7 +179,9 @@ class Stack:
         if not customer_id:
             raise StackError(f"CUSTOMER_ID is missing: run {make_command('erase CUSTOMER_ID=…', self._name)}")
         command = ("run", "--rm", "--no-deps", "-T", "shipper", "python", "-m", "server.erase", customer_id)
-        self._steps.done(self._serve.output(*command).strip())
+        with self._console.status("erasing the customer from the journal and the store (about half a minute)"):
+            erased = self._serve.output(*command).strip()
+        self._steps.done(erased)
 
     def down(self) -> None:
         """Remove the containers; volumes and images stay."""
@@ -198,6 +203,8 @@ class Stack:
             if others
             else ", secrets, keys of the gateway"
         )
+        if private_key(ROOT).exists():
+            kept += f"; {FOLDER} stays, because the models of `make demo` are signed with its key"
         self._steps.done(f"removed: containers, network, volumes, images{kept}")
         if run_id := self._env["RUN_ID"]:
             self._console.print(

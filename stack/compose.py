@@ -20,6 +20,7 @@ REGISTRY = "docker-compose-model-registry.yml"
 SERVE = "docker-compose-serve.yml"
 PATIENCE_SECONDS = 420.0
 POLL_SECONDS = 1.0
+SHOWN_SECONDS = 10.0  # between lines about what is waited for, where no terminal shows it all the time
 MOST_FALLS = 15  # polls that find a service down: waiting longer will not bring it up
 
 
@@ -119,7 +120,8 @@ class Compose:
         Raises:
             StackError: after `seconds`, or when a service was found down MOST_FALLS times; with the logs.
         """
-        ends = time.monotonic() + seconds
+        begun = time.monotonic()
+        ends, shown = begun + seconds, begun
         falls = Counter[str]()
         with self._console.status("starting") as status:
             while True:
@@ -134,7 +136,11 @@ class Compose:
                     raise StackError(
                         f"these services are not healthy after {seconds:.0f} s: {', '.join(late)}\n{self.logs(late)}"
                     )
-                status.update(f"waiting for {', '.join(late)}")
+                waiting = f"waiting for {', '.join(late)}"
+                status.update(waiting)
+                if not self._console.is_terminal and time.monotonic() - shown > SHOWN_SECONDS:  # as in a log
+                    shown = time.monotonic()
+                    self._console.print(f"{waiting} since {shown - begun:.0f} s", highlight=False, soft_wrap=True)
                 time.sleep(POLL_SECONDS)
 
     def logs(self, services: list[str]) -> str:

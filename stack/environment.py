@@ -105,7 +105,7 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     """
     file = read_files(name, root)
     variables = _override({**file, **read_file(root / SECRETS.name)}, shell)
-    faults = find_public(variables) + (find_unsafe(variables) if name == "cloud" else [])
+    faults = find_public(variables) + find_missing(variables) + (find_unsafe(variables) if name == "cloud" else [])
     if faults:
         raise StackError(f"env={name} cannot start with these settings:\n  " + "\n  ".join(faults))
     table = variables.get("DATA", "")
@@ -182,6 +182,15 @@ def find_public(variables: Mapping[str, str]) -> list[str]:
             "unencrypted; set GATEWAY_TLS to the certificate's folder, or set ALLOW_PUBLIC_BIND=true"
         )
     return faults
+
+
+def find_missing(variables: Mapping[str, str]) -> list[str]:
+    """Return a line for each file of the gateway's certificate that is not there."""
+    folder = variables.get("GATEWAY_TLS", "")
+    missing = [name for name in ("fullchain.pem", "privkey.pem") if folder and not (Path(folder) / name).is_file()]
+    if not missing:
+        return []
+    return [f"GATEWAY_TLS={folder} has no {' and no '.join(missing)}: name the certificate's folder, or leave it empty"]
 
 
 def find_unsafe(variables: Mapping[str, str]) -> list[str]:

@@ -172,6 +172,22 @@ def test_a_table_of_this_machine_is_read_by_containers_from_the_bucket(root: Pat
     assert environment("local", {"COMMIT": "c"}, root)["WORKER_DATA"] == ""
 
 
+def certificate(root: Path) -> Path:
+    """Return a folder with the names of a certificate's files."""
+    folder = root / "tls"
+    folder.mkdir()
+    for name in ("fullchain.pem", "privkey.pem"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize("env", ["local", "cloud"])
+def test_a_certificate_that_is_not_there_is_named(root: Path, env: str) -> None:
+    shell = {"COMMIT": "c", "BUCKET_NAME": "ours-1", "GATEWAY_TLS": str(root / "nowhere")}
+    with pytest.raises(StackError, match=r"GATEWAY_TLS=\S*nowhere has no fullchain\.pem and no privkey\.pem: name"):
+        environment(env, shell, root)
+
+
 def test_an_unknown_env_is_named(root: Path) -> None:
     with pytest.raises(StackError, match=r"there is no \.env\.moon"):
         environment("moon", {}, root)
@@ -180,7 +196,8 @@ def test_an_unknown_env_is_named(root: Path) -> None:
 def test_the_cloud_refuses_its_own_file_as_committed_until_a_bucket_is_named(root: Path) -> None:
     with pytest.raises(StackError, match="BUCKET_NAME"):
         environment("cloud", {"COMMIT": "c"}, root)
-    made = environment("cloud", {"BUCKET_NAME": "ours-1", "GATEWAY_TLS": "/etc/tls", "COMMIT": "c"}, root)
+    shell = {"BUCKET_NAME": "ours-1", "GATEWAY_TLS": str(certificate(root)), "COMMIT": "c"}
+    made = environment("cloud", shell, root)
     assert made["AWS_INSIDE"] == ""
 
 
@@ -212,7 +229,8 @@ def test_a_setting_allows_public_addresses_but_no_names(root: Path) -> None:
 
 
 def test_the_gateway_may_be_public_with_a_certificate(root: Path) -> None:
-    made = environment("local", {"COMMIT": "c", "GATEWAY_BIND": "0.0.0.0", "GATEWAY_TLS": "/etc/tls"}, root)
+    shell = {"COMMIT": "c", "GATEWAY_BIND": "0.0.0.0", "GATEWAY_TLS": str(certificate(root))}
+    made = environment("local", shell, root)
     assert made["GATEWAY_BIND"] == "0.0.0.0" and made["BIND_ADDRESS"] == "127.0.0.1"
 
 

@@ -70,6 +70,7 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Up:
     monkeypatch.setattr(commands, "Registry", FakeRegistry)
     monkeypatch.setattr(commands, "apply", lambda *_, **__: ("every three hours", "flow-run"))
     monkeypatch.setattr(commands, "await_doors", lambda *_: None)
+    monkeypatch.setattr(commands, "require_login", lambda *_: None)
     monkeypatch.setattr(commands, "await_training", lambda *_: done.append("train") or TRAINED)
 
     def run_here(stack: Stack, *words: str) -> str:

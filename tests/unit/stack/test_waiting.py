@@ -72,6 +72,21 @@ def test_a_service_that_has_no_container_is_late_as_well() -> None:
         Scripted([]).wait({"scorer"}, seconds=0.0)
 
 
+def test_a_log_says_now_and_then_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compose, "SHOWN_SECONDS", -1.0)
+    project, output = Scripted([STARTING], [HEALTHY]), StringIO()
+    project._console = Console(file=output)
+    project.wait({"scorer"}, seconds=60)
+    assert output.getvalue() == "waiting for scorer since 0 s\n"
+
+
+def test_the_gateways_address_is_https_where_it_has_a_certificate() -> None:
+    for tls, scheme in ((False, "http"), (True, "https")):
+        output = StringIO()
+        Console(width=200, file=output).print(address_table(read_settings({}), {"gateway", "scorer"}, tls))
+        assert f"{scheme}://127.0.0.1:8000" in output.getvalue() and "http://127.0.0.1:9696" in output.getvalue()
+
+
 def test_the_addresses_are_those_of_the_configured_ports() -> None:
     output = StringIO()
     console = Console(width=200, file=output)
