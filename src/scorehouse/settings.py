@@ -196,6 +196,9 @@ class HttpSettings(DataSettings):
     scorer_threads: int = Field(4, ge=1, le=256, description="Threads of a worker for all but single records")
     max_body_bytes: int = Field(2**20, ge=1024, description="The largest request body, in bytes")
     max_records: int = Field(1000, ge=1, description="The longest list of records in one request")
+    outcomes_per_second: int = Field(
+        1000, ge=1, description="Outcomes that one key may send per second, after the first 100,000"
+    )
     cors_origins: Annotated[
         str,
         _like(

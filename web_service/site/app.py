@@ -10,10 +10,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scorehouse.errors import StoreUnavailable
+from scorehouse.rate_limit import RateLimit
 from scorehouse.settings import WebServiceSettings
 from web_service.offers.exchange import Exchange
 from web_service.offers.store import Store
-from web_service.site.limits import RateLimit
 from web_service.site.pages import add_pages
 from web_service.site.visitors import form_token, use_cookies
 
@@ -68,7 +68,8 @@ def create_app(
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops
         )
     use_cookies(app, key, settings.keep_offers_days)
-    add_pages(app, store, exchange, RateLimit(settings.web_service_rate, monotonic), clock)
+    per_minute = settings.web_service_rate
+    add_pages(app, store, exchange, RateLimit(per_minute / 60, per_minute, monotonic), clock)
     _add_operations(app, store, exchange)
     _add_errors(app)
 

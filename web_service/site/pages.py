@@ -13,12 +13,12 @@ from flask import Flask, abort, current_app, redirect, render_template, request,
 from werkzeug.wrappers import Response
 
 from scorehouse.errors import StoreUnavailable
+from scorehouse.rate_limit import RateLimit
 from use_cases.insurance import NEW_CUSTOMER, PAST, use_case
 from web_service.offers.customers import CustomerLocked, UnknownCustomer, identify
 from web_service.offers.exchange import PREFIX, Exchange
 from web_service.offers.store import Document, Offer, Store
 from web_service.site.forms import Sections, contradictions, controls, record_of, summary, typed_of
-from web_service.site.limits import RateLimit
 from web_service.site.visitors import is_own_form, visitor
 from web_service.site.words import BIRTH, CUSTOMER_ID, EXISTING, NEW
 

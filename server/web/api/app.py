@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from http import HTTPStatus
+from math import ceil
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from scorehouse import metrics
 from scorehouse.errors import JournalError
 from scorehouse.journal.conflicts import KnownConflicts
 from scorehouse.journal.shipper import read_state
+from scorehouse.rate_limit import RateLimit
 from scorehouse.scoring.json_text import NotJson
 from scorehouse.scoring.schema import FieldError, Rejected
 from scorehouse.scoring.scorer import Prediction
@@ -33,6 +35,7 @@ from server.web.api.machine import Machine
 from server.web.api.outcomes import to_outcomes
 from server.web.api.problems import PROBLEM_TYPE, ErrorsShown, Problem, refusal, require_few
 
+OUTCOMES_AT_ONCE = 100_000  # that a key may send before its rate counts: a night's worth in one go
 CALLER = "scorehouse.caller"  # the key under which the transport hands over who asks
 
 
@@ -123,6 +126,7 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         return _predictions([a.prediction for a in answers if isinstance(a, Answer)], media)
 
     known_conflicts = KnownConflicts(settings.journal_folder)
+    limit = RateLimit(settings.outcomes_per_second, max(OUTCOMES_AT_ONCE, settings.max_records), monotonic)
 
     @app.post("/outcomes")
     def outcomes() -> Response:
@@ -130,12 +134,25 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         body = read_body(request.environ, settings.max_body_bytes, (JSON, LINES))
         choose_media(JSON)
         accepted = to_outcomes(parse_body(body, settings.max_records), task, settings.max_records)
-        serving.accept_outcomes(accepted, sender=caller())
+        if (sender := caller()) and (seconds := limit.take(sender, len(accepted))):
+            raise _too_many(seconds, settings.outcomes_per_second)
+        serving.accept_outcomes(accepted, sender=sender)
         about: dict[str, Any] = {"accepted": len(accepted)}
         keys = {Key(serving.use_case, outcome["prediction_id"]) for outcome in accepted}
         if conflicting := known_conflicts.among(keys):
             about["conflicts"] = sorted(key.prediction_id for key in conflicting)
         return json_response(about, 202)
+
+
+def _too_many(seconds: float, per_second: int) -> Problem:
+    """Return the 429 to a key that sends outcomes faster than the shipper should have to store them for all."""
+    wait = ceil(seconds)
+    problem = Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        f"this key may send {per_second:,} outcomes a second: send these again in {wait} s (nothing of them was kept)",
+    )
+    problem.headers["Retry-After"] = str(wait)
+    return problem
 
 
 def _predictions(predictions: list[Prediction], media: str) -> Response:

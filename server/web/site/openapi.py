@@ -23,6 +23,7 @@ _WHY = {
     "413": "The body has too many bytes, as it is sent or decompressed, or the list too many records",
     "415": "The body has another Content-Type, charset or Content-Encoding than those that are read",
     "422": "Nothing in the body can be accepted: every invalid field is listed with the allowed values",
+    "429": "This key sends outcomes faster than OUTCOMES_PER_SECOND: try again after Retry-After",
     "503": "No model is loaded yet, or the journal cannot be written: try again after Retry-After",
 }
 _BODY = ("400", "405", "406", "413", "415", "422", "503")
@@ -31,10 +32,12 @@ _READ = (
     "names. NaN in JSON is null. JSON lines are one JSON value per line, and are answered with a line for each, unless "
     "Accept asks for application/json."
 )
+_RETRY: Json = {"Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 _HEADERS = {
     "405": {"Allow": {"required": True, "schema": {"type": "string"}}},
     "415": {"Accept-Encoding": {"schema": {"type": "string"}}},
-    "503": {"Retry-After": {"required": True, "schema": {"type": "string", "pattern": "^[0-9]+$"}}},
+    "429": _RETRY,
+    "503": _RETRY,
 }
 
 
@@ -88,7 +91,7 @@ def _scoring(model: Model) -> Json:
             "outcomes",
             "What really happened. A later outcome corrects an earlier one; one invalid outcome rejects all.",
             {"one": {"value": outcome}, "many": {"value": [outcome]}},
-            "Outcomes", ("202", "Accepted"), _BODY,
+            "Outcomes", ("202", "Accepted"), (*_BODY, "429"),
             lines={"schema": ref("OutcomeLines"), "examples": {"lines": {"value": [outcome]}}},
         ),
     }  # fmt: skip

@@ -30,6 +30,7 @@ from scorehouse.stores.store import Document, Key, Store
 log = logging.getLogger(__name__)
 STATE, LOCK = "shipper.json", "shipper.lock"  # beside the segments; /readyz shows the state
 EVERY_SECONDS, LONGEST_WAIT = 0.5, 30.0
+REPORT_SECONDS = 5.0  # between two reports of how much is left
 # Of each kind of line: the texts, which of them is a time, and the number.
 _PREDICTION = ("kind", "prediction_id", "use_case", "model_run_id", "created_at", "door"), "created_at", "prediction"
 _OUTCOME = ("kind", "prediction_id", "outcome_at"), "outcome_at", "outcome"
@@ -57,6 +58,7 @@ class Shipper:
         self._monitor_folder = monitor_folder
         self._known: dict[Path, Segment] = {}
         self._most = MOST
+        self._reported = float("-inf")
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / LOCK).open("ab")
         try:
@@ -116,6 +118,8 @@ class Shipper:
                     self._remember(conflicts)
             segment.done(offset)
             count += len(lines)
+            if time.monotonic() - self._reported > REPORT_SECONDS:  # a long backlog takes minutes
+                self._report(None)
         if segment.delete_if_finished():
             del self._known[segment.path]
         return count
@@ -140,6 +144,7 @@ class Shipper:
 
     def _report(self, problem: str | None) -> None:
         backlog = sum(max(_size(path) - s.offset, 0) for path, s in self._known.items())
+        self._reported = time.monotonic()
         metrics.STORE_UP.set(problem is None)
         metrics.BACKLOG.set(backlog)
         write_state(self._folder, {"store": problem or "ok", "backlog_bytes": backlog})

@@ -84,6 +84,21 @@ def test_lines_go_to_the_store_and_a_finished_segment_goes(tmp_path: Path, store
     assert ids(store) == ["one", "two", "three"]
 
 
+def test_what_is_left_of_a_long_backlog_is_told_while_it_is_stored(
+    tmp_path: Path, store: FlakyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "REPORT_SECONDS", -1.0)
+    monkeypatch.setattr(shipping, "MOST", 1)  # a line at a time
+    told: list[int] = []
+    monkeypatch.setattr(shipping, "write_state", lambda _, state: told.append(state["backlog_bytes"]))
+    journal = Journal(tmp_path / "j", "http")
+    journal.append(line("one") + line("two"))
+    with Shipper(tmp_path / "j", store) as shipper:
+        shipper.ship()
+    journal.close()
+    assert told == [len(line("two")), 0]
+
+
 def test_a_store_that_is_away_loses_nothing_and_the_backlog_is_told(tmp_path: Path, store: FlakyStore) -> None:
     journal = Journal(tmp_path / "j", "http")
     journal.append(line("one"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scorehouse.rate_limit import MOST_CLIENTS, RateLimit
 from scorehouse.settings import Settings
 from tests.unit.web_service.conftest import CUSTOMER, Time
 from web_service.offers.customers import ensure_customers
@@ -20,13 +21,12 @@ from web_service.offers.store import (
     client_key,
     count_attempt,
 )
-from web_service.site.limits import MOST_CLIENTS, RateLimit
 from web_service.site.visitors import secret_key
 
 
 def test_a_bucket_is_full_at_first_and_fills_steadily() -> None:
     time = Time()
-    limit = RateLimit(60, time.monotonic)
+    limit = RateLimit(1, 60, time.monotonic)
     assert [limit.take("a") for _ in range(60)] == [0.0] * 60
     assert limit.take("a") == pytest.approx(1.0)
     assert limit.take("b") == 0
@@ -37,8 +37,16 @@ def test_a_bucket_is_full_at_first_and_fills_steadily() -> None:
     assert limit.take("a") > 0
 
 
+def test_what_counts_for_several_takes_so_many_tokens_or_none() -> None:
+    time = Time()
+    limit = RateLimit(10, 100, time.monotonic)
+    assert [limit.take("a", 60), limit.take("a", 60), limit.take("a", 40)] == [0, pytest.approx(2.0), 0]
+    time.uptime += 6
+    assert limit.take("a", 60) == 0
+
+
 def test_memory_is_bounded_however_many_clients_come() -> None:
-    limit = RateLimit(1, Time().monotonic)
+    limit = RateLimit(1 / 60, 1, Time().monotonic)
     for n in range(MOST_CLIENTS + 10):
         limit.take(str(n))
     assert len(limit._buckets) == MOST_CLIENTS

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
+from werkzeug.test import Client
 
 from scorehouse.journal.conflicts import add_conflicts
 from scorehouse.stores.store import Key
 from scorehouse.usecase import Task
+from server.web.api import app
 from server.web.api.outcomes import to_outcomes
 from server.web.api.problems import Problem
 
@@ -92,6 +95,27 @@ def test_ids_whose_prediction_was_not_kept_are_named(door: Any) -> None:
     assert answer.json == {"accepted": 2, "conflicts": ["p2"]}
     add_conflicts(folder, [Key("churn", "p1")])
     assert door.post("/outcomes", outcome(1)).json == {"accepted": 1, "conflicts": ["p1"]}
+
+
+def test_a_key_that_sends_too_many_outcomes_waits_and_nobody_else_does(
+    door: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "OUTCOMES_AT_ONCE", 100)
+    settings = door.settings.http.model_copy(update={"outcomes_per_second": 10})
+    client = Client(app.create_api(door.serving, door.deployment, settings).wsgi_app)
+
+    def send(key: str | None, count: int) -> Any:
+        body = orjson.dumps([outcome(1, f"p{n}") for n in range(count)])
+        environ = {app.CALLER: key} if key else {}
+        return client.post("/outcomes", data=body, content_type="application/json", environ_overrides=environ)
+
+    assert send("flood", 90).status_code == 202
+    refused = send("flood", 90)
+    assert refused.status_code == 429
+    assert "10 outcomes a second" in orjson.loads(refused.data)["detail"]
+    assert 6 <= int(refused.headers["Retry-After"]) <= 8
+    assert len(door.journalled()) == 90
+    assert [send(key, 90).status_code for key in ("shop", None, None)] == [202, 202, 202]
 
 
 def test_a_list_that_is_too_long_is_refused(door: Any) -> None:

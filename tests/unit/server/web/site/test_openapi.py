@@ -72,6 +72,7 @@ def test_a_posted_body_may_be_refused_in_every_documented_way(document: Json, pa
     wanted = {success, "400", "405", "406", "413", "415", "422", "503"} | {
         "/explain": {"404", "409"},
         "/predict": {"409"},
+        "/outcomes": {"429"},
     }.get(path, set())
     assert set(responses) == wanted
     assert all("application/problem+json" in responses[s]["content"] for s in wanted - {success})
