@@ -29,7 +29,7 @@ from stack.environment import (
 )
 from stack.errors import StackError
 from stack.keys import adopt_old_keys, key_folder
-from stack.machine import changed_settings, create_machine_file, moving_hint
+from stack.machine import changed_settings, create_machine_file, moving_hint, unknown_settings
 from stack.signing import FOLDER, FirstSigning, private_key, unknown_key
 from stack.steps import Steps
 from stack.training import apply, await_training
@@ -58,6 +58,8 @@ class Stack:
             )
         self._env = environment(name)
         create_machine_file(name, ROOT)
+        for line in unknown_settings(name, ROOT):
+            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
         self._named = bool(os.environ.get("RUN_ID"))  # by a person, for this command: then it is deployed in any case
         self._settings = read_settings(self._env)
         self._registry = Compose(self._env, console, (REGISTRY,))

@@ -29,6 +29,8 @@ _SET_BY_COMPOSE = {
 }  # fmt: skip
 # Settings that containers read from env files alone. Only these are copied from the shell into a file: no credentials.
 _READ_FROM_FILES = {name.upper() for name in Settings.model_fields} - _SET_BY_COMPOSE
+PROFILES = ("emulator", "grafana", "simulators")  # of the Compose files, besides those with the name of a use case
+_FORMER = "gateway"  # a profile until the gateway always started; older env files still name it
 # A short one is refused in the cloud; PostgreSQL's has a remedy of its own.
 _PASSWORDS = (
     "PREFECT_API_AUTH_STRING", "GRAFANA_ADMIN_PASSWORD", "SERVICE_SECRET", "MONGODB_PASSWORD", "MONGODB_ADMIN_PASSWORD",
@@ -105,7 +107,8 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     """
     file = read_files(name, root)
     variables = _override({**file, **read_file(root / SECRETS.name)}, shell)
-    faults = find_public(variables) + find_missing(variables) + (find_unsafe(variables) if name == "cloud" else [])
+    faults = find_public(variables) + find_missing(variables) + find_unknown(variables, root)
+    faults += find_unsafe(variables) if name == "cloud" else []
     if faults:
         raise StackError(f"env={name} cannot start with these settings:\n  " + "\n  ".join(faults))
     table = variables.get("DATA", "")
@@ -181,6 +184,19 @@ def find_public(variables: Mapping[str, str]) -> list[str]:
             f"GATEWAY_BIND={variables['GATEWAY_BIND']} is public, but GATEWAY_TLS is not set: API keys would travel "
             "unencrypted; set GATEWAY_TLS to the certificate's folder, or set ALLOW_PUBLIC_BIND=true"
         )
+    return faults
+
+
+def find_unknown(variables: Mapping[str, str], root: Path) -> list[str]:
+    """Return a line for a use case that has no page, and for profiles that no service has."""
+    use_case, folder = variables.get("USE_CASE", ""), root / "use_cases"
+    pages = sorted(page.stem for page in folder.glob("[a-z]*.py"))
+    faults = []
+    if folder.is_dir() and use_case and use_case not in pages:
+        faults.append(f"USE_CASE={use_case}, but there is no use_cases/{use_case}.py; there are {', '.join(pages)}")
+    chosen = [profile.strip() for profile in variables.get("COMPOSE_PROFILES", "").split(",") if profile.strip()]
+    if unknown := [profile for profile in chosen if profile not in {*PROFILES, *pages, _FORMER}]:
+        faults.append(f"COMPOSE_PROFILES has {', '.join(unknown)}; the profiles are {', '.join(PROFILES)}")
     return faults
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
@@ -25,6 +26,22 @@ def read_machine_file(name: str, root: Path) -> dict[str, str]:
     """Return this machine's settings of env=`name`; empty if there is no such file. Raises StackError."""
     path = machine_file(name, root)
     return read_file(path) if path.exists() else {}
+
+
+def unknown_settings(name: str, root: Path) -> list[str]:
+    """Return a line for each name in this machine's file that is not a setting, with the one that was likely meant.
+
+    Raises:
+        StackError: a file cannot be read.
+    """
+    known = {*read_file(root / ".env"), *read_file(root / f".env.{name}")}
+    unknown = [setting for setting in read_machine_file(name, root) if setting not in known]
+    nearest = {setting: get_close_matches(setting, known, n=1) for setting in unknown}
+    return [
+        f"{machine_file(name, root).name}: {setting} is not a setting"
+        + (f"; did you mean {nearest[setting][0]}?" if nearest[setting] else " (.env lists all of them)")
+        for setting in unknown
+    ]
 
 
 def create_machine_file(name: str, root: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from stack.env_files import quote, read_file
 from stack.environment import (
+    PROFILES,
     ROOT,
     environment,
     find_unsafe,
@@ -186,6 +187,33 @@ def test_a_certificate_that_is_not_there_is_named(root: Path, env: str) -> None:
     shell = {"COMMIT": "c", "BUCKET_NAME": "ours-1", "GATEWAY_TLS": str(root / "nowhere")}
     with pytest.raises(StackError, match=r"GATEWAY_TLS=\S*nowhere has no fullchain\.pem and no privkey\.pem: name"):
         environment(env, shell, root)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("USE_CASE", "chrun", r"USE_CASE=chrun, but there is no use_cases/chrun\.py; there are churn, wine$"),
+        (
+            "COMPOSE_PROFILES",
+            "emulator, grafna",
+            "COMPOSE_PROFILES has grafna; the profiles are emulator, ",
+        ),
+    ],
+)
+def test_a_use_case_without_a_page_and_an_unknown_profile_are_named(
+    root: Path, name: str, value: str, fault: str
+) -> None:
+    (root / "use_cases").mkdir()
+    for page in ("__init__", "churn", "wine"):
+        (root / "use_cases" / f"{page}.py").touch()
+    with pytest.raises(StackError, match=fault):
+        environment("local", {"COMMIT": "c", name: value}, root)
+    assert environment("local", {"COMMIT": "c", "USE_CASE": "wine", "COMPOSE_PROFILES": "emulator,churn"}, root)
+
+
+def test_the_profiles_are_those_of_the_compose_files() -> None:
+    text = "".join(path.read_text() for path in ROOT.glob("docker-compose-*.yml"))
+    assert set(re.findall(r"profiles: \[(\w+)\]", text)) == {*PROFILES, "insurance"}
 
 
 def test_an_unknown_env_is_named(root: Path) -> None:

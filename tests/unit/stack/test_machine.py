@@ -9,7 +9,13 @@ import pytest
 
 from stack.env_files import read_file
 from stack.environment import ROOT, read_files
-from stack.machine import changed_settings, create_machine_file, machine_file, moving_hint
+from stack.machine import (
+    changed_settings,
+    create_machine_file,
+    machine_file,
+    moving_hint,
+    unknown_settings,
+)
 from tests.git import git
 
 RUN = "0123456789abcdef" * 2
@@ -98,3 +104,14 @@ def test_a_checkout_in_which_an_earlier_version_wrote_run_id_can_pull_this_one(
     git(machine, "pull", "-q", "--ff-only")
     assert (machine / ".env.local").read_text() == written
     assert read_files("local", machine)["RUN_ID"] == RUN
+
+
+def test_a_name_that_is_not_a_setting_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    for name in (".env", ".env.local"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    assert unknown_settings("local", tmp_path) == []
+    (tmp_path / ".env.local.machine").write_text("SCORER_PRT=9700\nTRIALS=4\nZZZ=1\n")
+    assert unknown_settings("local", tmp_path) == [
+        ".env.local.machine: SCORER_PRT is not a setting; did you mean SCORER_PORT?",
+        ".env.local.machine: ZZZ is not a setting (.env lists all of them)",
+    ]
