@@ -62,9 +62,10 @@ def draw_table(random: Random) -> RandomTable:
     """Return a table of 1 to 12 rows."""
     rows = random.choice((1, 1, 2, 3, 5, 12))
     gaps = random.choice((0, 0, 0.1, 0.5, 1))
+    thousands = random.random() < 0.1  # only numbers such as 1,234, which may be either number
     draws: dict[str, Callable[[], Any]] = {
         "age": lambda: random.choice((random.randint(-5, 120), random.randint(1000, 9_999_999))),
-        "credit_limit": lambda: random.choice(
+        "credit_limit": lambda: float(random.randint(1000, 999_999)) if thousands else random.choice(
             (round(random.uniform(-10, 10), 2), round(random.uniform(1000, 9e6), 2), float(random.randint(0, 99999)),
              round(random.uniform(0, 1), 3))
         ),
@@ -97,6 +98,8 @@ class Dialect:
     padded: bool
     packer: str
     said: bool  # Excel's first line, sep=;
+    whole: bool  # 1234 for 1234.0
+    zeros: bool  # 1.0 for a category 1, as programs write whole numbers of a column with gaps
 
 
 def draw_dialect(random: Random) -> Dialect:
@@ -122,6 +125,8 @@ def draw_dialect(random: Random) -> Dialect:
         padded=random.random() < 0.2,
         packer=random.choice(("", "", "", *PACKERS)),
         said=random.random() < 0.05,
+        whole=random.random() < 0.3,
+        zeros=random.random() < 0.2 and not comma,
     )
 
 
@@ -148,6 +153,8 @@ def carried(note: str, dialect: Dialect) -> str:
 
 def write_number(number: float, dialect: Dialect) -> str:
     """Return a number as the dialect writes it."""
+    if dialect.whole and number.is_integer():
+        number = int(number)
     text = f"{number:,}" if dialect.group else repr(number)
     text = text.translate(str.maketrans({",": dialect.group or ",", ".": "," if dialect.comma else "."}))
     sign = dialect.sign
@@ -171,6 +178,8 @@ def write_text(table: RandomTable, dialect: Dialect) -> bytes:
                 cell = write_number(value, dialect)
             elif feature.name == "day":
                 cell = date.fromisoformat(value).strftime(dialect.days)
+            elif dialect.zeros and feature.name in {"code", "size"} and str(value).isdigit():
+                cell = f"{value}.0"
             else:
                 cell = str(value)
             cells.append(f" {cell} " if dialect.padded and cell.strip() else cell)

@@ -20,7 +20,7 @@ from model_orchestration.tables.lineage import find_parents
 from scorehouse.errors import TableError
 from scorehouse.scoring.field_schema import MOST
 from scorehouse.scoring.schema import RecordSchema, Rejected
-from scorehouse.tables.cells import find_mark, is_missing, to_values
+from scorehouse.tables.cells import Notation, find_mark, is_missing, to_values
 from scorehouse.tables.dates import day_orders, parse_day
 from scorehouse.tables.frames import Frame, frame_of
 from scorehouse.usecase import Feature, UseCase
@@ -163,10 +163,10 @@ class _Examiner:
                     refused.setdefault(error.field, []).append(i)
             else:
                 records.append(result)
-        truth, bad_truth = read_truth(table[self._use_case.target], self._use_case)
+        truth, bad_truth = self._truth(table[self._use_case.target])
         if len(bad_truth):
             refused[self._use_case.target] = bad_truth.tolist()
-        if (dated := self._use_case.dated) and dated in table and (undated := parse_days(table[dated]).isna()).any():
+        if (dated := self._use_case.dated) and dated in table and (undated := self._days(table[dated]).isna()).any():
             refused[dated] = np.flatnonzero(undated).tolist()
         lost = {name: rows for name, rows in self._lost(cleaned, columns) if rows}
         return Contents(records, truth, refused, lost, self._folded(table, columns))
@@ -266,14 +266,34 @@ class _Examiner:
 
         So what the file's first rows do not tell apart, such as 1,234 between semicolons, is no value here either.
         """
+        return to_values(cells, feature, self._notation(cells, feature))
+
+    def _truth(self, column: pd.Series[Any]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        target = Feature(name=self._use_case.target, kind="number", help="the target")
+        notation = self._notation(column.tolist(), target)
+        return read_truth(column, self._use_case, None if notation is None else notation.decimal)
+
+    def _days(self, column: pd.Series[Any]) -> pd.Series[Any]:
+        (parent,) = self._parents.get(self._use_case.dated, ()) or (None,)
+        return parse_days(column, self._frame, parent)
+
+    def _notation(self, cells: Sequence[Any], feature: Feature) -> Notation | None:
+        """Return how the text in a cleaned column is written; None if it shows that by itself.
+
+        That of the file, as every door judges it, if `clean` left the text alone. Text that `clean` changed has its
+        own, and the file's where it shows none.
+        """
         text = {cell for cell in cells if isinstance(cell, str)}
         parents = self._parents.get(feature.name, ())
-        notation = None
-        if text and self._frame.notations is not None and len(parents) == 1:
-            raw = self._frame.table[parents[0]]
-            if text <= {cell for cell in raw if isinstance(cell, str)}:
-                notation = self._frame.notations.of(feature, parents[0])
-        return to_values(cells, feature, notation)
+        if not text or self._frame.notations is None or len(parents) != 1:
+            return None
+        of_file = self._frame.notations.of(feature, parents[0])
+        raw = {cell for cell in self._frame.table[parents[0]] if isinstance(cell, str)}
+        if text <= raw:
+            return of_file
+        mark = find_mark([cell for cell in cells if isinstance(cell, str)])
+        decimal = self._frame.notations.decimal_of_others if mark == "either" else mark or "."
+        return Notation(decimal, day_orders(text) or of_file.days)
 
     def _clean_sample(self) -> Cleaned | None:
         if self._sample is None and (sample := draw_sample(self._use_case)) is not None:
@@ -420,7 +440,7 @@ class _Examiner:
             return rows
         feature = self._features.get(name)
         if name == self._use_case.target:
-            bad = set(read_truth(column, self._use_case)[1])
+            bad = set(self._truth(column)[1])
         elif feature is None:
             bad = {i for i, cell in enumerate(column) if is_missing(cell)}
         else:
@@ -447,10 +467,17 @@ class _Examiner:
         return self._frame.cell(position, raw) if isinstance(value, str) else value
 
 
-def read_truth(column: pd.Series[Any], use_case: UseCase) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return the outcomes in a cleaned column, (n,), and the positions of those that are none."""
-    mark = find_mark([cell for cell in column if isinstance(cell, str)])
-    truth = to_numbers(column, mark if mark == "," else ".").to_numpy(dtype=float, na_value=np.nan)
+def read_truth(
+    column: pd.Series[Any], use_case: UseCase, decimal: str | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return the outcomes in a cleaned column, (n,), and the positions of those that are none.
+
+    Without a `decimal` mark, it is the one that the column shows.
+    """
+    if decimal is None:
+        mark = find_mark([cell for cell in column if isinstance(cell, str)])
+        decimal = mark if mark == "," else "."
+    truth = to_numbers(column, decimal).to_numpy(dtype=float, na_value=np.nan)
     bad = ~(np.abs(truth) <= MOST)  # which NaN is not either
     if use_case.task == "binary":
         bad |= ~np.isin(truth, (0, 1))
@@ -462,10 +489,17 @@ def read_truth(column: pd.Series[Any], use_case: UseCase) -> tuple[NDArray[np.fl
     return truth, np.flatnonzero(bad)
 
 
-def parse_days(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the days of a column of dates or of text, as every table is read; NaT for anything else."""
+def parse_days(column: pd.Series[Any], frame: Frame, parent: str | None = None) -> pd.Series[Any]:
+    """Return the days of a column of dates or of text, as every table is read; NaT for anything else.
+
+    `parent` is the raw column of `frame` from which it comes: by default the one of its name, if there is one.
+    """
     text = column.astype(str)
-    order = day_orders(text.unique())
+    parent = str(column.name) if parent is None else parent
+    if frame.notations is not None and parent in frame.table and set(column.dropna()) <= set(frame.table[parent]):
+        order = frame.notations.of(Feature(name=parent, kind="date", help="a day")).days
+    else:
+        order = day_orders(text.unique())
     return pd.to_datetime(text.map({cell: parse_day(cell, order) for cell in text.unique()}), format="%Y-%m-%d")
 
 

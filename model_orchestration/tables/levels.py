@@ -91,12 +91,14 @@ class Levels:
 
 
 def fold(value: Any) -> str:
-    """Return a value as levels are compared: without case, and 3.0 as 3."""
+    """Return a value as levels are compared: without case, and 3.0 as 3, be it a number or text."""
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).casefold()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return " ".join(str(value).casefold().split())
+    text = " ".join(str(value).casefold().split())
+    whole, point, zeros = text.partition(".")
+    return whole if point and whole.lstrip("-").isdigit() and zeros.strip("0") == "" else text
 
 
 def _is_gap(value: Any) -> bool:

@@ -68,7 +68,7 @@ def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> Frame:
             raise TableError(f"{use_case.name} has no sample to train on: set DATA to your table (CSV or Parquet)")
         return frame_of(pd.DataFrame(use_case.draw_sample(use_case.sample_rows, SAMPLE_SEED)))
     content = _read_s3(source, s3_endpoint) if source.startswith("s3://") else _read_file(source)
-    return read_frame(content, source, use_case.features)
+    return read_frame(content, source, use_case.features, use_case.missing)
 
 
 def prepare(
@@ -95,7 +95,7 @@ def _prepare(frame: Frame, use_case: UseCase, source: str, before: date | None) 
         """Leave out rows from `before` on."""
         if before is None or use_case.dated not in cleaned.table:
             return cleaned
-        days = parse_days(cleaned.table[use_case.dated])
+        days = parse_days(cleaned.table[use_case.dated], frame)
         iso = days.dt.strftime("%Y-%m-%d").where(days.notna(), cleaned.table[use_case.dated])
         early = ~(days >= pd.Timestamp(before)).to_numpy()
         rows = cleaned.table.assign(**{use_case.dated: iso})[early].reset_index(drop=True)

@@ -78,7 +78,9 @@ def read_rows(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
         TableError: the table does not exist, has no column that the use case needs, or has no rows.
     """
     try:
-        rows = list(to_rows(use_case, read_frame(path.read_bytes(), str(path), use_case.features).table))
+        rows = list(
+            to_rows(use_case, read_frame(path.read_bytes(), str(path), use_case.features, use_case.missing).table)
+        )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise TableError(f"{path} cannot be read as a table of {use_case.name}: {error}") from error
     if not rows:

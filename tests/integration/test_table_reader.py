@@ -43,7 +43,8 @@ def by_batch(content: bytes) -> tuple[list[dict[str, Any]], list[str | None], li
 
 def by_training(content: bytes) -> tuple[list[dict[str, Any]], list[int]]:
     frame = read_frame(content, "table", FEATURES)
-    columns = [to_values(frame.table[f.name].tolist(), f) for f in FEATURES]
+    assert frame.notations is not None
+    columns = [to_values(frame.table[f.name].tolist(), f, frame.notations.of(f)) for f in FEATURES]
     return [dict(zip(NAMES, row, strict=True)) for row in zip(*columns, strict=True)], frame.rows.tolist()
 
 

@@ -86,6 +86,6 @@ def _table(settings: Settings) -> Any:
         place = urlsplit(settings.data)
         s3 = aws_client("s3", settings.s3_address, settings.aws_default_region)
         content = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
-    frame = read_frame(content, settings.data, use_case.features)
+    frame = read_frame(content, settings.data, use_case.features, use_case.missing)
     log.info("%s", frame.read_as)
     return frame.table

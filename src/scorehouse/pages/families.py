@@ -194,7 +194,7 @@ def _unknown(name: str, known: frozenset[str], where: str) -> str:
     meant = _MEANT.get(name)
     nearest = meant if meant in known else KnownNames(sorted(known)).nearest(name)
     names = ", ".join(sorted(known))
-    return f"{name} in {where} is no parameter that can be set here; did you mean {nearest!r}? (there are {names})"
+    return f"{name} in {where} is not a parameter that can be set here; did you mean {nearest!r}? (there are {names})"
 
 
 def _either(names: Sequence[str]) -> str:

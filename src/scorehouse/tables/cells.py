@@ -19,6 +19,7 @@ MISSING = frozenset(
      "1.#qnan", "-1.#qnan", "\\n"}
 )  # fmt: skip
 _JUDGED = 1000  # cells of a column that show its decimal mark
+_WITH_ZEROS = re.compile(r"-?[0-9]+\.0+")  # as programs write whole numbers of a column with gaps
 _TWO_POINTS = re.compile(r"[0-9]\.[0-9]{3}\.[0-9]")
 _EXACT = 2**53  # whole floats beyond may have been another number
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -148,6 +149,7 @@ class Notations:
         self._columns = columns
         self._separator = separator
         self._marks: dict[str, str] | None = None
+        self._of_others = "."
 
     def of(self, feature: Feature, column: str | None = None) -> Notation:
         """Return the notation of the column from which the feature comes, by default the one that has its name."""
@@ -161,12 +163,19 @@ class Notations:
             self._marks = self._find_marks()
         return self._marks.get(name, ".")
 
+    @property
+    def decimal_of_others(self) -> str:
+        """The decimal mark of a column that shows none."""
+        self.decimal("")
+        return self._of_others
+
     def _find_marks(self) -> dict[str, str]:
         if not any(map(_has_comma, self._columns.values())):
             return {}
         marks = {name: find_mark(cells) for name, cells in self._columns.items()}
         shown = set(marks.values()) & {".", ","}
         others = "," if shown == {","} else "." if shown or self._separator != ";" else ""
+        self._of_others = others
         return {name: others if mark == "either" else mark for name, mark in marks.items() if mark}
 
 
@@ -242,7 +251,11 @@ def _to_category(cell: Any, feature: Feature, notation: Notation) -> Any:
         return level
     number = _to_number(cell, notation)
     whole = number is not None and float(number).is_integer()
-    if whole and not isinstance(cell, str) and (level := _level(str(int(number or 0)), feature)) is not None:
+    if (
+        whole
+        and (not isinstance(cell, str) or _WITH_ZEROS.fullmatch(cell.strip()))
+        and (level := _level(str(int(number or 0)), feature)) is not None
+    ):
         return level
     if whole and any(isinstance(c, int) for c in feature.categories):
         return int(number or 0)

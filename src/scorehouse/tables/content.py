@@ -168,7 +168,7 @@ def _kind(stream: io.BufferedReader) -> Kind:
     if head.startswith(_OLD_WORKBOOK) or (head.startswith(b"PK\x03\x04") and _is_workbook(stream)):
         return "workbook"
     if _NO_TEXT.search(head) and (like := resemblance(head)) in _NO_TABLES:
-        raise TableError(f"is no table that can be read: it looks like {like}")
+        raise TableError(f"is not a table that can be read: it looks like {like}")
     return "text"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +66,14 @@ def frame_of(table: pd.DataFrame) -> Frame:
     return Frame(table.reset_index(drop=True), np.arange(1, len(table) + 1), "")
 
 
-def read_frame(content: bytes, source: str, features: Sequence[Feature] = ()) -> Frame:
+def read_frame(
+    content: bytes, source: str, features: Sequence[Feature] = (), marks: Sequence[str | int | float] = ()
+) -> Frame:
     """Return the table in `content`: CSV in any usual form, Parquet or a workbook, compressed or not.
 
     `features` say which words are categories and not missing values, and which categories look like numbers: a column
-    of a feature's name, but for case and punctuation, is read as that feature needs.
+    of a feature's name, but for case and punctuation, is read as that feature needs. `marks` stand for a missing value
+    besides the usual words: beside one of them, numbers stay text, but are written plainly.
 
     Raises:
         TableError: it cannot be read, is nested, or has two columns of one name.
@@ -90,6 +93,7 @@ def read_frame(content: bytes, source: str, features: Sequence[Feature] = ()) ->
     chunks = list(opened.chunks(_ROWS))
     raw = pa.Table.from_batches([b for c in chunks for b in c.table.to_batches()], opened.schema).combine_chunks()
     rows = np.concatenate([c.rows for c in chunks]) if chunks else np.empty(0, dtype=np.int64)
+    words_for_none = frozenset(str(mark).strip().casefold() for mark in marks)
     by_name = {_bare_name(f.name): f for f in features}
     declared = frozenset(c for f in features for c in f.categories if isinstance(c, str) and c.lower() in MISSING)
     table = pd.DataFrame(index=pd.RangeIndex(raw.num_rows))
@@ -97,7 +101,8 @@ def read_frame(content: bytes, source: str, features: Sequence[Feature] = ()) ->
     for name in raw.schema.names:
         feature = by_name.get(_bare_name(name))
         words = declared if feature is None else frozenset(feature.categories)
-        columns[name] = _to_pandas(_whole(raw[name]), opened.notations.decimal(name), _stays_text(feature), words)
+        decimal, stays_text = opened.notations.decimal(name), _stays_text(feature)
+        columns[name] = _to_pandas(_whole(raw[name]), decimal, stays_text, words, words_for_none)
     return Frame(pd.DataFrame(columns, index=table.index), rows, opened.read_as, raw, opened.notations)
 
 
@@ -109,7 +114,9 @@ def _whole(column: Any) -> Any:
     return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
 
 
-def _to_pandas(column: Any, decimal: str, stays_text: bool, declared: frozenset[Any]) -> Any:
+def _to_pandas(
+    column: Any, decimal: str, stays_text: bool, declared: frozenset[Any], marks: frozenset[str] = frozenset()
+) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -134,8 +141,24 @@ def _to_pandas(column: Any, decimal: str, stays_text: bool, declared: frozenset[
         if None not in truths.values():
             values = [None if cell is None else truths.get(cell) for cell in column.to_pylist()]
             return np.array(values, dtype=object if None in values else bool)
+        if plainly := _write_plainly(parsed, marks):
+            return np.array([None if cell is None else plainly.get(cell) for cell in column.to_pylist()], dtype=object)
     cleared = pc.if_else(gaps, pa.scalar(None, pa.string()), pc.utf8_trim_whitespace(column))
     return np.array(cleared.to_pylist(), dtype=object)
+
+
+def _write_plainly(parsed: Mapping[str, int | float | None], marks: frozenset[str]) -> dict[str, str]:
+    """Return cells without what only `parse_number` reads, if all are numbers but for `marks`; otherwise nothing."""
+    if not all(number is not None or cell.strip().casefold() in marks for cell, number in parsed.items()):
+        return {}
+    plainly = {}
+    for cell, number in parsed.items():
+        try:
+            float(cell)
+            plainly[cell] = cell.strip()
+        except ValueError:
+            plainly[cell] = cell.strip() if number is None else str(number)
+    return plainly
 
 
 _TRUTHS = {"true": True, "false": False}

@@ -39,7 +39,7 @@ def read_workbook(stream: io.BufferedReader) -> tuple[tuple[str, ...], list[list
         else:
             raise TableError("is a workbook without cells")
     except CalamineError as error:
-        raise TableError(f"is no workbook that can be read: {str(error)[:200]}") from error
+        raise TableError(f"is not a workbook that can be read: {str(error)[:200]}") from error
     said = f"workbook, sheet {name!r}" + (f", one of {len(sheets)}" if len(sheets) > 1 else "")
     header = [_text(cell) for cell in cells[first]]
     while header and not header[-1]:

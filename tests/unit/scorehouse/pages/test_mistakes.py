@@ -90,8 +90,8 @@ MISTAKES = [
     ('name="NAME"', 'name="tips"', "its name is 'tips', not that of the file: write name='page', or rename the file"),
     ("DERIVED = (Feature(", "DERIVED = (dict(", "derived[0] must be made by Feature(…), not {"),
     # the search and the training
-    (DEPTH, '"max_depht": Range(2, 5, integer=True)', "estimator 'xgboost': max_depht in space is no parameter that can be set here; did you mean 'max_depth'?"),
-    (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "n_estimators": 100}', "n_estimators in fixed is no parameter that can be set here; did you mean 'rounds'?"),
+    (DEPTH, '"max_depht": Range(2, 5, integer=True)', "estimator 'xgboost': max_depht in space is not a parameter that can be set here; did you mean 'max_depth'?"),
+    (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "n_estimators": 100}', "n_estimators in fixed is not a parameter that can be set here; did you mean 'rounds'?"),
     (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "rounds": "500"}', "fixed['rounds'] must be a whole number from 1, not '500'"),
     (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "rounds": 0}', "fixed['rounds'] must be a whole number from 1, not 0"),
     (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "max_depth": 5}', "max_depth is in fixed and in space: keep one"),

@@ -89,6 +89,8 @@ def test_one_list_says_what_is_missing_and_a_declared_category_is_not() -> None:
         ("1", SIZE, "1"),
         (1, SIZE, "1"),
         (2.0, SIZE, "2"),
+        ("2.0", SIZE, "2"),
+        ("2.5", SIZE, "2.5"),
         ("2018-09-26T10:00:00Z", DAY, "2018-09-26"),
         (date(2018, 9, 26), DAY, "2018-09-26"),
         ("26.9.2018", DAY, "2018-09-26"),
