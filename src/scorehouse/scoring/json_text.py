@@ -152,7 +152,7 @@ def _not_json(data: bytes, inner: bytes | None, fault: orjson.JSONDecodeError) -
     text = to_utf8(data)
     if fault.msg.startswith("depth limit"):
         return NotJson("is nested too deeply")
-    if fault.msg.startswith("unexpected content after") and text.lstrip()[:1] in (b"{", b"["):
+    if fault.msg.startswith("unexpected content after") and b"\x00" not in text and text.lstrip()[:1] in (b"{", b"["):
         like = "several JSON values: send one per line, as JSON lines"
     else:
         like = resemblance(data, inner)

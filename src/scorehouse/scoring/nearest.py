@@ -17,6 +17,11 @@ class KnownNames:
         pairs = _pairs(name)
         return max(self._pairs, key=lambda known: _likeness(pairs, self._pairs[known]))
 
+    def likeness(self, name: str) -> float:
+        """Return how much `name` is like the known name that is most like it, 0 to 1."""
+        pairs = _pairs(name)
+        return max(_likeness(pairs, known) for known in self._pairs.values())
+
 
 def _pairs(name: str) -> frozenset[str]:
     """The pairs of neighbouring letters, both ends included."""

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from scorehouse.scoring.envelopes import find_record
 from scorehouse.scoring.field_schema import annotation, envelope
 from scorehouse.scoring.nearest import KnownNames
 from scorehouse.usecase import Feature
 
 ID_FIELDS = tuple(envelope())
 MOST_UNKNOWN = 5  # unknown fields that are named for one record, so that a body full of them costs little
+MOST_COMPARED = 50  # names of a record that are compared with the model's
+ALIKE = 0.6  # likeness from which a name is one of the model's, misspelt
+MOST_FIELDS = 8  # of the model that are named
 MORE_UNKNOWN = "more fields are not known"  # without their number: the sender chooses it, and reasons are counted
 
 
@@ -32,18 +37,23 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that cannot be scored, with every reason."""
+    """A record that cannot be scored, with every reason, and what to do where a reason alone does not say it."""
 
     errors: tuple[FieldError, ...]
+    advice: str = ""
 
     @property
     def reason(self) -> str:
         """All errors in one line, without the values (they may be personal)."""
-        return "; ".join(f"{e.field}: {e.problem}" if e.field else e.problem for e in self.errors)
+        why = "; ".join(f"{e.field}: {e.problem}" if e.field else e.problem for e in self.errors)
+        return f"{why}: {self.advice}" if self.advice else why
 
     def to_json(self, most: int | None = None) -> list[dict[str, Any]]:
         """Return the errors as JSON objects, or the first `most` of them."""
         return [{k: v for k, v in asdict(e).items() if v is not None or k == "value"} for e in self.errors[:most]]
+
+
+FOREIGN = FieldError("", None, "has no field of this model", "a JSON object with the fields of this model")
 
 
 class RecordSchema:
@@ -70,6 +80,8 @@ class RecordSchema:
         try:
             checked: dict[str, Any] = self._validate(record)
         except ValidationError as error:
+            if type(record) is dict and (advice := self._advise(record)):
+                return Rejected((FOREIGN,), advice)
             return Rejected(tuple(self._explain(record, error, bool(left_out))))
         return checked
 
@@ -77,9 +89,28 @@ class RecordSchema:
         """Return the JSON Schema (2020-12) of one record."""
         return self._adapter.json_schema()
 
+    def _advise(self, record: dict[str, Any]) -> str:
+        """Return what to send instead of an object without any field of the model; empty if it is a record.
+
+        It is one if a name is only misspelt, unless what its sender meant is inside.
+        """
+        if not self.features.keys().isdisjoint(record):
+            return ""
+        unknown = [name for name in islice(record, MOST_COMPARED) if name not in self._names]
+        place = find_record(record, self.features.keys())
+        if not unknown or not (place or all(self._known.likeness(name[:80]) < ALIKE for name in unknown)):
+            return ""
+        names = sorted(self.features, key=lambda name: not self.features[name].required)
+        shown = ", ".join(names[:MOST_FIELDS]) + (", …" if len(names) > MOST_FIELDS else "")
+        return f"its fields are {shown}" + (f"; send what is in {place} as a record of its own" if place else "")
+
     def _explain(self, record: object, error: ValidationError, more: bool) -> Iterable[FieldError]:
         if not isinstance(record, Mapping):
-            why = "is a text, not a record: encode it as JSON once" if isinstance(record, str) else "is not a record"
+            why = "is not a record"
+            if isinstance(record, str):
+                why = "is a text, not a record: encode it as JSON once"
+            elif isinstance(record, list):
+                why = "is a list without any record: send JSON objects"
             yield FieldError("", _shown(record), why, "a JSON object of named fields")
             return
         seen, unknown = set(), 0

@@ -75,7 +75,7 @@ def test_scored_again_in_other_pages_the_bytes_are_the_same(serving: Serving) ->
         (b"nonsense", "is not JSON: "),
         (b"", "is empty"),
         (b"\xff\xfe\x00", "is not JSON: "),
-        (b"[1, 2]", "is not a record"),
+        (b"[1, 2]", "is a list without any record: send JSON objects"),
         (b"7", "is not a record"),
         (b"{}", "x: is missing"),
         (b'{"x": "1"}', "x: is not allowed"),
@@ -222,4 +222,6 @@ def test_a_wrapped_record_is_checked_like_any_other(serving: Serving, wrapped: A
 def test_a_use_case_without_an_envelope_takes_none(serving: Serving) -> None:
     found = scored(serving, {"wine_features": {"x": 3}, "customer_id": 123})
     assert found.results == []
-    assert "wine_features: is not a known field" in values(found.errors)[0]["reason"]
+    assert values(found.errors)[0]["reason"] == (
+        "has no field of this model: its fields are x; send what is in wine_features as a record of its own"
+    )

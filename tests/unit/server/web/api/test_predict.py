@@ -105,7 +105,7 @@ def test_a_body_full_of_unknown_fields_is_refused_in_a_short_answer(door: Any, t
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations"])
 def test_a_list_of_bad_records_is_refused_in_a_short_answer(door: Any, path: str) -> None:
-    bad = [{f"a_field_nobody_knows_{i}": 1 for i in range(60)}] * 100
+    bad = [{"customer_age": 50, **{f"a_field_nobody_knows_{i}": 1 for i in range(60)}}] * 100
     answer = door.post(path, bad if path == "/predict" else {"instances": bad})
     assert answer.status_code == 422
     assert all(record["errors"] for record in answer.json["records"])
