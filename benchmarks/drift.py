@@ -36,6 +36,7 @@ from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, DriftRule, 
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.reference import Reference
 from scorehouse.pages.loading import load_use_case
+from scorehouse.scoring.derivation import derivation
 from scorehouse.scoring.encoding import Encoder
 
 TABLES = {
@@ -61,7 +62,8 @@ class TableRows:
         use_case = load_use_case(name)
         table = prepare_table(read_table(str(path), use_case), use_case)
         encoder = Encoder.of(use_case.columns)
-        features = encoder.rows([use_case.derive(r) for r in table.records]).astype(np.float64)
+        derive = derivation(use_case.features, use_case.derive)
+        features = encoder.rows([derive(r) for r in table.records]).astype(np.float64)
         columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoder.columns]
         kind = xgboost.XGBClassifier if use_case.task == "binary" else xgboost.XGBRegressor
         fold = np.arange(len(features)) % FOLDS

@@ -18,7 +18,7 @@ from reporting.evidently_report import Labels
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.scoring.figures import FIGURES, Figure, figure_label
 from scorehouse.settings import Settings
-from scorehouse.usecase import UseCase
+from scorehouse.usecase import UseCase, with_parts
 
 HERE = Path(__file__).parent
 # Reports look like the monitor's page.
@@ -64,7 +64,7 @@ def render_report(
     links: Mapping[str, str],
 ) -> str:
     """Return one report's page."""
-    features = {f.name: f for f in (*use_case.derived, *bundle.features)}
+    features = {f.name: f for f in (*use_case.derived, *with_parts(bundle.features))}
     cards = []
     for column in report["columns"]:
         name = column["column"]

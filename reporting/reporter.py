@@ -27,7 +27,7 @@ from scorehouse.scoring.figures import Vector
 from scorehouse.scoring.quality import quality
 from scorehouse.stores.report_store import ReportStore
 from scorehouse.stores.store import Answered, Document
-from scorehouse.usecase import UseCase
+from scorehouse.usecase import UseCase, with_parts
 
 SHOWN = 500  # reports in the index
 PARTS = 96  # of a time whose records are sampled
@@ -148,7 +148,7 @@ class Reporter:
         challenger = self._challengers.get(use_case.name)
         if challenger and challenger != run.run_id:
             report |= self._compare_challenger(challenger, report, documents, with_outcome, use_case)
-        features = {f.name: f for f in (*use_case.derived, *bundle.features)}
+        features = {f.name: f for f in (*use_case.derived, *with_parts(bundle.features))}
         labels = {name: code_labels(bundle, name, features.get(name)) for name in comparison.reference.columns}
         self._write_evidently(report, comparison, bundle, labels, pairs)
         page = pages.render_report(report, comparison, bundle, use_case, labels, self._links)

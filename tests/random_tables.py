@@ -29,10 +29,14 @@ FEATURES = (
     Feature(name="code", kind="category", categories=(0, 1, 2, 3), help=""),
     Feature(name="size", kind="category", categories=("1", "2", "XL"), help=""),
     Feature(name="day", kind="date", help=""),
+    Feature(name="at", kind="datetime", help="", parts=("weekday", "hour")),
 )
 NOTES = ("", "a", "00123", "customer, of \"us\"", "semi;colon", "tab\there", "line\nbreak", "it's", "nan", "NA", "é",
          "€ 5", "1,5", "back\\slash", "trailing\\", "'single'", "#1", " padded ", "100%", "null")  # fmt: skip
 DAYS = ("%Y-%m-%d", "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d 00:00:00", "%d %b %Y")
+TIMES = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.000", "%Y/%m/%d %H:%M", "%d.%m.%Y %H:%M",
+         "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%d %b %Y %H:%M",
+         "%b %d, %Y %I:%M %p")  # fmt: skip
 GAPS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "None", "<NA>", "#N/A", " ", "n/a")
 
 
@@ -73,6 +77,7 @@ def draw_table(random: Random) -> RandomTable:
         "code": lambda: random.randint(0, 3),
         "size": lambda: random.choice(FEATURES[4].categories),
         "day": lambda: str(date(1950, 1, 1) + timedelta(days=random.randint(0, 30_000))),
+        "at": lambda: f"{draws['day']()}T{random.randint(0, 23):02d}:{random.randint(0, 59):02d}:00",
     }  # fmt: skip
     records = [{name: None if random.random() < gaps else draw() for name, draw in draws.items()} for _ in range(rows)]
     notes = [random.choice(NOTES) for _ in range(rows)]
@@ -95,6 +100,7 @@ class Dialect:
     sign: str
     gap: str
     days: str
+    times: str
     padded: bool
     packer: str
     said: bool  # Excel's first line, sep=;
@@ -122,6 +128,7 @@ def draw_dialect(random: Random) -> Dialect:
         sign=random.choice(("", "", "", "$", "USD ", *(() if encoding == "latin-1" else ("€ ", " €")))),
         gap=random.choice(GAPS),
         days=random.choice(DAYS),
+        times=random.choice(TIMES),
         padded=random.random() < 0.2,
         packer=random.choice(("", "", "", *PACKERS)),
         said=random.random() < 0.05,
@@ -133,9 +140,9 @@ def draw_dialect(random: Random) -> Dialect:
 def is_clear(table: RandomTable, dialect: Dialect) -> bool:
     """Return whether the text shows its decimal mark and the order of its days."""
     numbers = [r["credit_limit"] for r in table.records if r["credit_limit"] is not None]
-    if dialect.days in {"%d/%m/%Y", "%m/%d/%Y"}:
-        days = [date.fromisoformat(r["day"]) for r in table.records if r["day"]]
-        if days and all(d.day <= 12 for d in days):
+    for name, written in (("day", dialect.days), ("at", dialect.times)):
+        days = [date.fromisoformat(r[name][:10]) for r in table.records if r[name]]
+        if written.startswith(("%d/%m", "%m/%d")) and days and all(d.day <= 12 for d in days):
             return False
     if dialect.comma or dialect.group in {",", "."}:
         texts = [write_number(n, dialect) for n in numbers]
@@ -180,6 +187,8 @@ def write_text(table: RandomTable, dialect: Dialect) -> bytes:
                 cell = date.fromisoformat(value).strftime(dialect.days)
             elif dialect.zeros and feature.name in {"code", "size"} and str(value).isdigit():
                 cell = f"{value}.0"
+            elif feature.name == "at":
+                cell = datetime.fromisoformat(value).strftime(dialect.times)
             else:
                 cell = str(value)
             cells.append(f" {cell} " if dialect.padded and cell.strip() else cell)
@@ -207,6 +216,7 @@ def write_parquet(table: RandomTable, random: Random) -> bytes:
         "code": (pa.int8(), pa.float64(), pa.string(), pa.dictionary(pa.int32(), pa.string())),
         "size": (pa.string(), pa.dictionary(pa.int8(), pa.string())),
         "day": (pa.string(), pa.date32(), pa.timestamp("ns"), pa.timestamp("us", tz="Asia/Tokyo")),
+        "at": (pa.string(), pa.timestamp("s"), pa.timestamp("ns"), pa.timestamp("ms", tz="Asia/Kolkata")),
     }
     arrays = {}
     for name, kinds in types.items():
@@ -252,6 +262,8 @@ def write_workbook(table: RandomTable, random: Random) -> bytes:
         cells = [str(v) if as_text and v is not None else v for v in record.values()]
         if as_days and cells[5]:
             cells[5] = date.fromisoformat(cells[5])
+        if as_days and cells[6]:
+            cells[6] = datetime.fromisoformat(cells[6])
         rows.append([*cells, note or None])
     for at in reversed(table.blank_after):
         rows.insert(at, [])

@@ -10,6 +10,7 @@ from model_orchestration.tables.faults import write
 from scorehouse.errors import TableError
 from scorehouse.pages.derivation import value_fault
 from scorehouse.pages.records import shown
+from scorehouse.scoring.derivation import derivation
 from scorehouse.scoring.field_schema import MOST
 from scorehouse.tables.frames import Frame
 from scorehouse.usecase import Feature, UseCase, as_it_is
@@ -32,9 +33,10 @@ def try_derive(
 
     missing: dict[str, list[int]] = {f.name: [] for f in use_case.derived}
     outside: dict[str, list[tuple[int, Any]]] = {f.name: [] for f in use_case.derived}
+    derive = derivation(use_case.features, use_case.derive)
     for i, record in enumerate(records):
         try:
-            derived = use_case.derive(record)
+            derived = derive(record)
         except Exception as error:
             why = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise TableError(

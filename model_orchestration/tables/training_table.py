@@ -98,8 +98,9 @@ def _prepare(frame: Frame, use_case: UseCase, source: str, before: date | None) 
         days = parse_days(cleaned.table[use_case.dated], frame)
         iso = days.dt.strftime("%Y-%m-%d").where(days.notna(), cleaned.table[use_case.dated])
         early = ~(days >= pd.Timestamp(before)).to_numpy()
-        rows = cleaned.table.assign(**{use_case.dated: iso})[early].reset_index(drop=True)
-        return replace(cleaned, table=rows, positions=cleaned.positions[early])
+        has_time = any(f.name == use_case.dated and f.kind == "datetime" for f in use_case.features)
+        rows = cleaned.table if has_time else cleaned.table.assign(**{use_case.dated: iso})
+        return replace(cleaned, table=rows[early].reset_index(drop=True), positions=cleaned.positions[early])
 
     all_rows = clean_table(frame, use_case)
     if all_rows.table.empty:

@@ -27,6 +27,7 @@ from model_orchestration.training.search import AT_A_TIME, Trial, search
 from scorehouse.bundles.bundle import SMOKE_ROWS
 from scorehouse.bundles.reference import Reference
 from scorehouse.errors import BundleError
+from scorehouse.scoring.derivation import derivation
 from scorehouse.scoring.encoding import Encoder, Matrix
 from scorehouse.scoring.onnx_model import OnnxModel, Output
 from scorehouse.scoring.quality import better, quality
@@ -131,7 +132,7 @@ class Training:
         return full, masked
 
     def _encode(self, records: Iterable[Record]) -> Matrix:
-        derive = self.use_case.derive
+        derive = derivation(self.use_case.features, self.use_case.derive)
         return self.encoder.rows(derive(r) for r in records)
 
     def _trainer(self, estimator: Estimator) -> Trainer:

@@ -5,7 +5,7 @@ The annotations are also what pydantic checks when a page is loaded (`scorehouse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -25,7 +25,8 @@ else:  # pydantic evaluates the annotations, and not every image has pandas
 Value = float | int | str | None  # Python counts a bool as an int
 Record = Mapping[str, Value]
 Task = Literal["binary", "amount", "ordinal"]
-Kind = Literal["integer", "number", "category", "boolean", "date"]
+Kind = Literal["integer", "number", "category", "boolean", "date", "datetime"]
+Part = Literal["year", "month", "day", "weekday", "day_of_year", "hour", "minute"]
 Family = Literal["xgboost", "random_forest", "ridge", "lasso", "svc"]
 T = TypeVar("T")
 _checked = with_config(ConfigDict(strict=True, revalidate_instances="always"))
@@ -60,6 +61,14 @@ def _category_fault(value: Any) -> str | None:
     return None
 
 
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")  # by weekday, from 0
+_PART_BOUNDS: Mapping[str, tuple[int, int]] = {
+    "month": (1, 12), "day": (1, 31), "weekday": (0, 6), "day_of_year": (1, 366), "hour": (0, 23), "minute": (0, 59),
+}  # fmt: skip
+_WORDS = {
+    "integer": "a whole number", "number": "a number", "date": "a date as YYYY-MM-DD",
+    "datetime": "a date and time as YYYY-MM-DDThh:mm:ss",
+}  # fmt: skip
 Tuple = Annotated[tuple[T, ...], BeforeValidator(_from_list)]
 Categories = Annotated[tuple[str | int, ...], BeforeValidator(_require_categories), BeforeValidator(_from_list)]
 Name = Annotated[str, Field(min_length=1)]
@@ -76,7 +85,10 @@ class Feature:
     `required` means that a record must contain it (null is allowed where `nullable`). Bounds are physical limits, not
     the range seen in training: a record outside them is refused, one inside them is scored and checked for drift.
     A boolean is true or false in JSON, or 1 or 0; the model sees 1 or 0.
-    A date is text, YYYY-MM-DD, and bounded by whole centuries (1900 to 2099); `derive` reads it, the model never does.
+    A date is text, YYYY-MM-DD, and a datetime is text in ISO 8601, 2014-05-02T13:45:00: the seconds and their decimals
+    may be left out, there may be a blank for the T, and Z or an offset after it. Both are bounded by whole centuries
+    (1900 to 2099). The model never reads them, only their `parts`, as whole numbers: those of the local time as it is
+    written, whatever the offset. A part is the column `<name>_<part>`, such as `bought_month`.
     """
 
     name: Name
@@ -90,7 +102,32 @@ class Feature:
     unseen: Literal["refuse", "missing"] = "refuse"
     labels: Mapping[Any, str] = field(default_factory=dict, hash=False)  # what people read for a category or a code
     unit: str = ""
+    parts: Tuple[Part] = ()  # of a date or datetime: the columns that the model sees of it
     example: Annotated[bool | Value, BeforeValidator(plain)] = None
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it is a date or a datetime, which no model can read but for its parts."""
+        return self.kind in {"date", "datetime"}
+
+    @property
+    def part_columns(self) -> tuple[Feature, ...]:
+        """The column of each part: a whole number, missing where the date is. Monday is weekday 0."""
+        return tuple(self._part_column(part) for part in self.parts)
+
+    def _part_column(self, part: Part) -> Feature:
+        words = part.replace("_", " ")
+        low, high = _PART_BOUNDS.get(part, (self.low, self.high))
+        return Feature(
+            name=f"{self.name}_{part}",
+            kind="integer",
+            help=f"{self.help}: {words}" if self.help else words,
+            required=self.required,
+            nullable=self.nullable,
+            low=low,
+            high=high,
+            labels=dict(enumerate(WEEKDAYS)) if part == "weekday" else {},
+        )
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -105,9 +142,9 @@ class Feature:
         elif self.kind == "boolean":
             words = "true or false"
         else:
-            words = {"integer": "a whole number", "number": "a number", "date": "a date as YYYY-MM-DD"}[self.kind]
+            words = _WORDS[self.kind]
             bounds = [("from", self.low), ("to", self.high)]
-            form = ".0f" if self.kind == "date" else ",.15g"
+            form = ".0f" if self.is_time else ",.15g"
             words += "".join(f" {word} {bound:{form}}" for word, bound in bounds if bound is not None)
         return words + (", or null" if self.nullable else "")
 
@@ -191,6 +228,11 @@ def as_it_is(record: Record) -> Record:
     return record
 
 
+def with_parts(features: Iterable[Feature]) -> tuple[Feature, ...]:
+    """Return the features, each followed by the columns of its parts."""
+    return tuple(column for f in features for column in (f, *f.part_columns))
+
+
 @_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCase:
@@ -215,9 +257,9 @@ class UseCase:
     promote_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05  # by which share of a holder's figure a model must win
     promotes_to: Tuple[str] = ("production",)  # best first: a model that loses an alias gets the next one
     missing: Tuple[str | int | float] = ()  # marks of a missing value in the raw table, besides empty cells and NA
-    derive: Callable[[Record], Record] = as_it_is  # one record -> the same with its derived features
+    derive: Callable[[Record], Record] = as_it_is  # one record, with its parts -> the same with its derived features
     derived: Tuple[Feature] = ()
-    inputs: Tuple[str] = ()  # what the model sees, in order; all features, then the derived ones, if empty
+    inputs: Tuple[str] = ()  # what the model sees, in order; all features (of dates: the parts), then derived, if empty
     sample_rows: Count = 10_000  # rows to train on if there is no table
     mask_optional: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # weight of copies without optional fields
     trials: Count = 50
@@ -231,10 +273,10 @@ class UseCase:
     @property
     def columns(self) -> tuple[Feature, ...]:
         """The features of the model's row, in order."""
-        by_name = {f.name: f for f in (*self.features, *self.derived)}
+        by_name = {f.name: f for f in (*with_parts(self.features), *self.derived)}
         if self.inputs:
             return tuple(by_name[name] for name in self.inputs)
-        return tuple(f for f in by_name.values() if f.kind != "date")
+        return tuple(f for f in by_name.values() if not f.is_time)
 
     def draw_sample(self, rows: int, seed: int, drift: float = 0.0) -> Mapping[str, np.ndarray]:
         """Return a generated raw table.

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from monitoring.evidently_service.drift.statistics import Column, Floats
 from scorehouse.bundles.bundle import Bundle
+from scorehouse.scoring.derivation import derivation
 from scorehouse.scoring.encoding import Matrix
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.stores.store import Document
-from scorehouse.usecase import UseCase
+from scorehouse.usecase import UseCase, with_parts
 
 Flags = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
@@ -73,14 +74,16 @@ class RunColumns:
         """Take schema and encoder from the bundle. Raises BundleError where this code derives other features."""
         bundle.check_version(use_case)
         self._schema = RecordSchema(bundle.features)
-        self._derive = use_case.derive
+        self._derive = derivation(bundle.features, use_case.derive)
         self._encoder = bundle.encoder
         self._optional = [f.name for f in bundle.features if not f.required]
-        features = {f.name for f in bundle.features}
+        self._field_of = {column.name: f.name for f in bundle.features for column in with_parts([f])}
+        features = set(self._field_of)  # and the parts of dates, which are missing where their field is
+        optional = {column for column, field in self._field_of.items() if field in self._optional}
         encoded = self._encoder.columns
         self.columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoded]
-        self.optional: Flags = np.array([c.name in self._optional for c in encoded], dtype=np.bool_)
-        own = np.array([c.name in features and c.name not in self._optional for c in encoded], dtype=np.bool_)
+        self.optional: Flags = np.array([c.name in optional for c in encoded], dtype=np.bool_)
+        own = np.array([c.name in features and c.name not in optional for c in encoded], dtype=np.bool_)
         self.content_identifies = _rarely_equal(bundle.reference.rows[:CHECKED_ROWS, own])
         self._salt = bundle.manifest.run_id.encode()[: hashlib.blake2b.SALT_SIZE]
         self._derived: Flags = np.array([c.name not in features for c in encoded], dtype=np.bool_)
@@ -144,7 +147,7 @@ class RunColumns:
         """
         sent = np.ones(rows.shape, dtype=np.bool_)
         for place in np.flatnonzero(self.optional):
-            name = self.columns[place][0]
+            name = self._field_of[self.columns[place][0]]
             sent[:, place] = [name in record for record in records]
         lacking = np.array([any(name not in r for name in self._optional) for r in records], dtype=np.bool_)
         return sent & ~(lacking[:, None] & self._derived & np.isnan(rows))

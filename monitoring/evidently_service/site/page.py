@@ -16,7 +16,7 @@ from monitoring.evidently_service.windows.evaluation import Evaluation
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.scoring.figures import FIGURES
-from scorehouse.usecase import Feature, UseCase
+from scorehouse.usecase import Feature, UseCase, with_parts
 
 METHODS = {
     "ks": "Kolmogorov-Smirnov p",
@@ -140,7 +140,7 @@ def assumptions(watch: Watch) -> list[str]:
 
 def columns(watch: Watch, evaluation: Evaluation, use_case: UseCase) -> list[Column]:
     """Return every compared column's card, in the model's order but with the drifting columns first."""
-    features = {f.name: f for f in (*use_case.derived, *watch.bundle.features)}
+    features = {f.name: f for f in (*use_case.derived, *with_parts(watch.bundle.features))}
     pairs = zip(evaluation.verdict.columns, evaluation.figures, strict=True)
     cards = [_card(watch, evaluation, v, f, features.get(v.name)) for v, f in pairs]
     return sorted(cards, key=lambda card: not card.drifts)

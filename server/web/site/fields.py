@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from scorehouse.bundles.bundle import Bundle
 from scorehouse.pages.records import example_value
 from scorehouse.usecase import Feature, Value
 
+Control = Literal["choice", "integer", "number", "date", "datetime"]
 USUAL = (0.05, 0.95)  # the quantiles of the reference between which a value is usual
 
 
@@ -27,7 +29,7 @@ class Field:
     usual: str  # `26 to 65`; empty if the reference does not show it
     required: bool
     nullable: bool
-    control: Literal["choice", "integer", "number", "date"]
+    control: Control
     choices: list[tuple[str, str]]
     meanings: str  # of codes that need explaining: `0 Uneducated, 1 High School`
     value: str
@@ -48,6 +50,8 @@ def field(feature: Feature, usual: str = "") -> Field:
     coded = feature.choices
     example = example_value(feature)
     shown = f"{example:.15g}" if isinstance(example, float) else f"{example}"
+    if feature.kind == "datetime":
+        shown = _local(shown)
     return Field(
         name=feature.name,
         label=feature.help or feature.name,
@@ -67,10 +71,15 @@ def field(feature: Feature, usual: str = "") -> Field:
     )
 
 
-def _control(feature: Feature) -> Literal["choice", "integer", "number", "date"]:
+def _control(feature: Feature) -> Control:
     if feature.choices or feature.kind == "category" or feature.kind == "boolean":  # noqa: PLR1714 - mypy narrows
         return "choice"
     return feature.kind
+
+
+def _local(text: str) -> str:
+    """Return a datetime as a browser's control holds it: local, to the second."""
+    return datetime.fromisoformat(text).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _usual(feature: Feature, seen: np.ndarray[tuple[int], np.dtype[np.float32]]) -> str:

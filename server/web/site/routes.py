@@ -47,7 +47,8 @@ def add_pages(
     # Its static files are served under /static.
     site = Blueprint("site", __name__, template_folder="templates", static_folder="static")
     explainer = Explainer()
-    derived = {f.name: [f.help, f.unit] for f in use_case.derived}
+    parts = [column for f in use_case.features for column in f.part_columns]
+    derived = {f.name: [f.help, f.unit] for f in (*parts, *use_case.derived)}
 
     @site.get("/")
     def form() -> Response:

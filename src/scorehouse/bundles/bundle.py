@@ -19,18 +19,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from scorehouse.bundles.reference import Reference
 from scorehouse.bundles.signatures import Statement
 from scorehouse.errors import BundleError, CacheUnavailable
+from scorehouse.scoring.derivation import derivation
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.onnx_model import OnnxModel, Output
 from scorehouse.scoring.schema import RecordSchema
 from scorehouse.scoring.scorer import Scorer
-from scorehouse.usecase import Feature, UseCase
+from scorehouse.usecase import Feature, UseCase, as_it_is
 
 MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
 # The newest format; all before it are read. A field that a door may ignore does not change it: doors skip fields that
-# they do not know. 1: labels of a feature as an object. 2: as pairs of category and label. 3: a feature is boolean; a
-# bundle without one is written as 2, which older doors read.
-FORMAT = 3
+# they do not know. 1: labels of a feature as an object. 2: as pairs of category and label. 3: a feature is boolean.
+# 4: a feature is a datetime, or has parts. A bundle is written in the oldest format that has what it needs, which older
+# doors read: at least 2.
+FORMAT = 4
 SMOKE_ROWS = 16  # reference rows that a door scores before it serves a bundle
+PROBE = "2024-12-30T01:45:30+02:00"  # in UTC the day before, a Sunday; in a leap year
 TOLERANCE = 1e-5  # relative, and absolute below 1: float32 differs that much between machines
 
 
@@ -61,6 +64,7 @@ class Manifest(BaseModel):
     data: str  # where the table came from
     data_hash: str
     libraries: dict[str, str]
+    parts: dict[str, int] = {}  # what the parts of dates are for PROBE; `write` sets it
     files: dict[str, str] = {}  # name -> sha256, written last
 
 
@@ -95,10 +99,12 @@ class Bundle:
             CacheUnavailable: the folder is gone or cannot be read; try again later.
         """
         self.check_version(use_case)
+        self._check_parts()
         model = self._read(ONNX)
         try:
             predict = OnnxModel(model, self.manifest.output)
-            scorer = Scorer(RecordSchema(self.features), use_case.derive, self.encoder, predict, predict.one)
+            derive = derivation(self.features, use_case.derive)
+            scorer = Scorer(RecordSchema(self.features), derive, self.encoder, predict, predict.one)
             smoke = self.reference.smoke
             rows = self.reference.rows[: len(smoke)]
             expected = np.append(smoke, smoke[:1])
@@ -114,6 +120,17 @@ class Bundle:
                 f"by up to {differs.max():.3g}: retrain with the library versions installed here"
             )
         return scorer
+
+    def _check_parts(self) -> None:
+        """Raise BundleError if this code takes a date apart in another way than the code that trained the model."""
+        found = parts_of_probe(self.features)
+        if found != self.manifest.parts:
+            recorded = self.manifest.parts
+            differ = next(name for name in {**recorded, **found} if recorded.get(name) != found.get(name))
+            raise BundleError(
+                f"run {self.manifest.run_id}: {differ} of {PROBE} is {found.get(differ)} here, but was "
+                f"{recorded.get(differ)} in training: retrain, or check out commit {self.manifest.commit}"
+            )
 
     def _read(self, name: str) -> bytes:
         try:
@@ -145,11 +162,26 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
     for name, content in files.items():
         (folder / name).write_bytes(content)
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    has_boolean = any(feature["kind"] == "boolean" for feature in manifest.features)
-    written = {"format": FORMAT if has_boolean else 2, "files": listed}
-    description = manifest.model_copy(update=written).model_dump_json(indent=1).encode()
+    features = [_feature(f) for f in manifest.features]
+    written = {"format": _format_of(features), "parts": parts_of_probe(features), "files": listed}
+    left_out = None if written["parts"] else {"parts"}
+    description = manifest.model_copy(update=written).model_dump_json(indent=1, exclude=left_out).encode()
     (folder / MANIFEST).write_bytes(description)
     return digest_of(description)
+
+
+def _format_of(features: Iterable[Feature]) -> int:
+    if any(f.kind == "datetime" or f.parts for f in features):
+        return 4
+    return 3 if any(f.kind == "boolean" for f in features) else 2
+
+
+def parts_of_probe(features: Iterable[Feature]) -> dict[str, int]:
+    """Return the parts of PROBE, by column: the smoke test of what takes dates apart."""
+    dated = [f for f in features if f.parts]
+    record = {f.name: PROBE if f.kind == "datetime" else PROBE[:10] for f in dated}
+    parts: dict[str, Any] = {k: v for k, v in derivation(dated, as_it_is)(record).items() if k not in record}
+    return parts
 
 
 def load(folder: Path, digest: str | None = None, called: str = "this bundle") -> Bundle:
@@ -212,8 +244,13 @@ def read_manifest(description: bytes, digest: str | None = None, called: str = "
 
 
 def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:
-    """Return features as JSON for a manifest."""
-    return [orjson.loads(orjson.dumps({**asdict(f), "labels": list(f.labels.items())})) for f in features]
+    """Return features as JSON for a manifest; `parts` only where there are some, as older doors know none."""
+    return [orjson.loads(orjson.dumps(_to_json(f))) for f in features]
+
+
+def _to_json(feature: Feature) -> dict[str, Any]:
+    stored = {**asdict(feature), "labels": list(feature.labels.items())}
+    return {k: v for k, v in stored.items() if k != "parts" or v}
 
 
 def _feature(stored: Mapping[str, Any]) -> Feature:
@@ -227,7 +264,8 @@ def _feature(stored: Mapping[str, Any]) -> Feature:
         by_text: dict[str, Any] = {str(category): category for category in categories}
         labels = [(by_text.get(text, _number_or_text(text)), label) for text, label in labels.items()]
     known = {name: stored[name] for name in _FIELDS & stored.keys()}
-    return Feature(**{**known, "categories": categories, "labels": dict(labels)})
+    parts = tuple(stored.get("parts", ()))
+    return Feature(**{**known, "categories": categories, "labels": dict(labels), "parts": parts})
 
 
 def _number_or_text(text: str) -> int | str:

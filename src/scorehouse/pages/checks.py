@@ -20,14 +20,15 @@ from scorehouse.pages.schedules import schedule_faults
 from scorehouse.scoring.figures import FIGURES
 from scorehouse.scoring.nearest import KnownNames
 from scorehouse.scoring.schema import ID_FIELDS, RecordSchema, Rejected
-from scorehouse.usecase import Feature, Kind, Task, UseCase
+from scorehouse.usecase import Feature, Kind, Task, UseCase, as_it_is, with_parts
 
 LEAST_TEST = 0.01  # the least share of rows that must be left to judge models
 _ADAPTER = TypeAdapter(UseCase)
 _MEANT: Mapping[Any, str] = {  # kinds that other libraries have
     "int": "integer", "float": "number", "numeric": "number", "bool": "boolean", "str": "category",
-    "string": "category", "text": "category", "object": "category", "categorical": "category", "datetime": "date",
-    "ordinal": "integer", "flag": "boolean", "binary": "boolean",
+    "string": "category", "text": "category", "object": "category", "categorical": "category",
+    "ordinal": "integer", "flag": "boolean", "binary": "boolean", "timestamp": "datetime", "time": "datetime",
+    "datetime64": "datetime", "day": "date",
 }  # fmt: skip
 _TASKS = {"regression": "amount", "classification": "binary", "multiclass": "ordinal", "classes": "ordinal"}
 _CALLED_WITH = {"clean": ("table",), "derive": ("record",), "sample": ("rows", "seed", "drift")}
@@ -70,6 +71,10 @@ def _feature_faults(features: tuple[Feature, ...]) -> Iterator[str]:
             yield f"feature {feature.name!r}: {fault}"
     for name in _repeated(f.name for f in features):
         yield f"the field {name!r} is declared twice"
+    names = Counter(f.name for f in with_parts(features))
+    for feature in features:
+        for column in (c.name for c in feature.part_columns if names[c.name] > 1):
+            yield f"the field {column!r} has the name of a part of {feature.name!r}: rename it, or remove the part"
 
 
 def _example_faults(features: tuple[Feature, ...]) -> Iterator[str]:
@@ -142,6 +147,12 @@ def _kind_faults(feature: Feature) -> Iterator[str]:
         yield f'categories are for kind="category", not {feature.kind!r}'
     if feature.kind != "category" and feature.unseen == "missing":
         yield f'unseen="missing" is for kind="category", not {feature.kind!r}'
+    if feature.parts and not feature.is_time:
+        yield f'parts are for kind="date" and kind="datetime", not {feature.kind!r}'
+    elif feature.kind == "date" and (clock := [part for part in feature.parts if part in {"hour", "minute"}]):
+        yield f'a date has no {clock[0]}: use kind="datetime", or remove it from parts'
+    for part in _repeated(feature.parts):
+        yield f"parts has {part!r} twice"
     for text in _repeated(str(c).strip() for c in categories):
         same = ", ".join(repr(c) for c in categories if str(c).strip() == text)
         yield f"the categories {same} read the same in a table: keep one"
@@ -157,8 +168,8 @@ def _bound_faults(feature: Feature) -> Iterator[str]:
         yield f"low and high are for numbers and dates, not for kind={feature.kind!r}"
     elif low is not None and high is not None and low > high:
         yield f"low={low} is above high={high}"
-    elif feature.kind == "date" and not ((low or 0) % 100 == 0 and (99 if high is None else high) % 100 == 99):
-        yield "a date is bounded by whole centuries, such as low=1900, high=2099"
+    elif feature.is_time and not ((low or 0) % 100 == 0 and (99 if high is None else high) % 100 == 99):
+        yield f"a {feature.kind} is bounded by whole centuries, such as low=1900, high=2099"
     elif feature.kind == "integer" and low is not None and high is not None and ceil(low) > floor(high):
         yield f"no whole number is from {low} to {high}"
 
@@ -166,7 +177,7 @@ def _bound_faults(feature: Feature) -> Iterator[str]:
 def _label_faults(feature: Feature) -> Iterator[str]:
     if not feature.labels:
         return
-    if feature.kind in {"number", "date"}:
+    if feature.kind == "number" or feature.is_time:
         yield f"labels are for categories, booleans and whole numbers, not for kind={feature.kind!r}"
         return
     for key, label in feature.labels.items():
@@ -181,17 +192,13 @@ def _label_faults(feature: Feature) -> Iterator[str]:
 
 
 def _name_faults(use_case: UseCase) -> Iterator[str]:
-    fields = [f.name for f in (*use_case.features, *use_case.derived)]
+    fields = [f.name for f in (*with_parts(use_case.features), *use_case.derived)]
     for name in _repeated(use_case.inputs):
         yield f"inputs has {name!r} twice"
     for name in use_case.inputs:
         if name not in fields:
             yield f"inputs has {name!r}, which is not declared; did you mean {KnownNames(fields).nearest(name)!r}?"
-    dates = {f.name for f in (*use_case.features, *use_case.derived) if f.kind == "date"}
-    for name in (name for name in use_case.inputs if name in dates):
-        yield f"inputs has the date {name!r}, which no model can read: derive a number from it"
-    if dates and not use_case.derived:
-        yield f"no model can read the date {min(dates)!r}: derive a number from it"
+    yield from _date_faults(use_case)
     if use_case.inputs and (unused := [f.name for f in use_case.derived if f.name not in use_case.inputs]):
         yield f"{unused[0]!r} is derived, but is not in inputs, so that no model sees it: add it or remove it"
     if use_case.answer in {"model_run_id", "prediction_id", "errors"}:
@@ -202,11 +209,33 @@ def _name_faults(use_case: UseCase) -> Iterator[str]:
         yield "envelope: answer must be another key than 'customer_id', which every wrapped answer has"
 
 
+def _date_faults(use_case: UseCase) -> Iterator[str]:
+    """Which dates no model can read, and which of their parts none sees."""
+    dates = {f.name: f for f in (*use_case.features, *use_case.derived) if f.is_time}
+    for date in (dates[name] for name in use_case.inputs if name in dates):
+        instead = f"name its parts, such as {date.part_columns[0].name!r}" if date.parts else _READABLE
+        yield f"inputs has the {date.kind} {date.name!r}, which no model can read: {instead}"
+    for feature in (f for f in use_case.derived if f.parts):
+        yield f"{feature.name!r} is derived, and parts are for features: derive the parts too"
+    unread = sorted(name for name, date in dates.items() if not date.parts)
+    if unread and not use_case.derived:
+        yield f"no model can read the {dates[unread[0]].kind} {unread[0]!r}: {_READABLE}"
+    parts = [c.name for f in use_case.features for c in f.part_columns]
+    unseen = [name for name in parts if name not in use_case.inputs]
+    if use_case.inputs and unseen and use_case.derive is as_it_is:
+        yield f"{unseen[0]!r} is a part, but is not in inputs, so that no model sees it: add it or remove the part"
+
+
+_READABLE = 'give it parts, such as parts=("month", "weekday"), or derive a number from it'
+
+
 def _column_faults(use_case: UseCase) -> Iterator[str]:
     """What is wrong with the target, the key and the date, as far as it can be said without the table."""
     target = use_case.target
     if target in {f.name for f in use_case.features}:
         yield f"the target {target!r} is among the features, so that the model is given the answer: remove it there"
+    elif target in {f.name for f in with_parts(use_case.features)}:
+        yield f"the target {target!r} has the name of a part of a date: rename it in clean, or remove the part"
     if target in {f.name for f in use_case.derived}:
         yield f"the target {target!r} is among the derived features: remove it there"
     for name in ("key", "dated"):
@@ -215,7 +244,7 @@ def _column_faults(use_case: UseCase) -> Iterator[str]:
         elif getattr(use_case, name) != getattr(use_case, name).strip():
             yield f"{name} is {getattr(use_case, name)!r}, with blanks at an end"
     kinds = {f.name: f.kind for f in use_case.features}
-    if (kind := kinds.get(use_case.dated, "date")) != "date":
+    if (kind := kinds.get(use_case.dated, "date")) not in {"date", "datetime"}:
         yield f"dated is {use_case.dated!r}, a feature of kind={kind!r}: name a column of days"
     for feature in use_case.features:
         for mark in (

@@ -8,9 +8,10 @@ from math import isnan
 from typing import Any
 
 from scorehouse.pages.records import random_records, records_with_gaps, shown
+from scorehouse.scoring.derivation import derivation
 from scorehouse.scoring.field_schema import MOST
 from scorehouse.scoring.schema import RecordSchema, Rejected
-from scorehouse.usecase import Feature, Record, UseCase, plain
+from scorehouse.usecase import Feature, Record, UseCase, as_it_is, plain, with_parts
 
 RANDOM_RECORDS = 40
 SEED = 15
@@ -19,7 +20,7 @@ SEED = 15
 def derive_faults(use_case: UseCase) -> Iterator[str]:
     """Yield the first fault of each kind: the field, the value, and the record that shows it."""
     schema = RecordSchema(use_case.features)
-    names = {f.name for f in (*use_case.features, *use_case.derived)}
+    names = {f.name for f in (*with_parts(use_case.features), *use_case.derived)}
     faults: dict[str, str] = {}
     for what, record in chain(
         records_with_gaps(use_case.features),
@@ -36,9 +37,10 @@ def derive_faults(use_case: UseCase) -> Iterator[str]:
 def _faults_of(use_case: UseCase, record: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str]]:
     """Yield each fault with what makes it one of a kind."""
     before = dict(record)
+    derive = derivation(use_case.features, use_case.derive)
     try:
-        derived = use_case.derive(record)
-        again = use_case.derive(dict(before))
+        derived = derive(record)
+        again = derive(dict(before))
     except (Exception, SystemExit) as error:
         line = _line_in(use_case, error)
         missing = f" ({error})" if str(error) else ""
@@ -58,7 +60,7 @@ def _faults_of(use_case: UseCase, record: dict[str, Any], names: set[str]) -> It
         elif not _same(derived[feature.name], again.get(feature.name)):
             both = f"{derived[feature.name]!r} and then {again.get(feature.name)!r}"
             yield f"again {feature.name}", f"derive gives {feature.name!r} {both}: it may use only the record,"
-    for name in (name for name in before if name not in derived):
+    for name in (name for name in derivation(use_case.features, as_it_is)(before) if name not in derived):
         yield f"drops {name}", f"derive drops {name!r}: return {{**record, …}},"
 
 

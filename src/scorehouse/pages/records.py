@@ -30,9 +30,10 @@ def example_value(feature: Feature) -> Value:
         return False
     if feature.categories:
         return feature.categories[0]
-    if feature.kind == "date":
+    if feature.is_time:
         low, high = feature.low or 0, feature.high or 9999
-        return f"{2000 if low <= 2000 <= high else int(low):04d}-01-01"
+        day = f"{2000 if low <= 2000 <= high else max(int(low), 1):04d}-01-01"
+        return day if feature.kind == "date" else f"{day}T12:00:00"
     low = feature.low if feature.low is not None else min(0.0, feature.high or 0.0)
     return ceil(low) if feature.kind == "integer" else low
 
@@ -74,6 +75,13 @@ def random_records(use_case: UseCase, count: int, seed: int) -> list[dict[str, A
     return records
 
 
+def _random_clock(rng: random.Random) -> str:
+    """Return a time of day in one of the forms that a datetime may have."""
+    clock = f"{rng.randrange(24):02d}:{rng.randrange(60):02d}"
+    seconds = rng.choice(("", f":{rng.randrange(60):02d}", f":{rng.randrange(60):02d}.{rng.randrange(1000):03d}"))
+    return f"{rng.choice('T ')}{clock}{seconds}{rng.choice(('', '', 'Z', '+02:00', '-0530'))}"
+
+
 def _random_value(feature: Feature, rng: random.Random) -> Any:
     if feature.nullable and rng.random() < 0.15:
         return None
@@ -81,9 +89,11 @@ def _random_value(feature: Feature, rng: random.Random) -> Any:
         return rng.random() < 0.5
     if feature.kind == "category":
         return rng.choice([*feature.categories, *([UNKNOWN] if feature.nullable else [])])
-    if feature.kind == "date":
-        century = int(feature.low or 1900)
-        return f"{century + rng.randrange(100):04d}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+    if feature.is_time:
+        century = int(feature.low or min(1900, (feature.high or 9999) - 99))
+        year = max(century + rng.randrange(100), 1)
+        day = f"{year:04d}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+        return day if feature.kind == "date" else day + _random_clock(rng)
     low = -WIDEST if feature.low is None else feature.low
     high = WIDEST if feature.high is None else feature.high
     if low > high:  # one bound lies beyond the widest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from math import ceil, floor
 from typing import Annotated, Any, Literal, NotRequired, Required
 
@@ -52,8 +52,9 @@ def annotation(feature: Feature) -> Any:
         kind: Any = _one_of(known) if feature.unseen == "refuse" else _Name | _Whole
     elif feature.kind == "boolean":
         kind = _BOOLEAN
-    elif feature.kind == "date":
-        kind = Annotated[str, Field(strict=True, pattern=_day_pattern(feature)), AfterValidator(_a_day)]
+    elif feature.is_time:
+        exists = _a_day if feature.kind == "date" else _a_time
+        kind = Annotated[str, Field(strict=True, pattern=_time_pattern(feature)), AfterValidator(exists)]
     else:
         kind = _number(feature)
     allowed: Any = kind | None if feature.nullable else kind
@@ -72,7 +73,9 @@ def _json_schema(feature: Feature) -> dict[str, Any]:
     elif feature.kind == "boolean":
         values = {"enum": [False, True, 0, 1]}
     elif feature.kind == "date":
-        values = {"type": "string", "format": "date", "pattern": _day_pattern(feature)}
+        values = {"type": "string", "format": "date", "pattern": _time_pattern(feature)}
+    elif feature.kind == "datetime":  # the format date-time demands an offset
+        values = {"type": "string", "pattern": _time_pattern(feature)}
     else:
         low, high = _bounds(feature)
         values = {"type": feature.kind, "minimum": low, "maximum": high}
@@ -127,13 +130,26 @@ def _exactly_whole(number: float) -> float:
     return number
 
 
-def _day_pattern(feature: Feature) -> str:
-    """The pattern of a day within the feature's centuries, which the published schema can state as well."""
+def _time_pattern(feature: Feature) -> str:
+    """The pattern of a date or datetime within its centuries, which the published schema can state as well."""
     centuries = range(int(feature.low or 0) // 100, int(feature.high or 9999) // 100 + 1)
-    return f"^(?:{'|'.join(f'{c:02d}' for c in centuries)})[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}$"
+    clock = "" if feature.kind == "date" else _CLOCK
+    return f"^(?:{'|'.join(f'{c:02d}' for c in centuries)})[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}{clock}$"
+
+
+_CLOCK = (
+    "[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,9})?)?"
+    "(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?"
+)
 
 
 def _a_day(text: str) -> str:
     """Raise ValueError for a day that does not exist."""
     date.fromisoformat(text)
+    return text
+
+
+def _a_time(text: str) -> str:
+    """Raise ValueError for a time on a day that does not exist."""
+    datetime.fromisoformat(text)
     return text

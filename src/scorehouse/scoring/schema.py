@@ -57,7 +57,7 @@ FOREIGN = FieldError("", None, "has no field of this model", "a JSON object with
 
 
 class RecordSchema:
-    """Checks records against features. Dates are text, and 50.0 is a whole number.
+    """Checks records against features. Dates and times are text, and 50.0 is a whole number.
 
     Values stay as they are, except for a boolean that is sent as 1 or 0.
     """

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from scorehouse.tables.dates import day_orders, parse_day
+from scorehouse.tables.dates import day_orders, parse_day, parse_time
 from scorehouse.usecase import Feature, Value
 
 # What a text cell may say for a missing value, in any case: pandas' own list, and what people write besides.
@@ -88,6 +88,8 @@ def to_value(cell: Any, feature: Feature, notation: Notation = PLAIN) -> Any:
         return _to_category(cell, feature, notation)
     if kind == "date":
         return _to_day(cell, notation)
+    if kind == "datetime":
+        return _to_time(cell, notation)
     if kind == "boolean":
         return _to_boolean(cell, notation)
     number = _to_number(cell, notation)
@@ -155,7 +157,7 @@ class Notations:
         """Return the notation of the column from which the feature comes, by default the one that has its name."""
         name = feature.name if column is None else column
         cells = self._columns.get(name, ())
-        return Notation(self.decimal(name), day_orders(cells) if feature.kind == "date" else "")
+        return Notation(self.decimal(name), day_orders(cells) if feature.is_time else "")
 
     def decimal(self, name: str) -> str:
         """Return the decimal mark of a column: a point, a comma, or empty if it may be either."""
@@ -280,6 +282,14 @@ def _to_day(cell: Any, notation: Notation) -> Any:
         return cell.isoformat()[:10]
     if isinstance(cell, str):
         return parse_day(cell, notation.days) or cell.strip()
+    return cell
+
+
+def _to_time(cell: Any, notation: Notation) -> Any:
+    if isinstance(cell, datetime | date):
+        return parse_time(cell.isoformat())
+    if isinstance(cell, str):
+        return parse_time(cell, notation.days) or cell.strip()
     return cell
 
 

@@ -1,4 +1,4 @@
-"""Days as tables write them, and the order of day and month that a column shows."""
+"""Days and times as tables write them, and the order of day and month that a column shows."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
-_CLOCK = r"(?:[T ]\s*[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?\s*(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2}|[AP]M)?)?"
+_CLOCK = (
+    r"(?P<clock>(?:T|,?\s+)\s*(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]+))?)?"
+    r"\s*(?P<half>[AP]\.?M\.?)?\s*(?P<zone>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
 _YEAR_FIRST = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})" + _CLOCK, re.IGNORECASE)
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})" + _CLOCK, re.IGNORECASE)
 _DAY_NAMED = re.compile(r"([0-9]{1,2})[- .]*([A-Za-z]{3,9})[-,. ]*([0-9]{4})" + _CLOCK, re.IGNORECASE)
 _NAMED_DAY = re.compile(r"([A-Za-z]{3,9})[. ]+([0-9]{1,2})[, ]+([0-9]{4})" + _CLOCK, re.IGNORECASE)
+_FORMS = (_YEAR_FIRST, _YEAR_LAST, _DAY_NAMED, _NAMED_DAY)
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
            "november", "december")  # fmt: skip
 
@@ -21,19 +25,56 @@ def parse_day(text: str, order: str = "") -> str | None:
     2018-09-26, 2018/9/26, 26.9.2018, 26 Sep 2018 and September 26, 2018 need no order; 1/9/2018 is read by `order`,
     "dmy" or "mdy". A time of day is left out.
     """
-    text = text.strip()
-    if match := _YEAR_FIRST.fullmatch(text):
+    match = _match(text)
+    return match and _day(match, order)
+
+
+def parse_time(text: str, order: str = "") -> str | None:
+    """Return the day and time in `text` as YYYY-MM-DDThh:mm:ss, with decimals and an offset where it has them.
+
+    The day is read as `parse_day` reads it. A day alone is its midnight, because programs leave out the time where all
+    are midnight. The time may be 13:45, 13:45:00.5 or 1:45 PM; 13:45 PM is none.
+    """
+    match = _match(text)
+    day, clock = match and _day(match, order), match and _clock(match)
+    return f"{day}T{clock}" if day and clock else None
+
+
+def _match(text: str) -> re.Match[str] | None:
+    stripped = text.strip()
+    return next(filter(None, (form.fullmatch(stripped) for form in _FORMS)), None)
+
+
+def _day(match: re.Match[str], order: str) -> str | None:
+    if match.re is _YEAR_FIRST:
         return _iso(match[1], match[3], match[4])
-    if match := _YEAR_LAST.fullmatch(text):
-        order = "dmy" if match[2] == "." else order
-        if order == "dmy":
-            return _iso(match[4], match[3], match[1])
-        return _iso(match[4], match[1], match[3]) if order == "mdy" else None
-    if match := _DAY_NAMED.fullmatch(text):
+    if match.re is _DAY_NAMED:
         return _iso(match[3], _month(match[2]), match[1])
-    if match := _NAMED_DAY.fullmatch(text):
+    if match.re is _NAMED_DAY:
         return _iso(match[3], _month(match[1]), match[2])
-    return None
+    order = "dmy" if match[2] == "." else order
+    if order == "dmy":
+        return _iso(match[4], match[3], match[1])
+    return _iso(match[4], match[1], match[3]) if order == "mdy" else None
+
+
+def _clock(match: re.Match[str]) -> str | None:
+    """Return the time of day as hh:mm:ss, with decimals and an offset where there are some; None if there is none."""
+    if not match["clock"]:
+        return "00:00:00"
+    hour = int(match["hour"])
+    if half := match["half"]:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (half[0] in "Pp")
+    if hour > 23 or int(match["minute"]) > 59 or int(match["second"] or 0) > 59:
+        return None
+    decimals = (match["fraction"] or "")[:9].rstrip("0")
+    zone = (match["zone"] or "").upper().replace("UTC", "Z").replace("GMT", "Z")
+    if zone[:1] in {"+", "-"}:
+        digits = zone[1:].replace(":", "").ljust(4, "0")
+        zone = f"{zone[0]}{digits[:2]}:{digits[2:]}"
+    return f"{hour:02d}:{match['minute']}:{match['second'] or '00'}{'.' if decimals else ''}{decimals}{zone}"
 
 
 def day_orders(cells: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ function valueOf(field) {
   const text = field.value.trim();
   if (text === "") return field.dataset.required === "1" ? null : undefined; // undefined: left out of the JSON
   if (field.dataset.control === "choice") return JSON.parse(text);
-  if (field.dataset.control === "date") return text;
+  if (["date", "datetime"].includes(field.dataset.control)) return text;
   const plain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && Number.isFinite(Number(text));
   return plain ? Number(text) : text; // what is not a number is sent as it was typed: the door says what is allowed
 }
@@ -33,10 +33,14 @@ function valueOf(field) {
 // People use this page to try the model, so what it sends is stored, but counted in no figure.
 const record = () => ({ ...Object.fromEntries(fields.map((f) => [f.name, valueOf(f)])), test: true });
 
+// A datetime as the control holds it: to the second, without an offset.
+const local = (text) => text.replace(" ", "T").match(/^.{16}(:\d\d)?/)[0];
+
 function fill(values) {
   for (const field of fields) {
     const value = values[field.name] ?? null;
     field.value = value === null ? "" : field.dataset.control === "choice" ? JSON.stringify(value) : String(value);
+    if (field.dataset.control === "datetime" && value !== null) field.value = local(value);
     if (field.closest("details") && value !== null) $("fold").open = true;
   }
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from scorehouse.bundles.bundle import FORMAT, MANIFEST, ONNX, REFERENCE, TOLERAN
 from scorehouse.bundles.reference import Reference
 from scorehouse.errors import BundleError, CacheUnavailable
 from scorehouse.pages.loading import load_use_case
+from scorehouse.scoring import derivation
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.usecase import Feature
 from tests.unit.toy import RUN_ID, Toy
@@ -116,7 +118,7 @@ def test_a_manifest_that_lists_no_model_is_refused(folder: Path) -> None:
 
 def test_a_bundle_of_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
     rewrite(folder, lambda m: m.update(format=FORMAT + 1, features="nobody knows what they are by then"))
-    said = f"has format 4, made by scorehouse {'0' * 40}; this door reads up to 3: upgrade the door"
+    said = f"has format 5, made by scorehouse {'0' * 40}; this door reads up to 4: upgrade the door"
     with pytest.raises(BundleError, match=said):
         bundle.load(folder)
 
@@ -165,14 +167,37 @@ def test_a_boolean_comes_back_with_its_labels_and_example(folder: Path) -> None:
     assert [type(key) for key in loaded.labels] == [bool, bool]
 
 
-@pytest.mark.parametrize(("kind", "format_"), [("integer", 2), ("boolean", 3)])
-def test_only_a_bundle_with_a_boolean_is_refused_by_older_doors(
-    toy: Toy, tmp_path: Path, kind: Any, format_: int
+@pytest.mark.parametrize(
+    ("kind", "parts", "format_"),
+    [("integer", (), 2), ("date", (), 2), ("boolean", (), 3), ("datetime", (), 4), ("date", ("month",), 4)],
+)
+def test_only_a_bundle_with_a_newer_kind_or_parts_is_refused_by_older_doors(
+    toy: Toy, tmp_path: Path, kind: Any, parts: Any, format_: int
 ) -> None:
     manifest = bundle.read_manifest((toy.folder / bundle.MANIFEST).read_bytes())
-    features = bundle.features_json([Feature(name="x", kind=kind, help="")])
+    features = bundle.features_json([Feature(name="x", kind=kind, help="", parts=parts)])
     bundle.write(tmp_path, manifest.model_copy(update={"features": features}), {})
-    assert bundle.read_manifest((tmp_path / bundle.MANIFEST).read_bytes()).format == format_
+    written = (tmp_path / bundle.MANIFEST).read_bytes()
+    assert bundle.read_manifest(written).format == format_
+    assert (b'"parts"' in written) == bool(parts)  # other bundles are written as before, byte by byte
+
+
+def test_a_door_that_takes_dates_apart_in_another_way_refuses_the_bundle(
+    toy: Toy, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = Feature(name="at", kind="datetime", help="", parts=("weekday", "hour"))
+    manifest = bundle.read_manifest((toy.folder / bundle.MANIFEST).read_bytes())
+    contents = {name: (folder / name).read_bytes() for name in manifest.files}
+    features = [*manifest.features, *bundle.features_json([at])]
+    bundle.write(folder, manifest.model_copy(update={"features": features}), contents)
+    loaded = bundle.load(folder)
+    assert loaded.features[-1] == at
+    assert loaded.manifest.parts == {"at_weekday": 0, "at_hour": 1}
+    assert loaded.scorer(toy.use_case)
+    monkeypatch.setitem(derivation._READ, "weekday", lambda when: when.isoweekday())
+    said = f"run {RUN_ID}: at_weekday of {bundle.PROBE} is 1 here, but was 0 in training: retrain, or check out"
+    with pytest.raises(BundleError, match=re.escape(said)):
+        loaded.scorer(toy.use_case)
 
 
 # Each example writes the folder again.

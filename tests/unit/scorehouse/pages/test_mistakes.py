@@ -38,10 +38,21 @@ MISTAKES = [
     ("reg:squarederror", "reg:squarederor", "did you mean 'reg:squarederror'?"),
     ("reg:squarederror", "reg:linear", "the objective of the task 'amount' must be"),
     # kinds, bounds, categories, labels, examples
-    ('kind="number", required', 'kind="text", required', "feature 'bill': kind must be 'integer', 'number', 'category', 'boolean' or 'date', not 'text'; did you mean 'category'?"),
+    ('kind="number", required', 'kind="text", required', "feature 'bill': kind must be 'integer', 'number', 'category', 'boolean', 'date' or 'datetime', not 'text'; did you mean 'category'?"),
     ('kind="number", required', 'kind="float", required', "did you mean 'number'?"),
     ('kind="boolean"', 'kind="bool"', "did you mean 'boolean'?"),
     ('kind="boolean"', 'kind="category", categories=(True, False)', "feature 'smokers': categories is wrong: True is a boolean: use kind=\"boolean\""),
+    ('kind="boolean"', 'kind="timestamp"', "did you mean 'datetime'?"),
+    (GUESTS, 'Feature(name="guests", kind="date", help="", parts=("week",))', "feature 'guests': parts must be 'year', 'month', 'day', 'weekday', 'day_of_year', 'hour' or 'minute', not 'week'; did you mean 'weekday'?"),
+    (GUESTS, 'Feature(name="guests", kind="date", help="", parts="month")', "feature 'guests': parts must be a tuple, such as ('month',), not 'month'"),
+    (GUESTS, 'Feature(name="guests", kind="date", help="", parts=("month", "hour"))', "feature 'guests': a date has no hour: use kind=\"datetime\", or remove it from parts"),
+    (GUESTS, 'Feature(name="guests", kind="date", help="", parts=("month", "month"))', "feature 'guests': parts has 'month' twice"),
+    (GUESTS, 'Feature(name="guests", kind="datetime", low=1990, help="")', "feature 'guests': a datetime is bounded by whole centuries"),
+    (GUESTS, 'Feature(name="guests", kind="datetime", help="", example="2014-05-02")', "its example '2014-05-02' is not allowed (allowed: a date and time as YYYY-MM-DDThh:mm:ss, or null)"),
+    ('kind="boolean"', 'kind="boolean", parts=("month",)', "feature 'smokers': parts are for kind=\"date\" and kind=\"datetime\", not 'boolean'"),
+    (GUESTS, 'Feature(name="bill_per", kind="date", help="", parts=("day",)), Feature(name="bill_per_day", kind="integer", help="")', "the field 'bill_per_day' has the name of a part of 'bill_per': rename it, or remove the part"),
+    (GUESTS, 'Feature(name="tip", kind="date", help="", parts=("day",)), Feature(name="guests", kind="integer", help="")', "the target 'tip' is among the features"),
+    ('DERIVED = (', 'DERIVED = (Feature(name="on", kind="date", help="", parts=("day",)),', "'on' is derived, and parts are for features"),
     (DAYS, '("thu", 5.0)', "5.0 is a fraction, not a category: write 5"),
     (DAYS, '("thu", 5.5, "sat")', "5.5 is a fraction, not a category: write it as text"),
     (DAYS, '("sat", None)', "None is a missing value, not a category: nullable=True allows it"),
@@ -244,8 +255,51 @@ def test_dates_that_nothing_derives_a_number_from_are_refused(pages: Pages) -> N
     begin = more.index('    Feature(name="day"')
     more = more[:begin] + f"    {day},\n" + more[more.index('    Feature(name="smokers"') :]
     said = pages.refusal(text=more)
-    assert "inputs has the date 'day', which no model can read: derive a number from it" in said
-    assert "no model can read the date 'day'" in said
+    advice = 'give it parts, such as parts=("month", "weekday"), or derive a number from it'
+    assert f"inputs has the date 'day', which no model can read: {advice}" in said
+    assert f"no model can read the date 'day': {advice}" in said
+
+
+DATED = PAGE.replace("derive=derive,", "").replace("derived=DERIVED,", "")
+ORDERED = 'Feature(name="ordered", kind="datetime", low=1900, high=2099, help="Ordered", parts=("weekday", "hour"))'
+INPUTS = 'inputs=("bill", "guests", "day", "smokers", "bill_per_guest"),'
+
+
+def test_the_parts_of_a_date_are_columns_in_its_place(pages: Pages) -> None:
+    loaded = pages.load((GUESTS, ORDERED), (INPUTS, ""), text=DATED)
+    assert [f.name for f in loaded.columns] == ["bill", "ordered_weekday", "ordered_hour", "day", "smokers"]
+    weekday = loaded.columns[1]
+    assert (weekday.kind, weekday.low, weekday.high, weekday.labels[0]) == ("integer", 0, 6, "Monday")
+    named = pages.load((GUESTS, ORDERED), (INPUTS, 'inputs=("ordered_hour", "ordered_weekday"),'), text=DATED)
+    assert [f.name for f in named.columns] == ["ordered_hour", "ordered_weekday"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ('"bill", "ordered"', "inputs has the datetime 'ordered', which no model can read: name its parts, such as 'ordered_weekday'"),
+        ('"bill", "ordered_hour"', "'ordered_weekday' is a part, but is not in inputs, so that no model sees it: add it or remove the part"),
+        ('"bill", "ordered_hours", "ordered_weekday"', "inputs has 'ordered_hours', which is not declared; did you mean 'ordered_hour'?"),
+    ],
+)  # fmt: skip
+def test_inputs_name_the_parts_of_a_date(pages: Pages, inputs: str, words: str) -> None:
+    assert words in pages.refusal((GUESTS, ORDERED), (INPUTS, f"inputs=({inputs}),"), text=DATED)
+
+
+def test_derive_sees_the_parts_and_may_not_drop_them(pages: Pages) -> None:
+    both = (GUESTS, f"{GUESTS}, {ORDERED}")
+    seen = ('"bill_per_guest": ' + DIVIDE, '"bill_per_guest": (record.get("ordered_hour") or 0) / 24')
+    named = ('"bill_per_guest"),', '"bill_per_guest", "ordered_hour"),')  # the weekday is only for derive
+    loaded = pages.load(both, seen, named)
+    assert [f.name for f in loaded.columns][-1] == "ordered_hour"
+    forgets = ("{**record, ", '{**{k: v for k, v in record.items() if k != "ordered_hour"}, ')
+    assert "derive drops 'ordered_hour': return {**record, …}" in pages.refusal(both, forgets)
+
+
+def test_the_target_may_not_be_a_part(pages: Pages) -> None:
+    named = ('target="tip"', 'target="ordered_hour"')
+    said = pages.refusal((GUESTS, ORDERED), (INPUTS, ""), named, text=DATED)
+    assert "the target 'ordered_hour' has the name of a part of a date: rename it in clean, or remove the part" in said
 
 
 def test_a_page_whose_mask_has_no_effect_is_refused(pages: Pages) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ COUNTRY = Feature(name="country", kind="category", categories=("NA", "de", "Fr")
 CODE = Feature(name="code", kind="category", categories=(0, 1, 2), help="")
 SIZE = Feature(name="size", kind="category", categories=("1", "2", "XL"), help="")
 DAY = Feature(name="day", kind="date", help="")
+TIME = Feature(name="at", kind="datetime", help="")
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,49 @@ def test_a_column_that_does_not_show_its_decimal_mark_has_that_of_the_others() -
     assert Notations({"limit": ["1,234"]}).decimal("limit") == "."
     assert Notations({"limit": ["1,234"]}, separator=";").decimal("limit") == ""
     assert Notations({"limit": ["1,234"], "age": ["46"]}, separator=";").of(WHOLE) == Notation(".", "")
+
+
+@pytest.mark.parametrize(
+    ("cell", "order", "time"),
+    [
+        ("2014-05-02T13:45:00", "", "2014-05-02T13:45:00"),
+        (" 2014-05-02 13:45 ", "", "2014-05-02T13:45:00"),
+        ("2014-05-02 9:05:07.250", "", "2014-05-02T09:05:07.25"),
+        ("2014-05-02 09:05:07,5", "", "2014-05-02T09:05:07.5"),
+        ("2014-05-02T13:45:00.123456789Z", "", "2014-05-02T13:45:00.123456789Z"),
+        ("2014-05-02 13:45:00 UTC", "", "2014-05-02T13:45:00Z"),
+        ("2014-05-02 13:45:00+02", "", "2014-05-02T13:45:00+02:00"),
+        ("2014-05-02 13:45:00-0530", "", "2014-05-02T13:45:00-05:30"),
+        ("2014/5/2 13:45", "", "2014-05-02T13:45:00"),
+        ("2.5.2014 13:45", "", "2014-05-02T13:45:00"),
+        ("5/2/2014 1:45 PM", "mdy", "2014-05-02T13:45:00"),
+        ("2/5/2014 1:45:30 p.m.", "dmy", "2014-05-02T13:45:30"),
+        ("5/2/2014, 12:05 AM", "mdy", "2014-05-02T00:05:00"),
+        ("5/2/2014 12:05PM", "mdy", "2014-05-02T12:05:00"),
+        ("2 May 2014 13:45", "", "2014-05-02T13:45:00"),
+        ("May 2, 2014, 1:45 PM", "", "2014-05-02T13:45:00"),
+        ("2014-05-02", "", "2014-05-02T00:00:00"),
+        (datetime.fromisoformat("2014-05-02 13:45"), "", "2014-05-02T13:45:00"),
+        (datetime(2014, 5, 2, 13, 45, tzinfo=UTC), "", "2014-05-02T13:45:00+00:00"),
+        (date(2014, 5, 2), "", "2014-05-02T00:00:00"),
+        ("NA", "", None),
+    ],
+)
+def test_times_as_programs_and_people_write_them(cell: Any, order: str, time: str | None) -> None:
+    assert to_value(cell, TIME, Notation(days=order)) == time
+    if isinstance(cell, str) and time:
+        assert to_value(cell, DAY, Notation(days=order)) == time[:10]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["5/2/2014 13:45", "2014-05-02 24:00", "2014-05-02 13:60", "2014-05-02 13:45:60", "2014-05-02 13:45 PM",
+     "2014-05-02 0:30 AM", "2014-02-30 13:45", "13:45", "1399038300", 1399038300, "2014-05-02 13"],
+)  # fmt: skip
+def test_what_is_no_time_stays_for_the_schema_to_refuse(cell: Any) -> None:
+    assert to_value(cell, TIME) == cell
+
+
+def test_a_column_of_times_shows_the_order_of_its_days() -> None:
+    assert to_values(["5/2/2014 1:45 PM", "5/13/2014 12:00 AM"], TIME) == ["2014-05-02T13:45:00", "2014-05-13T00:00:00"]
+    assert to_values(["5/2/2014 13:45", "13/5/2014 9:00"], TIME) == ["2014-02-05T13:45:00", "2014-05-13T09:00:00"]

@@ -31,6 +31,9 @@ def test_declared_examples_are_valid_records(toy_model: Model) -> None:
         Feature(name="x", kind="date", help="", low=1900, high=2099),
         Feature(name="x", kind="date", help="", low=1800, high=1899),
         Feature(name="x", kind="date", help=""),
+        Feature(name="x", kind="date", help="", low=0, high=99),
+        Feature(name="x", kind="datetime", help="", low=1800, high=1899),
+        Feature(name="x", kind="datetime", help=""),
         Feature(name="x", kind="boolean", help="", nullable=False),
     ],
 )

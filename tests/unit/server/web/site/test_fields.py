@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from scorehouse.serving.serving import Model
 from scorehouse.usecase import Feature
 from server.web.site.fields import field, fields
@@ -39,6 +41,12 @@ def test_a_date_is_a_date() -> None:
         Feature(name="born", kind="date", help="Born", low=1900, high=2099, required=True, example="1980-01-31")
     )
     assert (born.control, born.value, born.hint) == ("date", "1980-01-31", "")
+
+
+@pytest.mark.parametrize("example", ["2014-05-02 13:45", "2014-05-02T13:45:00Z", "2014-05-02T13:45:00.123456789+02:00"])
+def test_a_datetime_is_held_as_a_browsers_control_holds_it(example: str) -> None:
+    at = field(Feature(name="at", kind="datetime", help="At", required=True, example=example))
+    assert (at.control, at.value, at.hint) == ("datetime", "2014-05-02T13:45:00", "")
 
 
 def test_integer_categories_stay_integers() -> None:
