@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from model_orchestration.tables.faults import closest
 from scorehouse.errors import TableError
-from scorehouse.scoring.nearest import KnownNames
 from scorehouse.tables.cells import Notation
 from scorehouse.tables.table import Chunk, Table
 from scorehouse.usecase import Feature
@@ -74,15 +74,8 @@ class Applications:
             raise TableError(f"{self._name} has nested columns, which cannot be scored: {shown}")
         missing = [f.name for f in features if f.required and f.name not in names]
         if missing:
-            unused = KnownNames(self.unused_columns(features))
-            lines = [f"  {name}{_suggest(unused, name)}" for name in missing]
-            raise TableError(
-                f"{self._name} does not have these columns, which every application must have:\n" + "\n".join(lines)
-            )
-
-
-def _suggest(unused: KnownNames, name: str) -> str:
-    try:
-        return f"; did you mean the column {unused.nearest(name)!r}?"
-    except ValueError:  # there is no unused column
-        return ""
+            unused = self.unused_columns(features)
+            nearest = {name: closest(name, unused) for name in missing}
+            noun = "column" if len(missing) == 1 else "columns"
+            shown = ", ".join(f"{n!r} (did you mean {found!r}?)" if found else repr(n) for n, found in nearest.items())
+            raise TableError(f"{self._name} has no {noun} {shown}, which every application must have")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from scorehouse.errors import ScorehouseError
 from scorehouse.streams.publisher import FAULTS, MOST_ENTRIES, GaveUp, Publisher, code_of
@@ -72,6 +72,11 @@ def wait_for_stream(
             status = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamStatus"]
         except FAULTS as error:
             status = code_of(error)
+        except BotoCoreError as error:
+            raise NoStream(
+                f"the stream {stream} cannot be asked: {error}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+                "(the emulator takes any, such as test)"
+            ) from error
         if status in {"ACTIVE", "UPDATING"}:
             return
         if clock() > ends:

@@ -279,6 +279,8 @@ def _training_faults(use_case: UseCase) -> Iterator[str]:
         yield f"retrain_best={use_case.retrain_best} is above trials={use_case.trials}"
     if use_case.mask_optional and all(f.required for f in use_case.features):
         yield "mask_optional has no effect, because every feature is required: remove it"
+    if not use_case.promotes_to:
+        yield 'promotes_to is empty, so no model could ever be promoted: name an alias, such as ("production",)'
     for alias in use_case.promotes_to:
         if not re.fullmatch("[a-zA-Z][a-zA-Z0-9_-]*", alias) or re.fullmatch("v[0-9]+|latest|serving", alias):
             yield (

@@ -55,13 +55,20 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name in {PACKAGE, f"{PACKAGE}.{name}"}:
             raise UseCaseError(_not_found(name)) from error
-        raise UseCaseError(f"{_place(name, error)}: {error}. {_ADVICE}") from error
+        raise UseCaseError(f"{_place(name, error)}: {error}. {_advice(str(error.name))}") from error
     except (Exception, SystemExit) as error:
         raise UseCaseError(f"{_place(name, error)}: {_in_words(error)}") from error
 
 
 _SHOWN = 10  # pages that an error names
 _ADVICE = "Import what only clean needs inside clean, because not every image has it"
+
+
+def _advice(module: str) -> str:
+    """Return what to write instead of an import that fails."""
+    if module.partition(".")[0] != "scorehouse":
+        return _ADVICE
+    return "A page imports from scorehouse.usecase: from scorehouse.usecase import Feature, UseCase"
 
 
 def _not_found(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from botocore.exceptions import NoCredentialsError
 
 from simulation_business.clients.outcomes import OutcomeSender
 from simulation_business.clients.scorer import TRIES, NotReady, ScorerClient
@@ -200,3 +201,12 @@ def test_a_stream_that_is_not_active_is_waited_for_and_then_named():
     time = Time()
     with pytest.raises(NoStream, match="predictions was not active within 20 s"):
         wait_for_stream(Empty(), "predictions", 20, time.clock, time.sleep)
+
+
+def test_a_stream_that_cannot_be_asked_for_want_of_a_key_ends_the_waiting_with_what_to_set() -> None:
+    class Keyless:
+        def describe_stream_summary(self, **_: Any) -> Any:
+            raise NoCredentialsError
+
+    with pytest.raises(NoStream, match=r"Unable to locate credentials: set AWS_ACCESS_KEY_ID and"):
+        wait_for_stream(Keyless(), "predictions", 20, Time().clock, Time().sleep)
