@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scorehouse.errors import TableError
 from scorehouse.tables.cells import MISSING, PLAIN, Notation, is_missing, to_value
 from scorehouse.usecase import Feature
 
@@ -61,7 +62,16 @@ def plain(column: Any) -> Any:
         return column.cast(pa.float32()).cast(pa.float64())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind):
         return column
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return _decoded(column)
     return column.cast(pa.string())  # a decimal's text becomes the nearest float, which Arrow's own cast does not give
+
+
+def _decoded(column: Any) -> Any:
+    try:
+        return column.cast(pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise TableError("a column has bytes that are not text: save it as text, or leave it out") from error
 
 
 def parse_numbers(text: Any) -> Any:

@@ -33,6 +33,9 @@ _NO_TABLES = ("Arrow", "an Arrow stream", "ORC", "Avro", "a PDF", "an SQLite dat
               "a Python pickle", "a NumPy array", "lz4", "snappy")  # fmt: skip
 
 # A control character that no text has, or markup: a first column may well be called ORCID.
+_OTHER_TEXT = re.compile(
+    rb"(\xef\xbb\xbf)?\s*(\[\s*)?\{\s*\"|(?P<sql>\s*(INSERT INTO|CREATE TABLE|-- (MySQL|PostgreSQL)))\b", re.IGNORECASE
+)
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x19\x1c\x1d]|\A\s*(<!|<\?xml|<html|<table|%PDF-\d)", re.IGNORECASE)
 
 
@@ -167,6 +170,10 @@ def _kind(stream: io.BufferedReader) -> Kind:
         return "Parquet"
     if head.startswith(_OLD_WORKBOOK) or (head.startswith(b"PK\x03\x04") and _is_workbook(stream)):
         return "workbook"
+    if head[257:262] == b"ustar":
+        raise TableError("is a tar archive: one table is one file")
+    if found := _OTHER_TEXT.match(head):
+        raise TableError(f"is {'SQL' if found['sql'] else 'JSON'}, not a table: save it as CSV or Parquet")
     if _NO_TEXT.search(head) and (like := resemblance(head)) in _NO_TABLES:
         raise TableError(f"is not a table that can be read: it looks like {like}")
     return "text"

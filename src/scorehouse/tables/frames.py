@@ -102,7 +102,10 @@ def read_frame(
         feature = by_name.get(_bare_name(name))
         words = declared if feature is None else frozenset(feature.categories)
         decimal, stays_text = opened.notations.decimal(name), _stays_text(feature)
-        columns[name] = _to_pandas(_whole(raw[name]), decimal, stays_text, words, words_for_none)
+        try:
+            columns[name] = _to_pandas(_whole(raw[name]), decimal, stays_text, words, words_for_none)
+        except TableError as error:
+            raise TableError(f"{source}, {name!r}: {error}") from error
     return Frame(pd.DataFrame(columns, index=table.index), rows, opened.read_as, raw, opened.notations)
 
 

@@ -161,7 +161,9 @@ class Table:
         if not row.text.strip(self._layout.separator + self._layout.quote + " \t\r\n"):
             self._skipped.append(number)
             return "skip"
-        self._fault = self._fault or torn_row(number, row.actual_columns, row.expected_columns)
+        self._fault = self._fault or torn_row(
+            number, row.actual_columns, row.expected_columns, row.text.count(self._layout.quote) % 2 == 1
+        )
         return "skip"
 
     def _open_parquet(self, content: Content) -> None:

@@ -166,14 +166,20 @@ def find_layout(head: str, whole: bool, names: Sequence[str] = ()) -> Layout:
     return replace(best, names=tuple(names) or to_names(first), start=start, row=row, header=not names)
 
 
-def torn_row(row: int, cells: int, columns: int) -> TornRow:
-    """Return the error for a row of the file, without its content, which may be personal data."""
+def torn_row(row: int, cells: int, columns: int, open_quote: bool = False) -> TornRow:
+    """Return the error for a row of the file, without its content, which may be personal data.
+
+    `open_quote` says that a quote begins in the row and does not end in it.
+    """
     counted = "1 cell" if cells == 1 else f"{cells:,} cells"
     if columns == 1:
         return TornRow(
             f"has {counted} in row {row:,}, but one name in the first row: is that a title? If so, remove it"
         )
-    return TornRow(f"has {counted} in row {row:,}, but there are {columns:,} columns")
+    why = ": a quote in it is not closed" if open_quote else ""
+    if cells == columns + 1:
+        why = ": has a cell an unquoted separator, does the row end with one, or does the header lack a name?"
+    return TornRow(f"has {counted} in row {row:,}, but there are {columns:,} columns{why}")
 
 
 def to_names(cells: Sequence[Any]) -> tuple[str, ...]:

@@ -6,15 +6,20 @@ import bz2
 import gzip
 import io
 import lzma
+import re
+import tarfile
 import zipfile
 from collections.abc import Callable
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from backports import zstd
 
 from scorehouse.errors import TableError
 from scorehouse.tables import content
 from scorehouse.tables.content import open_content
+from scorehouse.tables.frames import read_frame
 
 TEXT = b"a,b\n1,2\n"
 
@@ -92,3 +97,30 @@ def test_a_file_in_a_file_in_a_file_is_enough() -> None:
         packed = gzip.compress(packed)
     with pytest.raises(TableError, match="compressed more than 3 times"):
         open_content(io.BytesIO(packed))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'[{"age": 1}, {"age": 2}]', "is JSON, not a table: save it as CSV or Parquet"),
+        (b'{"age": 1}\n{"age": 2}\n', "is JSON, not a table"),
+        (b"INSERT INTO t VALUES (1, 'a');\n", "is SQL, not a table"),
+        (b"a,b\n" + b"1,2,\n" * 3, "has 3 cells in row 2, but there are 2 columns: has a cell an unquoted separator"),
+        (b'a,b,c\n1,"two,3\n4,5,6\n', "a quote in it is not closed"),
+    ],
+)
+def test_what_is_not_a_table_or_not_a_whole_one_is_told_why(content: bytes, words: str) -> None:
+    with pytest.raises(TableError, match=re.escape(words)):
+        read_frame(content, "t")
+
+
+def test_a_tar_archive_and_bytes_that_are_not_text_are_named() -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.csv"))
+    with pytest.raises(TableError, match="t is a tar archive: one table is one file"):
+        read_frame(gzip.compress(packed.getvalue()), "t")
+    file = io.BytesIO()
+    pq.write_table(pa.table({"photo": pa.array([b"\xff\xd8", b"ok"])}), file)
+    with pytest.raises(TableError, match="t, 'photo': a column has bytes that are not text"):
+        read_frame(file.getvalue(), "t")
