@@ -14,6 +14,7 @@ import orjson
 import pandas as pd
 
 from scorehouse.errors import TableError, UseCaseError
+from scorehouse.tables.cells import to_values
 from scorehouse.tables.frames import read_frame
 from scorehouse.usecase import Feature, UseCase
 from simulation_business.traffic.faults import spoil
@@ -108,9 +109,14 @@ def _repeat_shuffled(rows: list[Row], random: Random) -> Iterator[Row]:
 
 
 def to_rows(use_case: UseCase, table: pd.DataFrame) -> Iterator[Row]:
-    """Yield the rows of a raw table with their records. Whole numbers are int; empty optional fields are left out."""
+    """Yield the rows of a raw table with their records.
+
+    Whole numbers are int, dates and times are text as a door takes it, and empty optional fields are left out.
+    """
     clean = use_case.clean(table).reset_index(drop=True)
     features = [f for f in use_case.features if f.name in clean]
+    dates: dict[str, Any] = {f.name: to_values(clean[f.name].tolist(), f) for f in features if f.is_time}
+    clean = clean.assign(**dates) if dates else clean
     has_key = use_case.key in clean
     for position, raw in enumerate(clean.to_dict("records")):
         values = [(f, _value(f, raw[f.name])) for f in features]
