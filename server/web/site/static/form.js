@@ -34,13 +34,14 @@ function valueOf(field) {
 const record = () => ({ ...Object.fromEntries(fields.map((f) => [f.name, valueOf(f)])), test: true });
 
 // A datetime as the control holds it: to the second, without an offset.
-const local = (text) => text.replace(" ", "T").match(/^.{16}(:\d\d)?/)[0];
+const local = (text) => text.replace(" ", "T").replace(/^(.{16}(:\d\d)?).*/, "$1");
 
 function fill(values) {
   for (const field of fields) {
     const value = values[field.name] ?? null;
-    field.value = value === null ? "" : field.dataset.control === "choice" ? JSON.stringify(value) : String(value);
-    if (field.dataset.control === "datetime" && value !== null) field.value = local(value);
+    const { control } = field.dataset;
+    const text = control === "choice" ? JSON.stringify(value) : control === "datetime" ? local(String(value)) : String(value);
+    field.value = value === null ? "" : text;
     if (field.closest("details") && value !== null) $("fold").open = true;
   }
 }
