@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,8 @@ def test_the_form_has_a_control_for_the_time(door: Door) -> None:
     page = door.client.get("/").text
     assert 'type="datetime-local" step="1"' in page
     assert 'value="2014-05-02T13:45:00"' in page
-    assert "Start: weekday" in page  # for the explanation of an answer
+    # What the explanation of an answer says of a part.
+    assert '"booked_weekday": ["Start: weekday", "", {"0": "Monday", "1": "Tuesday"' in unescape(page)
 
 
 @pytest.mark.parametrize(("drift", "drifting"), [(0.0, set()), (1.0, {"booked_hour"})])

@@ -16,7 +16,7 @@ from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.deployment import Deployment
 from scorehouse.serving.serving import Model, Serving
 from scorehouse.settings import HttpSettings
-from scorehouse.usecase import UseCase
+from scorehouse.usecase import Feature, UseCase
 from server.web.api.answers import choose_media, json_response
 from server.web.api.app import caller
 from server.web.api.bodies import JSON, parse, read_body
@@ -48,7 +48,7 @@ def add_pages(
     site = Blueprint("site", __name__, template_folder="templates", static_folder="static")
     explainer = Explainer()
     parts = [column for f in use_case.features for column in f.part_columns]
-    derived = {f.name: [f.help, f.unit] for f in (*parts, *use_case.derived)}
+    derived = {f.name: _described(f) for f in (*parts, *use_case.derived)}
 
     @site.get("/")
     def form() -> Response:
@@ -84,7 +84,12 @@ def add_pages(
     app.register_blueprint(site)
 
 
-def _form(model: Model, derived: dict[str, list[str]]) -> Response:
+def _described(feature: Feature) -> list[Any]:
+    """Return what the form says of a column that is no field: its help, its unit, and the labels of its values."""
+    return [feature.help, feature.unit, {str(value): label for value, label in feature.labels.items()}]
+
+
+def _form(model: Model, derived: dict[str, list[Any]]) -> Response:
     manifest = model.bundle.manifest
     all_fields = fields(model.bundle)
     optional = [f for f in all_fields if not f.required]

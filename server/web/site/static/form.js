@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const form = $("form"), panel = $("answer");
 const fields = [...form.querySelectorAll("[data-control]")];
 const { key, task, unit } = panel.dataset;
-const derived = JSON.parse(panel.dataset.derived); // name -> [help, unit], of the derived features
+const derived = JSON.parse(panel.dataset.derived); // name -> [help, unit, labels], of parts and derived features
 const SHOWN = 8; // bars; the rest is added up in one more
 const WAIT = 15000; // milliseconds
 
@@ -148,8 +148,10 @@ function saidOf({ feature, value }) {
   const field = fields.find((f) => f.name === feature);
   const chosen = field && [...(field.options ?? [])].find((o) => o.value === JSON.stringify(value));
   if (chosen) return chosen.textContent;
-  const text = typeof value === "number" ? decimal(3).format(value) : String(value);
-  return `${text} ${field?.dataset.unit ?? derived[feature]?.[1] ?? ""}`.trim();
+  const [, unitOf, labels] = derived[feature] ?? [];
+  if (labels?.[value] !== undefined) return labels[value];
+  const text = typeof value !== "number" || feature.endsWith("_year") ? String(value) : decimal(3).format(value);
+  return `${text} ${field?.dataset.unit ?? unitOf ?? ""}`.trim();
 }
 
 function element(tag, className, text = "") {

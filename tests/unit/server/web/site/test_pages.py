@@ -189,7 +189,7 @@ def test_what_a_use_case_derives_is_called_by_its_help_beside_a_bar(door: Any) -
     app = create_app(load_use_case("insurance"), door.serving, door.deployment, settings)
     [panel] = [a for a in Page(app.test_client().get("/").text).all("section") if a.get("id") == "answer"]
     derived = orjson.loads(panel["data-derived"] or "")
-    assert derived == {f.name: [f.help, f.unit] for f in load_use_case("insurance").derived}
+    assert derived == {f.name: [f.help, f.unit, {}] for f in load_use_case("insurance").derived}
     assert derived
 
 
