@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from scorehouse.bundles import bundle
 from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.schema import Rejected
+from scorehouse.tables.cells import to_value
+from scorehouse.usecase import Feature
 
 
 class RecordModel(PythonModel):
@@ -24,7 +28,8 @@ class RecordModel(PythonModel):
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> list[float]:  # noqa: ARG002
         """Return one prediction for each row. Raises ValueError with the reasons if a record cannot be scored."""
-        records = [_record(row) for row in model_input.astype(object).to_dict("records")]
+        features = self._scorer.schema.features
+        records = [_record(row, features) for row in model_input.astype(object).to_dict("records")]
         answers = self._scorer.score(records)
         faults = [f"record {i}: {a.reason}" for i, a in enumerate(answers) if isinstance(a, Rejected)]
         if faults:
@@ -32,10 +37,12 @@ class RecordModel(PythonModel):
         return [a for a in answers if not isinstance(a, Rejected)]
 
 
-def _record(row: dict[Any, Any]) -> dict[str, Any]:
-    """Return a frame's row as JSON would have it: plain numbers, and None for NaN, NaT and NA."""
+def _record(row: dict[Any, Any], features: Mapping[str, Feature]) -> dict[str, Any]:
+    """Return a frame's row as JSON would have it: plain numbers, days and times as text, None for NaN, NaT and NA."""
     plain = {str(k): v.item() if hasattr(v, "item") else v for k, v in row.items()}
-    return {k: None if pd.isna(v) else v for k, v in plain.items()}
+    record = {k: None if pd.isna(v) else v for k, v in plain.items()}
+    times = {k: to_value(v, features[k]) for k, v in record.items() if isinstance(v, date) and k in features}
+    return record | times
 
 
 mlflow.models.set_model(RecordModel())

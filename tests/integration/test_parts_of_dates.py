@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.pyfunc.model import PythonModelContext
 
 import use_cases
 from model_orchestration.tables.training_table import prepare
@@ -106,6 +107,22 @@ def test_every_form_of_a_time_has_one_answer_at_every_door(door: Door) -> None:
     for cell in ("2014-05-03 21:15:00", "03.05.2014 21:15", "3 May 2014 21:15", "2014-05-03 9:15 PM"):
         table = door.client.post("/invocations", data=f"km,booked\n10.0,{cell}\n", content_type="text/csv")
         assert table.json == {**table.json, "predictions": [expected]}, cell
+
+
+def test_a_frame_of_days_and_times_has_the_same_answer_from_mlflows_form(rides: Toy, door: Door) -> None:
+    from model_orchestration.tracking.pyfunc_model import RecordModel
+
+    model, context = RecordModel(), PythonModelContext({"bundle": str(rides.folder)}, {})
+    model.load_context(context)
+    times = pd.to_datetime(["2014-05-03T21:15:00", "2014-05-05T10:00:00", None])
+    days = pd.to_datetime(["1980-06-15", None, "1950-06-15"])
+    answers = model.predict(context, pd.DataFrame({"km": 10.0, "booked": times, "born": days}))
+    records = [
+        {"km": 10.0, "booked": "2014-05-03T21:15:00", "born": "1980-06-15"},
+        {"km": 10.0, "booked": "2014-05-05T10:00:00", "born": None},
+        {"km": 10.0, "booked": None, "born": "1950-06-15"},
+    ]
+    assert answers == [door.client.post("/predict", json=record).json["fare"] for record in records]
 
 
 def test_a_wrong_time_is_refused_with_what_is_allowed(door: Door) -> None:
