@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
 import zipfile
-from datetime import date, datetime, time, timedelta
+from importlib.util import find_spec
 from typing import Any
 from xml.parsers import expat
+
+import orjson
 
 from scorehouse.errors import TableError
 from scorehouse.tables.text import to_names
 
 MOST_UNPACKED = 2**29  # bytes of a workbook's XML, all of which is held
+MOST_MEMORY = 2**32  # bytes that reading one may take
+MOST_SECONDS = 600  # that reading one may take
 _PART = 2**20
 MOST_CELLS = 25_000_000  # of the rectangle that holds them all, which is held: about 50 bytes each
 FEW_CELLS, MOST_EMPTY = 1_000_000, 20  # beyond so many cells, at most so many of the rectangle for each that is there
@@ -25,33 +34,40 @@ def read_workbook(stream: io.BufferedReader) -> tuple[tuple[str, ...], list[list
     Raises:
         TableError: it is too large, no workbook, or has no cells.
     """
-    try:
-        from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum
-    except ImportError as error:
-        raise TableError("is a workbook, and python-calamine is not installed in this image: use CSV") from error
+    if find_spec("python_calamine") is None:
+        raise TableError("is a workbook, and python-calamine is not installed in this image: use CSV")
     _require_moderate(stream)
-    try:
-        book = CalamineWorkbook.from_filelike(stream)
-        sheets = [s.name for s in book.sheets_metadata if s.typ == SheetTypeEnum.WorkSheet]
-        for name in sheets:
-            cells = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            first = next((i for i, row in enumerate(cells) if any(cell != "" for cell in row)), None)
-            if first is not None:
-                break
-        else:
-            raise TableError("is a workbook without cells")
-    except CalamineError as error:
-        raise TableError(f"is not a workbook that can be read: {str(error)[:200]}") from error
-    said = f"workbook, sheet {name!r}" + (f", one of {len(sheets)}" if len(sheets) > 1 else "")
-    header = [_text(cell) for cell in cells[first]]
-    while header and not header[-1]:
-        header.pop()
-    width = len(header)
-    rows = [[_text(cell) for cell in row[:width]] for row in cells[first + 1 :]]
-    for i, row in enumerate(cells[first + 1 :]):
-        if any(cell != "" for cell in row[width:]):
-            raise TableError(f"has a cell beside its {width} columns: row {first + 2 + i} of sheet {name!r}")
-    return to_names(header), rows, said, first + 2
+    found = _read_apart(stream)
+    return to_names(found["header"]), found["rows"], found["said"], found["first_row"]
+
+
+def _read_apart(stream: io.BufferedReader) -> dict[str, Any]:
+    """Read the cells in a process of its own (`workbook_cells`), which a hostile file ends in place of this one.
+
+    The reader takes memory for the rectangle that a file claims, before it sees a cell of it, and ends its process
+    where it gets none. What a file claims is written in too many ways to find them all beforehand.
+    """
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as answer:
+        shutil.copyfileobj(stream, file, _PART)
+        file.seek(0)
+        try:
+            status = subprocess.run(
+                [sys.executable, "-P", "-m", "scorehouse.tables.workbook_cells", str(MOST_MEMORY)],
+                stdin=file, stdout=answer, stderr=subprocess.DEVNULL, timeout=MOST_SECONDS, check=False,
+                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # it needs no secret
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise TableError(f"takes more than {MOST_SECONDS} s to be read: save it as CSV") from error
+        if status:
+            raise TableError(
+                f"cannot be read with {MOST_MEMORY >> 30} GB of memory: its cells may be too far apart, or it may be "
+                "damaged; save it as CSV"
+            )
+        answer.seek(0)
+        found: dict[str, Any] = orjson.loads(answer.read())
+    if problem := found.get("problem"):
+        raise TableError(problem)
+    return found
 
 
 def _require_moderate(stream: io.BufferedReader) -> None:
@@ -146,16 +162,3 @@ def _column(letters: bytes) -> int:
     for letter in letters:
         number = number * 26 + letter - 64
     return number
-
-
-def _text(cell: Any) -> str | None:
-    """Return a cell as CSV has it: 50 for the number 50.0, 2018-09-26 for a day, None for nothing."""
-    if isinstance(cell, str):
-        return cell or None
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
-        return str(int(cell))
-    if isinstance(cell, datetime):
-        return str(cell.date() if cell.time() == time() else cell)
-    if isinstance(cell, bool | int | float | date | time | timedelta):
-        return str(cell)
-    return None if cell is None else str(cell)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 
 import openpyxl
 import pytest
 
 from scorehouse.errors import TableError
+from scorehouse.tables import workbook as tables
 from scorehouse.tables.workbook import read_workbook
 
 
@@ -32,6 +34,90 @@ def test_cells_side_by_side_are_read() -> None:
 def test_a_cell_far_away_is_refused_before_memory_is_taken_for_all_between(place: str) -> None:
     with pytest.raises(TableError, match=r"has cells as far apart as [\d,]+ rows and [\d,]+ columns"):
         read_workbook(workbook(A1="a", A2=1, **{place: 1}))
+
+
+def relationship(kind: str, target: str) -> str:
+    """Return a part that says what another one is related to."""
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    listed = "http://schemas.openxmlformats.org/package/2006/relationships"
+    only = f'<Relationship Id="rId1" Type="{office}/{kind}" Target="{target}"/>'
+    return f'<Relationships xmlns="{listed}">{only}</Relationships>'
+
+
+def with_sheet(name: str, content: bytes, book: bytes) -> io.BufferedReader:
+    """Return a workbook whose only sheet is the part `name`, with `content`, as `book` says."""
+    ending = name.rpartition(".")[2]
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("_rels/.rels", relationship("officeDocument", f"xl/workbook.{ending}"))
+        archive.writestr(f"xl/workbook.{ending}", book)
+        archive.writestr(f"xl/_rels/workbook.{ending}.rels", relationship("worksheet", name))
+        archive.writestr(f"xl/{name}", content)
+    file.seek(0)
+    return io.BufferedReader(file)
+
+
+def sheet_of_xml(rows: str) -> io.BufferedReader:
+    """Return an xlsx file whose only sheet has `rows`."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    ids = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    sheets = '<sheets><sheet name="S" sheetId="1" r:id="rId1"/></sheets>'
+    book = f'<workbook xmlns="{main}" xmlns:r="{ids}">{sheets}</workbook>'
+    sheet = f'<worksheet xmlns="{main}" xmlns:x="{main}"><sheetData>{rows}</sheetData></worksheet>'
+    return with_sheet("worksheets/sheet1.xml", sheet.encode(), book.encode())
+
+
+def record(kind: int, content: bytes = b"") -> bytes:
+    """Return a record of xlsb, of fewer than 128 bytes."""
+    number = bytes([kind]) if kind < 128 else bytes([kind & 127 | 128, kind >> 7])
+    return number + bytes([len(content)]) + content
+
+
+def sheet_of_records(*places: tuple[int, int]) -> io.BufferedReader:
+    """Return an xlsb file whose only sheet has a number at each row and column of `places`."""
+    text = struct.pack("<I", 4) + "rId1".encode("utf-16-le") + struct.pack("<I", 1) + "S".encode("utf-16-le")
+    listed = record(143) + record(156, struct.pack("<II", 0, 1) + text) + record(144)
+    cells = b"".join(
+        record(0, struct.pack("<I13x", row)) + record(5, struct.pack("<IId", column, 0, 2.0)) for row, column in places
+    )
+    sheet = record(129) + record(148, bytes(16)) + record(145) + cells + record(146) + record(130)
+    return with_sheet("worksheets/sheet1.bin", sheet, record(131) + record(153, bytes(12)) + listed + record(132))
+
+
+CELL = '<row r="1"><c r="A1"><v>1</v></c></row>'
+
+
+def test_cells_as_other_programs_write_them_are_read() -> None:
+    assert read_workbook(sheet_of_xml(f"{CELL}<row r='2'><c r='A2'><v>2</v></c></row>"))[1] == [["2"]]
+    assert read_workbook(sheet_of_records((0, 0), (1, 0)))[1] == [["2"]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "<row r='1048576'><c r='XFD1048576'><v>2</v></c></row>",
+        '<row r="1048576"><c r = "XFD1048576"><v>2</v></c></row>',
+        '<row r="1048576"><c r="xfd1048576"><v>2</v></c></row>',
+        '<row r="1048576"><c r="XFD0001048576"><v>2</v></c></row>',
+        f'<row r="1048576">{"<c><v>2</v></c>" * 2000}</row>',
+        "<x:row r='1048576'><x:c r='XFD1048576'><x:v>2</x:v></x:c></x:row>",
+    ],
+)
+def test_a_cell_far_away_does_not_end_the_process_however_its_place_is_written(rows: str) -> None:
+    with pytest.raises(TableError, match=r"cannot be read with 4 GB of memory: .* save it as CSV"):
+        read_workbook(sheet_of_xml(CELL + rows))
+
+
+def test_a_cell_far_away_in_an_xlsb_file_does_not_end_the_process() -> None:
+    with pytest.raises(TableError, match="cannot be read with 4 GB of memory"):
+        read_workbook(sheet_of_records((0, 0), (1_048_575, 16_383)))
+
+
+def test_a_workbook_that_takes_too_long_to_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MOST_SECONDS", 0)
+    with pytest.raises(TableError, match="takes more than 0 s to be read: save it as CSV"):
+        read_workbook(workbook(A1="a", A2=1))
 
 
 def open_document(rows: str, head: str = "") -> io.BufferedReader:
