@@ -16,7 +16,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic quality get-data lock clean dashboards check-dashboards \
+.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check sign rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
@@ -29,6 +29,13 @@ demo: .venv/.ready .emulator/.ready  ## run the whole product: train, deploy, sc
 
 screenshots: .venv/.ready .emulator/.ready  ## take the README's screenshots from the running demo; start one if necessary
 	@$(BIN)/python -m demo.screenshots
+
+use-case: export TABLE := $(TABLE)
+use-case: export TARGET := $(TARGET)
+use-case: export KEY := $(KEY)
+use-case: export NAME := $(NAME)
+use-case: .venv/.ready  ## write a use case for a table of your own: TABLE=people.csv TARGET=column (KEY=column NAME=…)
+	@$(BIN)/python -m model_orchestration.inspection "$$TABLE" "$$TARGET" --key "$$KEY" --name "$$NAME"
 
 get-data: .venv/.ready  ## download the use case's real table from its publisher into data/ (USE_CASE=…)
 	@$(BIN)/python -m model_orchestration.get_data

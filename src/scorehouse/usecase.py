@@ -178,6 +178,19 @@ class Estimator:
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
+def boosted_trees(objective: str) -> Estimator:
+    """Return XGBoost with a search space that suits most tables, for an objective such as `reg:gamma`."""
+    space: dict[str, Range | Choice] = {
+        "learning_rate": Range(0.02, 0.3, log=True),
+        "max_depth": Range(2, 8, integer=True),
+        "min_child_weight": Range(0.5, 30, log=True),
+        "subsample": Range(0.5, 1.0),
+        "colsample_bynode": Range(0.3, 1.0),
+        "reg_lambda": Range(0.1, 30, log=True),
+    }
+    return Estimator(family="xgboost", fixed={"objective": objective}, space=space)
+
+
 @_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
@@ -251,8 +264,8 @@ class UseCase:
     key: str  # the column whose hash puts a row into training, validation or test, forever; "" for a row's content
     clean: Clean  # raw table -> features, target and key
     sample: Sample | None = None  # (rows, seed, drift 0..1) -> raw table; without it, DATA must name a table
-    estimators: Annotated[Tuple[Estimator], Field(min_length=1)]
-    rank_by: str  # the metric on validation rows by which trials compete
+    estimators: Tuple[Estimator] = ()  # what the search tries; those of `pages.defaults` for the task if empty
+    rank_by: str = ""  # the metric on validation rows by which trials compete; the one of the task if empty
     promote_by: str = ""  # the metric on test rows by which models compete for aliases; rank_by if empty
     promote_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05  # by which share of a holder's figure a model must win
     promotes_to: Tuple[str] = ("production",)  # best first: a model that loses an alias gets the next one

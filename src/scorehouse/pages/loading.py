@@ -13,6 +13,7 @@ from types import ModuleType
 from scorehouse import usecase
 from scorehouse.errors import UseCaseError
 from scorehouse.pages import checks
+from scorehouse.pages.defaults import with_defaults
 from scorehouse.pages.derivation import derive_faults
 from scorehouse.scoring.nearest import KnownNames
 from scorehouse.usecase import UseCase
@@ -37,6 +38,7 @@ def load_use_case(name: str) -> UseCase:
         raise UseCaseError(f"use_cases/{name}.py declares no `use_case = UseCase(...)`{found}")
     checked, faults = checks.validated(declared)
     if checked is not None:
+        checked = with_defaults(checked)
         faults = list(checks.faults(checked)) or list(derive_faults(checked))
         if checked.name != name:
             faults.insert(

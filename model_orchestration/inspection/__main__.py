@@ -1,0 +1,79 @@
+"""Writes a use case for a table: `python -m model_orchestration.inspection TABLE TARGET [--key K] [--name N]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table as Grid
+
+from model_orchestration.inspection.inspection import Inspection, inspect_table
+from model_orchestration.inspection.page import Written, page_name, write_page
+from model_orchestration.inspection.report import write_report
+from scorehouse.errors import ScorehouseError, TableError
+from scorehouse.tables.frames import read_frame
+
+
+def main() -> None:
+    """Inspect the table, write the page and the report, and say what was decided."""
+    parser = argparse.ArgumentParser(prog="make use-case", description=__doc__)
+    parser.add_argument("table", help="the table: CSV, Parquet or a workbook")
+    parser.add_argument("target", nargs="?", default="", help="the column to predict")
+    parser.add_argument("--key", default="", help="the column that names rows that belong together")
+    parser.add_argument("--name", default="", help="the use case's name; the file's name if empty")
+    parser.add_argument("--reports", type=Path, default=Path("var/inspections"), help="the folder of the report")
+    arguments = parser.parse_args()
+    console = Console()
+    try:
+        name = arguments.name or page_name(arguments.table)
+        inspection = _inspect(arguments.table, arguments.target, arguments.key, console)
+        report = write_report(inspection, arguments.reports / f"{name}.html")
+        written = write_page(inspection, name)
+    except ScorehouseError as error:
+        sys.exit(f"use-case: {error}")
+    _show(inspection, console)
+    _say_next(written, report, arguments.table, name, console)
+
+
+def _inspect(table: str, target: str, key: str, console: Console) -> Inspection:
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(f"reading {table}", total=1)
+        try:
+            content = Path(table).read_bytes()
+        except OSError as error:
+            raise TableError(f"{table} cannot be read: {error.strerror}") from error
+        frame = read_frame(content, table)
+        progress.update(task, description=f"inspecting {len(frame.table):,} rows")
+        return inspect_table(frame, table, target, key, lambda share: progress.update(task, completed=share))
+
+
+def _show(inspection: Inspection, console: Console) -> None:
+    target = inspection.target
+    grid = Grid("column", "used as", "missing", "values", "remarks", box=None, header_style="bold", pad_edge=False)
+    for column in inspection.columns:
+        remarks = "; ".join(filter(None, (column.warning, column.remarks)))
+        if column.name == target.name:
+            remarks = "; ".join(filter(None, (remarks, *target.guesses)))
+        missing = f"{column.missing / inspection.rows:.0%}" if column.missing else ""
+        style = "yellow" if column.warning else "dim" if column.role == "left out" else None
+        grid.add_row(column.name, column.role, missing, column.shown, remarks, style=style)
+    console.print(inspection.read_as, highlight=False)
+    console.print(grid)
+
+
+def _say_next(written: Written, report: Path, table: str, name: str, console: Console) -> None:
+    console.print()
+    if written.difference:
+        console.print(written.difference, highlight=False, markup=False)
+        console.print(f"{written.path} is there already and was left as it is; above is how the new page differs")
+    else:
+        console.print(f"wrote {written.path}: check its guesses", highlight=False)
+    console.print(f"report: {report}, which shows every column", highlight=False)
+    console.print(f"next: USE_CASE={name} DATA={table} make demo", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

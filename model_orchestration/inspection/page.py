@@ -1,0 +1,178 @@
+"""Writes a use case's page from what was found in its table: Python that a person reads and edits."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model_orchestration.inspection.inspection import Inspection
+from model_orchestration.inspection.kinds import Column
+from model_orchestration.inspection.target import Target
+from scorehouse.errors import UseCaseError
+from scorehouse.usecase import Feature
+
+PAGES = Path("use_cases")
+_FIELDS = ("name", "kind", "required", "low", "high", "parts", "categories", "unseen", "help", "example")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A page: where it is, and how it would change if it was there already and is left as it is."""
+
+    path: Path
+    difference: str = ""
+
+
+def write_page(inspection: Inspection, name: str, folder: Path = PAGES) -> Written:
+    """Write `folder/<name>.py`, unless there is a page that differs: then return the difference."""
+    path = folder / f"{name}.py"
+    source = render(inspection, name)
+    if path.exists():
+        before = path.read_text(encoding="utf-8")
+        lines = difflib.unified_diff(
+            before.splitlines(keepends=True), source.splitlines(keepends=True), str(path), "the page for this table"
+        )
+        return Written(path, "".join(lines))
+    path.write_text(source, encoding="utf-8")
+    return Written(path)
+
+
+def page_name(table: str) -> str:
+    """Return a name for the page of a table: that of its file, as Python's modules are named."""
+    stem = Path(table).name.partition(".")[0].lower()
+    name = re.sub("[^a-z0-9]+", "_", stem).strip("_")
+    return name if name and not name[0].isdigit() else f"table_{name}".rstrip("_")
+
+
+def render(inspection: Inspection, name: str) -> str:
+    """Return the source of the page, formatted."""
+    source = "\n".join(_lines(inspection, name)) + "\n"
+    command = [sys.executable, "-m", "ruff", "format", "--quiet", "--stdin-filename", f"use_cases/{name}.py", "-"]
+    try:
+        return subprocess.run(command, input=source, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UseCaseError(f"ruff, which formats pages, cannot be run: {error}") from error
+
+
+def _lines(inspection: Inspection, name: str) -> Iterator[str]:
+    target = inspection.target
+    yield f'"""{_title(target)} Written by `make use-case` from {inspection.rows:,} rows of {inspection.file}.'
+    yield ""
+    yield 'Each "guess" is for you to check: limits that a value must keep, and what the table does not say by itself.'
+    yield '"""'
+    yield ""
+    yield "from __future__ import annotations"
+    yield ""
+    yield "from typing import TYPE_CHECKING"
+    yield ""
+    imported = ["Feature", "UseCase", *(["boosted_trees"] if len(target.objectives) > 1 else [])]
+    yield f"from scorehouse.usecase import {', '.join(imported)}"
+    yield ""
+    yield "if TYPE_CHECKING:"
+    yield "    import pandas as pd"
+    yield ""
+    yield "FEATURES = ("
+    for column in inspection.columns:
+        if column.feature is not None:
+            yield from _feature_lines(column, column.feature)
+    yield ")"
+    left_out = [c for c in inspection.columns if c.feature is None and c.name != target.name]
+    if left_out:
+        yield "# Left out:"
+        yield from (_comment(f"{column.name}: {column.left_out}") for column in left_out)
+    yield ""
+    yield ""
+    yield from _clean_lines(inspection)
+    yield ""
+    yield ""
+    yield from _use_case_lines(inspection, name)
+
+
+def _feature_lines(column: Column, feature: Feature) -> Iterator[str]:
+    if column.warning:
+        yield _comment(f"  Check: {column.warning}")
+    values: dict[str, Any] = {field: getattr(feature, field) for field in _FIELDS}
+    values["required"] = column.missing == 0
+    defaults = {"required": False, "low": None, "high": None, "categories": (), "parts": (), "unseen": "refuse"}
+    given = ", ".join(f"{k}={_literal(v)}" for k, v in values.items() if k not in defaults or v != defaults[k])
+    guess = f"  # guess: {'; '.join(column.guesses)}" if column.guesses else ""
+    yield f"    Feature({given}),{guess}"
+
+
+def _clean_lines(inspection: Inspection) -> Iterator[str]:
+    target = inspection.target
+    yield "def clean(table: pd.DataFrame) -> pd.DataFrame:"
+    missing = target.column.missing
+    renamed = {c.name: c.feature.name for c in inspection.columns if c.feature and c.feature.name != c.name}
+    has_words = any(raw != code or isinstance(raw, bool) for raw, code in target.outcomes.items())
+    if not missing and not renamed and not has_words:
+        yield '    """Change nothing: the table has the features and the target as they are."""'
+        yield "    return table"
+        return
+    yield '    """Return the features, and the target as a number."""'
+    if missing:
+        yield f"    table = table.dropna(subset=[{target.name!r}])  # {missing:,} rows have no answer to learn from"
+    steps = ""
+    if has_words:
+        coded = f"table[{target.name!r}].map({dict(target.outcomes)!r})"
+        plain = target.name.isidentifier() and not keyword.iskeyword(target.name)
+        steps += f".assign({target.name}={coded})" if plain else f".assign(**{{{target.name!r}: {coded}}})"
+    if renamed:
+        steps += f".rename(columns={renamed!r})"
+    yield f"    return table{steps}"
+
+
+def _use_case_lines(inspection: Inspection, name: str) -> Iterator[str]:
+    target = inspection.target
+    yield "use_case = UseCase("
+    yield f"    name={name!r},"
+    yield "    version=1,"
+    yield f"    title={_title(target)!r},"
+    yield f"    about={f'From {len(inspection.features)} columns of {inspection.file}: {_asked(target)}.'!r},"
+    yield f"    source={f'{inspection.file}, {inspection.rows:,} rows'!r},"
+    yield "    features=FEATURES,"
+    yield f"    target={target.name!r},"
+    guess = f"  # guess: {'; '.join(target.guesses)}" if target.guesses else ""
+    yield f"    task={target.task!r},{guess}"
+    yield f"    answer={_answer(target)!r},"
+    why = "" if inspection.key else "  # no column names what belongs together, so copies of a row do"
+    yield f"    key={inspection.key!r},{why}"
+    yield "    clean=clean,"
+    if len(target.objectives) > 1:
+        yield f"    estimators=({', '.join(f'boosted_trees({o!r})' for o in target.objectives)}),"
+    yield ")"
+
+
+def _asked(target: Target) -> str:
+    if target.task == "binary":
+        yes = next(raw for raw, code in target.outcomes.items() if code)
+        return f"the chance that {target.name} is {yes}"
+    return f"{target.name}, {'an amount' if target.task == 'amount' else 'one of ordered classes'}"
+
+
+def _title(target: Target) -> str:
+    words = target.column.name.strip().replace("_", " ")
+    return f"{words[:1].upper()}{words[1:]}?" if target.task == "binary" else f"What is the {words}?"
+
+
+def _answer(target: Target) -> str:
+    name = target.name.strip()
+    return f"{name} chance" if target.task == "binary" else f"{name} prediction"
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f"{int(value)}" if abs(value) < 10_000 else f"{int(value):_}"
+    return f"{value:_}" if type(value) is int and abs(value) >= 10_000 else repr(value)
+
+
+def _comment(text: str) -> str:
+    indent = " " * 4 if text.startswith("  ") else ""
+    return f"{indent}# {' '.join(text.split())}"[:118]

@@ -1,0 +1,45 @@
+"""The report of an inspection: one page that opens offline, with the decisions and Evidently's profile of columns."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from model_orchestration.inspection.inspection import Inspection
+from scorehouse.tables.cells import is_missing
+
+MOST_ROWS = 20_000  # of which the profile is made
+
+
+def write_report(inspection: Inspection, path: Path) -> Path:
+    """Write the page of `inspection` to `path`, and return the path."""
+    environment = Environment(
+        loader=PackageLoader("model_orchestration.inspection"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html").render(inspection=inspection, profile=_profile(inspection))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _profile(inspection: Inspection) -> str:
+    """Return Evidently's page about the features and the target."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from evidently import Dataset, Report
+        from evidently.presets import DataSummaryPreset
+
+        shown = [c for c in inspection.columns if c.feature is not None or c.name == inspection.target.name]
+        table = pd.DataFrame({column.name: column.values for column in shown}).head(MOST_ROWS)
+        for name in table.select_dtypes(object).columns:
+            table[name] = [None if is_missing(value) else str(value) for value in table[name]]
+        made = Report([DataSummaryPreset()]).run(Dataset.from_pandas(table), None)
+        page: str = made.get_html_str(as_iframe=False)
+    return page

@@ -1,0 +1,189 @@
+"""A stranger's table: each column is what a person would say it is, and what contains the answer is left out."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_orchestration.inspection.inspection import Inspection, inspect_table
+from model_orchestration.inspection.page import page_name, render, write_page
+from model_orchestration.tables.sufficiency import require_enough
+from model_orchestration.tables.training_table import prepare
+from scorehouse.errors import TableError
+from scorehouse.pages import checks
+from scorehouse.pages.defaults import with_defaults
+from scorehouse.tables.frames import Frame, read_frame
+from scorehouse.usecase import UseCase
+
+ROWS = 300
+
+
+def people(**columns: Any) -> pd.DataFrame:
+    """A table of every kind of column."""
+    rng = np.random.default_rng(3)
+    age = rng.integers(18, 90, ROWS)
+    income = rng.gamma(3, 900, ROWS).round(2)
+    left = (rng.random(ROWS) < 1 / (1 + np.exp((income - 2500) / 400))).astype(int)
+    letters = np.array(list("abcdefghijklmnopqrst"))
+    table = {
+        "Id": np.arange(1, ROWS + 1),
+        "age": age,
+        "income": [f"${value:,.2f}" for value in income],
+        "married": rng.choice(["yes", "no", ""], ROWS, p=[0.5, 0.4, 0.1]),
+        "city": rng.choice(["Leeds", "York", "Hull"], ROWS),
+        "joined": pd.date_range("2023-01-03", periods=ROWS).strftime("%d.%m.%Y"),
+        "note": [" ".join(rng.choice(letters, 8)) for _ in range(ROWS)],
+        "ticket": [f"A/{n}" for n in rng.permutation(ROWS)],
+        "country": "UK",
+        "nothing": "",
+        "town": "",
+        "left": left,
+        **columns,
+    }
+    made = pd.DataFrame(table)
+    made["town"] = made["city"].str.upper()
+    return made
+
+
+def frame_of(table: pd.DataFrame) -> Frame:
+    return read_frame(table.to_csv(index=False).encode(), "people.csv")
+
+
+def inspected(table: pd.DataFrame, target: str = "left", key: str = "") -> Inspection:
+    return inspect_table(frame_of(table), "people.csv", target, key)
+
+
+def roles(found: Inspection) -> dict[str, str]:
+    return {column.name: column.role for column in found.columns}
+
+
+def left_out(found: Inspection) -> dict[str, str]:
+    return {c.name: c.left_out.partition(":")[0] for c in found.columns if c.role == "left out"}
+
+
+def loaded(source: str) -> UseCase:
+    """Return the use case of a page's source, checked."""
+    names: dict[str, Any] = {}
+    exec(compile(source, "use_cases/people.py", "exec"), names)
+    checked, faults = checks.validated(names["use_case"])
+    assert checked is not None, faults
+    checked = with_defaults(checked)
+    assert list(checks.faults(checked)) == []
+    return checked
+
+
+def test_each_column_is_what_a_person_would_say_it_is() -> None:
+    found = inspected(people())
+    assert roles(found) == {
+        "Id": "left out", "age": "integer", "income": "number", "married": "boolean", "city": "category",
+        "joined": "date", "note": "left out", "ticket": "left out", "country": "left out", "nothing": "left out",
+        "town": "left out", "left": "target",
+    }  # fmt: skip
+    assert left_out(found) == {
+        "Id": "identifier", "note": "free text", "ticket": "identifier", "country": "constant", "nothing": "empty",
+        "town": "copy",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_what_contains_the_answer_is_left_out_or_flagged(noise: float) -> None:
+    table = people()
+    rng = np.random.default_rng(5)
+    flipped = np.where(rng.random(ROWS) < noise, 1 - table["left"], table["left"])
+    found = inspected(table.assign(status=np.where(flipped, "gone", "here"), code=flipped * 7 + 2))
+    suspected = {c.name for c in found.columns if c.left_out.startswith(("leak", "copy")) or c.warning}
+    assert suspected == {"status", "code", "town"}
+
+
+def test_an_amount_s_copy_noisy_copy_and_mean_by_key_are_left_out_or_flagged() -> None:
+    rng = np.random.default_rng(2)
+    table = people(customer_id=rng.integers(1, 60, ROWS), cost=rng.gamma(2, 100, ROWS).round(2))
+    table["noisy"] = (table["cost"] * 1 + rng.normal(0, table["cost"].std() * 0.1, ROWS)).round(2)
+    table["doubled"] = table["cost"] * 2
+    table["usual"] = table.groupby("customer_id")["cost"].transform("mean").round(4)
+    found = inspected(table, "cost")
+    suspected = {c.name for c in found.columns if c.left_out.startswith("leak") or c.warning}
+    assert suspected == {"noisy", "doubled", "usual"}
+    assert found.key == "customer_id" and roles(found)["customer_id"] == "key"
+
+
+def test_the_task_follows_from_the_target() -> None:
+    rng = np.random.default_rng(1)
+    table = people(
+        skewed=rng.gamma(1, 100, ROWS).round(2) + 1, zeros=rng.gamma(0.2, 100, ROWS).round(0),
+        plain=rng.normal(0, 1, ROWS).round(3), mark=rng.integers(3, 9, ROWS), answer=rng.choice(["P", "N"], ROWS),
+    )  # fmt: skip
+    tasks = {n: inspected(table, n).target for n in ("skewed", "zeros", "plain", "mark", "answer", "married")}
+    assert {n: (t.task, t.objectives[:1]) for n, t in tasks.items()} == {
+        "skewed": ("amount", ("reg:gamma",)), "zeros": ("amount", ("reg:tweedie",)),
+        "plain": ("amount", ("reg:squarederror",)), "mark": ("ordinal", ()), "answer": ("binary", ()),
+        "married": ("binary", ()),
+    }  # fmt: skip
+    assert tasks["answer"].outcomes == {"N": 0, "P": 1} and tasks["married"].outcomes == {"no": 0, "yes": 1}
+
+
+@pytest.mark.parametrize(
+    ("target", "key", "words"),
+    [
+        ("", "", "choose what to predict, such as TARGET='left':"),
+        ("lefft", "", "no column is called 'lefft'; did you mean 'left'?"),
+        ("country", "", "country: all rows have one value, so there is nothing to learn"),
+        ("city", "", "city has 3 classes without an order"),
+        ("note", "", "note cannot be predicted: it is free text"),
+        ("left", "customer", "KEY is 'customer', but no column is called so"),
+    ],
+)
+def test_what_cannot_be_predicted_is_told_in_one_sentence(target: str, key: str, words: str) -> None:
+    with pytest.raises(TableError) as refused:
+        inspected(people(), target, key)
+    assert str(refused.value).startswith(words)
+
+
+def test_the_page_is_one_that_a_training_takes() -> None:
+    """It is formatted, has no fault, and every row of the table is read by it."""
+    table = people(answer=np.random.default_rng(1).choice(["P", "N"], ROWS))
+    table.loc[:4, "answer"] = ""
+    for target in ("left", "answer", "age"):
+        source = render(inspected(table, target), "people")
+        ast.parse(source)
+        lint = subprocess.run(
+            [sys.executable, "-m", "ruff", "check", "--stdin-filename", "use_cases/people.py", "-"],
+            input=source, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert lint.returncode == 0, lint.stdout
+        case = loaded(source)
+        ready = prepare(frame_of(table), case)
+        require_enough(ready, case, 0)
+        assert len(ready.records) == (ROWS - 5 if target == "answer" else ROWS)
+
+
+def test_a_page_that_was_edited_is_left_as_it_is_and_the_difference_is_shown(tmp_path: Path) -> None:
+    found = inspected(people())
+    first = write_page(found, "people", tmp_path)
+    assert first.difference == "" and loaded(first.path.read_text()).name == "people"
+    assert write_page(found, "people", tmp_path).difference == ""
+    edited = first.path.read_text().replace("high=130", "high=120")
+    first.path.write_text(edited)
+    again = write_page(found, "people", tmp_path)
+    assert "high=120" in again.difference and "high=130" in again.difference
+    assert first.path.read_text() == edited
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("people.csv", "people"),
+        ("/x/My Table (2).csv", "my_table_2"),
+        ("2024.csv", "table_2024"),
+        ("é.csv", "table"),
+    ],
+)
+def test_a_page_is_named_as_a_module_can_be(file: str, name: str) -> None:
+    assert page_name(file) == name and name.isidentifier()
