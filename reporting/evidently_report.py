@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FEWEST_OUTCOMES = 30  # with fewer, a page about quality shows noise
 Labels = Mapping[str, Mapping[float, str]]
+_MARKUP = re.compile(r"<(?=[a-zA-Z/!?])")  # `<5` is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,10 @@ def drift_report(reference: Table, window: Table, labels: Labels) -> EvidentlyRe
     if not names:
         return None
     _, presets = _evidently()
-    categories = [n for n in names if reference.columns[n].kind == "category"]
+    categories = [_harmless(n) for n in names if reference.columns[n].kind == "category"]
+    numbers = [_harmless(n) for n in names if reference.columns[n].kind != "category"]
     sides = (_frame({n: t.columns[n] for n in names}, labels) for t in (window, reference))
-    kinds = {"numerical_columns": [n for n in names if n not in categories], "categorical_columns": categories}
+    kinds = {"numerical_columns": numbers, "categorical_columns": categories}
     return _run(presets.DataDriftPreset, kinds, *sides)
 
 
@@ -109,6 +112,11 @@ def _frame(columns: Mapping[str, Sample], labels: Labels) -> pd.DataFrame:
         kind: type = float
         if sample.kind == "category":
             kind = object
-            values = [labels.get(name, {}).get(v, str(v)) for v in values]
-        frame[name] = pd.Series(values + [None] * (rows - len(values)), dtype=kind)
+            values = [_harmless(labels.get(name, {}).get(v, str(v))) for v in values]
+        frame[_harmless(name)] = pd.Series(values + [None] * (rows - len(values)), dtype=kind)
     return pd.DataFrame(frame)
+
+
+def _harmless(text: str) -> str:
+    """Return `text` without markup: Evidently writes it as it is into a script of its page, which `</script>` ends."""
+    return _MARKUP.sub("< ", text)

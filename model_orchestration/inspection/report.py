@@ -39,7 +39,13 @@ def _profile(inspection: Inspection) -> str:
         shown = [c for c in inspection.columns if c.feature is not None or c.name == inspection.target.name]
         table = pd.DataFrame({column.name: column.values for column in shown}).head(MOST_ROWS)
         for name in table.select_dtypes(object).columns:
-            table[name] = [None if is_missing(value) else str(value) for value in table[name]]
+            table[name] = [None if is_missing(value) else _without_markup(str(value)) for value in table[name]]
+        table.columns = pd.Index([_without_markup(str(name)) for name in table.columns])
         made = Report([DataSummaryPreset()]).run(Dataset.from_pandas(table), None)
         page: str = made.get_html_str(as_iframe=False)
     return page
+
+
+def _without_markup(text: str) -> str:
+    """Return text that cannot end Evidently's script: it writes names and values into one without escaping them."""
+    return text.replace("<", "< ")

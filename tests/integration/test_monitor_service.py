@@ -75,6 +75,8 @@ def _ready(house: House) -> bool:
 
 def test_the_monitor_shows_traffic_drift_outcomes_and_rejections_and_continues_after_a_restart(house: House) -> None:
     assert "No predictions yet" in house.text("")
+    shown = requests.get(f"http://{HOST}:{house.port}/", timeout=5)
+    assert "default-src 'none'; style-src 'self' 'unsafe-inline'" in shown.headers["Content-Security-Policy"]
     answers = house.post(toys.records(CHURN, 600, seed=21))
     house.wait("scorehouse_window_records", 500)
     house.wait("evidently:data_drift:dataset_drift", 0)

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from pymongo import MongoClient
 
+from monitoring.evidently_service.drift.statistics import Sample, Table
 from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
+from reporting.evidently_report import drift_report
 from reporting.folder import ReportFolder
 from reporting.reporter import Reporter
 from scorehouse.bundles.bundle import Bundle
@@ -350,3 +352,15 @@ def test_a_record_that_was_sent_again_counts_once_in_a_report(sqlite: Any, tmp_p
         "300 records repeat the customer or the content of another; each customer or content counts once."
         in (made["notices"])
     )
+
+
+def test_a_label_or_a_name_with_markup_ends_no_script_of_evidentlys_page() -> None:
+    markup = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)>"
+    sides = [
+        Table({markup: Sample("category", np.repeat([0.0, 1.0], 50), 100)}, 100),
+        Table({markup: Sample("category", np.repeat([0.0, 1.0], [20, 80]), 100)}, 100),
+    ]
+    report = drift_report(sides[0], sides[1], {markup: {0.0: f"{markup} or <5", 1.0: "b"}})
+    assert report is not None
+    assert not re.search("<script>alert|<img src=x", report.html)
+    assert "or <5" in report.html

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,9 @@ def folder(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     age, city = rng.integers(18, 90, 400), rng.choice(["Leeds", "York"], 400)
     left = np.where(rng.random(400) < age / 100, "yes", "no")
-    table = pd.DataFrame({"id": range(1, 401), "age": age, "city": city, "left": left, "gone": left})
+    hostile = rng.choice(["a</script><script>alert(1)</script>", "b"], 400)
+    columns = {"id": range(1, 401), "age": age, "city": city, "left": left, "gone": left, "</script><b>": hostile}
+    table = pd.DataFrame(columns)
     table.to_csv(tmp_path / "people.csv", index=False)
     (tmp_path / "use_cases").mkdir()
     return tmp_path
@@ -46,6 +49,8 @@ def test_one_command_writes_a_page_that_trains_and_a_report(folder: Path, monkey
     assert "next: USE_CASE=people DATA=people.csv make demo" in done.stdout
     report = (folder / "var" / "inspections" / "people.html").read_text()
     assert "people.csv" in report and "<iframe" in report and 'src="http' not in report
+    decisions, _, profile = report.partition('srcdoc="')
+    assert "<script" not in decisions and "<script>alert" not in unescape(profile.partition('"></iframe>')[0])
     monkeypatch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder / "use_cases")])
     case = load_use_case("people")
     training = Training(case, prepare(read_table(str(folder / "people.csv"), case), case))
@@ -59,7 +64,7 @@ def test_one_command_writes_a_page_that_trains_and_a_report(folder: Path, monkey
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("people.csv",), "use-case: choose what to predict, such as TARGET='gone':"),
+        (("people.csv",), "use-case: choose what to predict, such as TARGET='</script><b>':"),
         (("nowhere.csv", "left"), "use-case: nowhere.csv cannot be read: No such file or directory"),
         (("people.csv", "lef"), "use-case: no column is called 'lef'; did you mean 'left'?"),
     ],
