@@ -158,7 +158,7 @@ class Demo:
         rows = self.rows_to_send()
         if rows is None:
             self.steps.done(
-                f"no traffic is sent: {self.use_case.name} has no sample, and {self.settings.data} is no file"
+                f"no traffic is sent: {self.use_case.name} has no sample, and {self.settings.data} is not a file"
             )
             return {}
         over_http = json.loads(run("simulation_business.http", *HTTP_TRAFFIC, *rows, "--json"))

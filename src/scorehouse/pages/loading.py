@@ -21,6 +21,7 @@ from scorehouse.usecase import UseCase
 PACKAGE = "use_cases"
 _UNEXPECTED = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r"(\w+)\.__init__\(\) missing \d+ required (?:keyword-only|positional) arguments?: (.+)")
+_NO_NAME = re.compile(r"cannot import name '(\w+)' from (partially initialized module )?'([\w.]+)'")
 _POSITIONAL = re.compile(r"(\w+)\.__init__\(\) takes 1 positional argument but .+")
 
 
@@ -73,6 +74,28 @@ def _advice(module: str) -> str:
     return "A page imports from scorehouse.usecase: from scorehouse.usecase import Feature, UseCase"
 
 
+_LIKE = 0.5  # likeness from which a name is offered instead of a list
+
+
+def _name_not_found(module: str, name: str, *, circular: bool) -> str:
+    """Return what to write instead of `from module import name`, without the path of the module on this machine."""
+    if circular:
+        return (
+            f"{name!r} cannot be imported from {module}, because that is still being loaded: "
+            "remove this import, or the one that leads back to the page"
+        )
+    missing = f"{module} has no {name!r}"
+    if module.partition(".")[0] != "scorehouse":
+        return missing
+    known = [known for known, value in vars(usecase).items() if is_dataclass(value)]
+    if name in known:
+        return f"{missing}: write `from scorehouse.usecase import {name}`"
+    names = KnownNames(known)
+    if names.likeness(name) < _LIKE:
+        return f"{missing}: a page imports {', '.join(known)} from scorehouse.usecase"
+    return f"{missing}: write `from scorehouse.usecase import {names.nearest(name)}`"
+
+
 def _not_found(name: str) -> str:
     missing = f"USE_CASE is {name!r}, but there is no use_cases/{name}.py"
     try:
@@ -99,6 +122,8 @@ def _place(name: str, error: BaseException) -> str:
 def _in_words(error: BaseException) -> str:
     """What an import raised, in one line; what Python says of a wrong argument says also which one was meant."""
     text = " ".join(str(error).split())
+    if found := _NO_NAME.match(text):
+        return _name_not_found(found[3], found[1], circular=bool(found[2]))
     if isinstance(error, SyntaxError):
         return f"{error.msg}: {(error.text or '').strip()}"
     if found := _UNEXPECTED.search(text):
