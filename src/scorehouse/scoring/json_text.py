@@ -153,7 +153,10 @@ def _not_json(data: bytes, inner: bytes | None, fault: orjson.JSONDecodeError) -
     if fault.msg.startswith("depth limit"):
         return NotJson("is nested too deeply")
     if fault.msg.startswith("unexpected content after") and b"\x00" not in text and text.lstrip()[:1] in (b"{", b"["):
+        after = text.decode(errors="replace")[fault.pos :].strip()  # orjson counts characters
         like = "several JSON values: send one per line, as JSON lines"
+        if after in {";", ".", ","}:
+            like = f"JSON with {after!r} after it: leave that out"
     else:
         like = resemblance(data, inner)
     return NotJson(f"is not JSON: it looks like {like}" if like else f"is not JSON: {fault}")

@@ -167,6 +167,8 @@ def test_a_record_contains(data: bytes, expected: Found) -> None:
         (b'x = 1\ny = "b"\n', "is not JSON: it looks like TOML"),
         (b"{:x=>1}", "is not JSON: it looks like a printed Ruby hash"),
         (b"Record{x=1, y=2}", "is not JSON: it looks like a printed object"),
+        (b'{"x": 1};', "is not JSON: it looks like JSON with ';' after it"),
+        (b")]}',\n{}", "is not JSON: it looks like JSON or a metric behind a prefix"),
         (b"[object Object]", "is not JSON: it looks like a printed JavaScript object"),
         (b'{\n  // the age\n  "x": 1}', "is not JSON: it looks like JSON with comments"),
         (b'{"x": 1}'.hex().encode(), "is not JSON: it looks like hexadecimal digits"),
