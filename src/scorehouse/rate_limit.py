@@ -18,6 +18,7 @@ class RateLimit:
         self._per_second = per_second
         self._clock = clock
         self._buckets = OrderedDict[str, tuple[float, float]]()  # client -> tokens, and when they were counted
+        self._refused = OrderedDict[str, float]()  # client -> when what was refused last may be tried again
         self._lock = Lock()
 
     def take(self, client: str, count: int = 1) -> float:
@@ -28,6 +29,16 @@ class RateLimit:
             tokens = min(self._most, tokens + (now - counted_at) * self._per_second)
             allowed = tokens >= count
             self._buckets[client] = (tokens - count if allowed else tokens, now)
-            if len(self._buckets) > MOST_CLIENTS:
-                self._buckets.popitem(last=False)
-        return 0.0 if allowed else (count - tokens) / self._per_second
+            wait = 0.0 if allowed else (count - tokens) / self._per_second
+            self._refused.pop(client, None)
+            if not allowed:
+                self._refused[client] = now + wait
+            for known in (self._buckets, self._refused):
+                if len(known) > MOST_CLIENTS:
+                    known.popitem(last=False)
+        return wait
+
+    def left(self, client: str) -> float:
+        """Return the seconds until `client` may try again what was refused; 0 if nothing was."""
+        with self._lock:
+            return max(0.0, self._refused.get(client, 0.0) - self._clock()) if client in self._refused else 0.0

@@ -131,10 +131,12 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
     @app.post("/outcomes")
     def outcomes() -> Response:
         task = serving.require_model().bundle.manifest.task
+        if (sender := caller()) and (seconds := limit.left(sender)):  # reading it costs more than refusing it
+            raise _too_many(seconds, settings.outcomes_per_second)
         body = read_body(request.environ, settings.max_body_bytes, (JSON, LINES))
         choose_media(JSON)
         accepted = to_outcomes(parse_body(body, settings.max_records), task, settings.max_records)
-        if (sender := caller()) and (seconds := limit.take(sender, len(accepted))):
+        if sender and (seconds := limit.take(sender, len(accepted))):
             raise _too_many(seconds, settings.outcomes_per_second)
         serving.accept_outcomes(accepted, sender=sender)
         about: dict[str, Any] = {"accepted": len(accepted)}

@@ -35,6 +35,8 @@ from scorehouse.tables.workbook import read_workbook
 
 BLOCK = 2**22  # bytes of text that are parsed at a time; a row must fit
 _READ_ROWS = 10_000  # rows of Parquet that are read at a time
+MOST_TEXT = 2**30  # bytes that a Parquet file's texts may have
+_TEXT_AT_ONCE = 2**27  # bytes of them that are decoded together
 _MOST_FOOTER = 2**26  # bytes of a Parquet file's description of itself
 
 
@@ -172,13 +174,16 @@ class Table:
         source = pa.PythonFile(content.stream, "r")
         # Without pre_buffer=False everything that was read stays in memory.
         table = pq.ParquetFile(source, pre_buffer=False)
+        texts = [field.name for field in table.schema_arrow if is_text(field.type)]
+        # As dictionaries, in which one long text is held once, however many rows have it.
+        table = pq.ParquetFile(source, pre_buffer=False, read_dictionary=texts)
         self._rows = table.metadata.num_rows
         self.schema = table.schema_arrow.remove_metadata()
         if len(self.schema.names) > MOST_COLUMNS:
             raise TableError(f"has {len(self.schema.names):,} columns; at most {MOST_COLUMNS:,} are read")
         require_distinct(self.schema.names)
-        self.schema = pa.schema([field.with_type(_without_views(field.type)) for field in self.schema])
-        batches = (batch.cast(self.schema) for batch in table.iter_batches(_READ_ROWS))
+        self.schema = pa.schema([field.with_type(_decoded_type(field.type)) for field in self.schema])
+        batches = (batch.cast(self.schema) for batch in _bounded(table.iter_batches(_READ_ROWS)))
         first = next(batches, None)
         self.notations = Notations({} if first is None else _text_columns(first))
         self.first_row = 1
@@ -273,6 +278,29 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
 def _text_columns(batch: pa.RecordBatch) -> dict[str, list[str]]:
     texts = {n: plain(c) for n, c in zip(batch.schema.names, batch.columns, strict=True) if is_text(c.type)}
     return {name: [cell or "" for cell in column.to_pylist()] for name, column in texts.items()}
+
+
+def _bounded(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a Parquet file in parts whose texts fit into memory, and MOST_TEXT of text at most.
+
+    578 bytes of Parquet may say 60,000 times a text of 200 kB.
+    """
+    left = MOST_TEXT
+    for batch in batches:
+        before = left
+        for column in batch.columns:
+            if pa.types.is_dictionary(column.type) and is_text(column.type):
+                lengths = pc.cast(pc.binary_length(column.dictionary), pa.int64()).take(column.indices)
+                left -= pc.sum(lengths).as_py() or 0
+        if left < 0:
+            raise TableError(f"has more than {MOST_TEXT:,} bytes of text: leave out columns that are not needed")
+        rows = max(1, batch.num_rows // (1 + (before - left) // _TEXT_AT_ONCE))
+        yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+
+
+def _decoded_type(kind: Any) -> Any:
+    """Return the type of a column without a dictionary of texts."""
+    return _without_views(kind.value_type if pa.types.is_dictionary(kind) and is_text(kind) else kind)
 
 
 def _without_views(kind: Any) -> Any:

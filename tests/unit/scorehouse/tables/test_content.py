@@ -20,6 +20,7 @@ from scorehouse.errors import TableError
 from scorehouse.tables import content
 from scorehouse.tables.content import open_content
 from scorehouse.tables.frames import read_frame
+from scorehouse.tables.table import Table
 
 TEXT = b"a,b\n1,2\n"
 
@@ -124,3 +125,22 @@ def test_a_tar_archive_and_bytes_that_are_not_text_are_named() -> None:
     pq.write_table(pa.table({"photo": pa.array([b"\xff\xd8", b"ok"])}), file)
     with pytest.raises(TableError, match="t, 'photo': a column has bytes that are not text"):
         read_frame(file.getvalue(), "t")
+
+
+@pytest.mark.parametrize(("rows", "length", "fits"), [(60_000, 200_000, False), (2_000, 100_000, True)])
+def test_one_long_text_that_many_rows_of_parquet_have_does_not_fill_the_memory(
+    rows: int, length: int, fits: bool
+) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * length]))
+    file = io.BytesIO()
+    pq.write_table(pa.table({"note": texts}), file, compression="zstd")
+    assert len(file.getvalue()) < 1000
+    read = 0
+    try:
+        for chunk in Table(file, "t").chunks(500):
+            assert chunk.table.nbytes < 2**27
+            read += chunk.table.num_rows
+    except TableError as error:
+        assert not fits and "t has more than 1,073,741,824 bytes of text" in str(error)
+    else:
+        assert fits and read == rows

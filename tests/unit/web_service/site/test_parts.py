@@ -40,7 +40,9 @@ def test_a_bucket_is_full_at_first_and_fills_steadily() -> None:
 def test_what_counts_for_several_takes_so_many_tokens_or_none() -> None:
     time = Time()
     limit = RateLimit(10, 100, time.monotonic)
-    assert [limit.take("a", 60), limit.take("a", 60), limit.take("a", 40)] == [0, pytest.approx(2.0), 0]
+    assert [limit.take("a", 60), limit.left("a")] == [0, 0]
+    assert [limit.take("a", 60), limit.left("a"), limit.left("b")] == [pytest.approx(2.0), pytest.approx(2.0), 0]
+    assert [limit.take("a", 40), limit.left("a")] == [0, 0]
     time.uptime += 6
     assert limit.take("a", 60) == 0
 

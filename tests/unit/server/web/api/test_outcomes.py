@@ -114,6 +114,8 @@ def test_a_key_that_sends_too_many_outcomes_waits_and_nobody_else_does(
     assert refused.status_code == 429
     assert "10 outcomes a second" in orjson.loads(refused.data)["detail"]
     assert 6 <= int(refused.headers["Retry-After"]) <= 8
+    unread = client.post("/outcomes", data=b"[", content_type="text/x", environ_overrides={app.CALLER: "flood"})
+    assert unread.status_code == 429  # it is not even looked at
     assert len(door.journalled()) == 90
     assert [send(key, 90).status_code for key in ("shop", None, None)] == [202, 202, 202]
 
