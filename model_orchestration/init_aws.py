@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from model_orchestration.tables.training_table import read_table
-from scorehouse.aws import aws_client
+from scorehouse.aws import advice, aws_client
 from scorehouse.environment import settings_or_exit
 from scorehouse.errors import ScorehouseError
 from scorehouse.pages.loading import load_use_case
@@ -129,7 +129,7 @@ def main() -> None:
     try:
         rows = init_aws(settings, time.monotonic, time.sleep)
     except (ScorehouseError, BotoCoreError, ClientError) as error:
-        sys.exit(f"init_aws: {error}")
+        sys.exit(f"init_aws: {error}{advice(error)}")
     where = settings.kinesis_address or f"AWS, {settings.aws_default_region}"
     table = Table(title=f"in {where}", show_header=False, title_justify="left")
     for _ in range(3):

@@ -181,9 +181,8 @@ class Stack:
         if not customer_id:
             raise StackError(f"CUSTOMER_ID is missing: run {make_command('erase CUSTOMER_ID=…', self._name)}")
         command = ("run", "--rm", "--no-deps", "-T", "shipper", "python", "-m", "server.erase", customer_id)
-        with self._console.status("erasing the customer from the journal and the store (about half a minute)"):
-            erased = self._serve.output(*command).strip()
-        self._steps.done(erased)
+        self._console.print("erasing the customer from the journal and the store (about half a minute)")
+        self._steps.done(self._serve.output(*command).strip())
 
     def down(self) -> None:
         """Remove the containers; volumes and images stay."""

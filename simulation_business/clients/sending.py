@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from scorehouse.aws import advice
 from scorehouse.errors import ScorehouseError
 from scorehouse.streams.publisher import FAULTS, MOST_ENTRIES, GaveUp, Publisher, code_of
 from simulation_business.traffic.tally import Tally
@@ -73,16 +74,12 @@ def wait_for_stream(
         except FAULTS as error:
             status = code_of(error)
         except BotoCoreError as error:
-            raise NoStream(
-                f"the stream {stream} cannot be asked: {error}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-                "(the emulator takes any, such as test)"
-            ) from error
+            raise NoStream(f"the stream {stream} cannot be asked: {error}{advice(error)}") from error
         if status in {"ACTIVE", "UPDATING"}:
             return
         if clock() > ends:
-            raise NoStream(
-                f"the stream {stream} was not active within {seconds:g} s ({status}): create it with `make init_aws`"
-            )
+            what = "check KINESIS_ADDRESS" if "Connect" in status else "create it with `make init_aws`"
+            raise NoStream(f"the stream {stream} was not active within {seconds:g} s ({status}): {what}")
         if sleep(POLL_SECONDS):
             return
 

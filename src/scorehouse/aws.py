@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, PartialCredentialsError
 from botocore.session import Session
 
 TRIES = 3  # of one call, by botocore itself
@@ -26,3 +27,12 @@ def aws_client(service: str, address: str, region: str | None = None) -> Any:
         s3={"addressing_style": "path"} if address else None,
     )
     return session.create_client(service, region_name=region, endpoint_url=address or None, config=config)
+
+
+def advice(error: Exception) -> str:
+    """Return what to do about an error of botocore, to append to its words; empty if they say it."""
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (an emulator takes any, such as test)"
+    if isinstance(error, EndpointConnectionError):
+        return ": check KINESIS_ADDRESS and S3_ADDRESS, or start the emulator"
+    return ""

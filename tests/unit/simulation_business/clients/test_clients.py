@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from simulation_business.clients.outcomes import OutcomeSender
 from simulation_business.clients.scorer import TRIES, NotReady, ScorerClient
@@ -210,3 +210,13 @@ def test_a_stream_that_cannot_be_asked_for_want_of_a_key_ends_the_waiting_with_w
 
     with pytest.raises(NoStream, match=r"Unable to locate credentials: set AWS_ACCESS_KEY_ID and"):
         wait_for_stream(Keyless(), "predictions", 20, Time().clock, Time().sleep)
+
+
+def test_a_stream_whose_address_does_not_answer_is_not_to_be_created() -> None:
+    class Away:
+        def describe_stream_summary(self, **_: Any) -> Any:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+    time = Time()
+    with pytest.raises(NoStream, match=r"was not active within 3 s \(EndpointConnectionError\): check KINESIS_ADDRESS"):
+        wait_for_stream(Away(), "predictions", 3, time.clock, time.sleep)
