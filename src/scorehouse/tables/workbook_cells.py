@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum
+from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from scorehouse.errors import TableError
 
@@ -41,7 +41,9 @@ def read_cells(stream: io.BufferedIOBase | Any) -> dict[str, Any]:
     """
     try:
         book = CalamineWorkbook.from_filelike(stream)
-        sheets = [s.name for s in book.sheets_metadata if s.typ == SheetTypeEnum.WorkSheet]
+        found = [s for s in book.sheets_metadata if s.typ == SheetTypeEnum.WorkSheet]
+        found.sort(key=lambda sheet: sheet.visible != SheetVisibleEnum.Visible)  # a hidden one is rarely meant
+        sheets = [sheet.name for sheet in found]
         for name in sheets:
             cells = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
             first = next((i for i, row in enumerate(cells) if any(cell != "" for cell in row)), None)

@@ -172,3 +172,18 @@ def test_an_ods_file_that_defines_entities_is_refused() -> None:
     entities = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
     with pytest.raises(TableError, match="defines entities"):
         read_workbook(open_document(f"<table:table-row>{cell('&b;')}</table:table-row>", entities))
+
+
+def test_a_hidden_sheet_is_read_only_if_no_other_has_cells() -> None:
+    book = openpyxl.Workbook()
+    first, second = book.active, book.create_sheet("shown")
+    assert first is not None
+    first.append(["old"])
+    first.append([1])
+    first.sheet_state = "hidden"
+    second.append(["new"])
+    second.append([2])
+    file = io.BytesIO()
+    book.save(file)
+    names, *_ = read_workbook(io.BufferedReader(io.BytesIO(file.getvalue())))  # type: ignore[arg-type]
+    assert names == ("new",)
