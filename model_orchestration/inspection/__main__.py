@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -27,8 +28,12 @@ def main() -> None:
     parser.add_argument("--reports", type=Path, default=Path("var/inspections"), help="the folder of the report")
     arguments = parser.parse_args()
     console = Console()
+    if not arguments.table:
+        sys.exit("use-case: TABLE is missing: make use-case TABLE=people.csv TARGET=column")
+    name = arguments.name or page_name(arguments.table)
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        sys.exit(f"use-case: NAME is {name!r}: use small letters, digits and _, and begin with a letter")
     try:
-        name = arguments.name or page_name(arguments.table)
         inspection = _inspect(arguments.table, arguments.target, arguments.key, console)
         report = write_report(inspection, arguments.reports / f"{name}.html")
         written = write_page(inspection, name)

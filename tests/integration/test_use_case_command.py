@@ -65,6 +65,8 @@ def test_one_command_writes_a_page_that_trains_and_a_report(folder: Path, monkey
     ("words", "said"),
     [
         (("people.csv",), "use-case: choose what to predict, such as TARGET='</script><b>':"),
+        (("people.csv", "left", "--name", "../x"), "use-case: NAME is '../x': use small letters, digits and _"),
+        (("", ""), "use-case: TABLE is missing: make use-case TABLE=people.csv TARGET=column"),
         (("nowhere.csv", "left"), "use-case: nowhere.csv cannot be read: No such file or directory"),
         (("people.csv", "lef"), "use-case: no column is called 'lef'; did you mean 'left'?"),
     ],
