@@ -35,11 +35,13 @@ _BEGINNINGS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
     b"%7B": "a URL-encoded text",
+    b"---\n": "YAML",  # before what else begins with --
+    b"---\r\n": "YAML",
+    b"-- ": "SQL",
     b"--": "a multipart form",
     b"@": "the name of a file, not its content",
     b"'": "JSON in single quotes, which the Windows command prompt does not remove",
     b"data=": "a form (name=value)",
-    b"---\n": "YAML",
 }
 _PATTERNS = (
     (rb"\s*<[0-9]{1,3}>", "a syslog line: send the JSON in it alone"),
