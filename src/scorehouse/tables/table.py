@@ -174,7 +174,10 @@ class Table:
         source = pa.PythonFile(content.stream, "r")
         # Without pre_buffer=False everything that was read stays in memory.
         table = pq.ParquetFile(source, pre_buffer=False)
-        texts = [field.name for field in table.schema_arrow if is_text(field.type)]
+        fixed = [f.type.byte_width for f in table.schema_arrow if pa.types.is_fixed_size_binary(f.type)]
+        if sum(fixed) * table.metadata.num_rows > MOST_TEXT:
+            raise _too_much_text()
+        texts = [field.name for field in table.schema_arrow if _varies(field.type)]
         # As dictionaries, in which one long text is held once, however many rows have it.
         table = pq.ParquetFile(source, pre_buffer=False, read_dictionary=texts)
         self._rows = table.metadata.num_rows
@@ -289,18 +292,28 @@ def _bounded(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         before = left
         for column in batch.columns:
-            if pa.types.is_dictionary(column.type) and is_text(column.type):
+            if pa.types.is_dictionary(column.type) and _varies(column.type):
                 lengths = pc.cast(pc.binary_length(column.dictionary), pa.int64()).take(column.indices)
                 left -= pc.sum(lengths).as_py() or 0
         if left < 0:
-            raise TableError(f"has more than {MOST_TEXT:,} bytes of text: leave out columns that are not needed")
+            raise _too_much_text()
         rows = max(1, batch.num_rows // (1 + (before - left) // _TEXT_AT_ONCE))
         yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
 
 
+def _too_much_text() -> TableError:
+    return TableError(f"has more than {MOST_TEXT:,} bytes of text: leave out columns that are not needed")
+
+
+def _varies(kind: Any) -> bool:
+    """Return whether the cells of a column of this type, text or bytes, may be of any length."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+
+
 def _decoded_type(kind: Any) -> Any:
     """Return the type of a column without a dictionary of texts."""
-    return _without_views(kind.value_type if pa.types.is_dictionary(kind) and is_text(kind) else kind)
+    return _without_views(kind.value_type if pa.types.is_dictionary(kind) and _varies(kind) else kind)
 
 
 def _without_views(kind: Any) -> Any:

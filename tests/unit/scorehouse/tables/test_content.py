@@ -17,7 +17,7 @@ import pytest
 from backports import zstd
 
 from scorehouse.errors import TableError
-from scorehouse.tables import content
+from scorehouse.tables import content, table
 from scorehouse.tables.content import open_content
 from scorehouse.tables.frames import read_frame
 from scorehouse.tables.table import Table
@@ -127,11 +127,12 @@ def test_a_tar_archive_and_bytes_that_are_not_text_are_named() -> None:
         read_frame(file.getvalue(), "t")
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
 @pytest.mark.parametrize(("rows", "length", "fits"), [(60_000, 200_000, False), (2_000, 100_000, True)])
 def test_one_long_text_that_many_rows_of_parquet_have_does_not_fill_the_memory(
-    rows: int, length: int, fits: bool
+    rows: int, length: int, fits: bool, kind: pa.DataType
 ) -> None:
-    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * length]))
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([b"x" * length]).cast(kind))
     file = io.BytesIO()
     pq.write_table(pa.table({"note": texts}), file, compression="zstd")
     assert len(file.getvalue()) < 1000
@@ -144,3 +145,11 @@ def test_one_long_text_that_many_rows_of_parquet_have_does_not_fill_the_memory(
         assert not fits and "t has more than 1,073,741,824 bytes of text" in str(error)
     else:
         assert fits and read == rows
+
+
+def test_bytes_of_a_fixed_length_are_counted_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "MOST_TEXT", 10_000)
+    file = io.BytesIO()
+    pq.write_table(pa.table({"code": pa.array([b"x" * 100] * 200, pa.binary(100))}), file)
+    with pytest.raises(TableError, match="more than 10,000 bytes of text"):
+        Table(file, "t")
