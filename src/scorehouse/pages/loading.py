@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import re
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -69,7 +70,7 @@ _ADVICE = "Import what only clean needs inside clean, because not every image ha
 
 def _advice(module: str) -> str:
     """Return what to write instead of an import that fails."""
-    if module.partition(".")[0] != "scorehouse":
+    if not get_close_matches(module.partition(".")[0], ["scorehouse"], cutoff=0.8):
         return _ADVICE
     return "A page imports from scorehouse.usecase: from scorehouse.usecase import Feature, UseCase"
 

@@ -192,6 +192,7 @@ MISTAKES = [
     ("categories=DAYS, ", "categories=DAYZ, ", "page.py, line 8: NameError: name 'DAYZ' is not defined"),
     ("use_case = UseCase(", "use_case = UseCase((", "page.py, line"),
     ("Choice, Envelope,", "Choise, Envelope,", "page.py, line 2: scorehouse.usecase has no 'Choise': write `from scorehouse.usecase import Choice`"),
+    ("from scorehouse.usecase import", "from scorehous.usecase import", "page.py, line 2: No module named 'scorehous'. A page imports from scorehouse.usecase: "),
     ("from scorehouse.usecase import", "from scorehouse.usecases import", "page.py, line 2: No module named 'scorehouse.usecases'. A page imports from scorehouse.usecase: "),
     ("from scorehouse.usecase import", "from scorehouse.usecase import Feture,", "page.py, line 2: scorehouse.usecase has no 'Feture': write `from scorehouse.usecase import Feature`"),
     ("from scorehouse.usecase import", "from scorehouse.usecase import qqq,", "page.py, line 2: scorehouse.usecase has no 'qqq': a page imports "),
