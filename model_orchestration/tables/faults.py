@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
+from scorehouse.scoring.nearest import KnownNames
 from scorehouse.tables.frames import Frame
 
 MOST_COLUMNS = 5  # that a message describes
 MOST_VALUES = 3  # other bad values of a column that a message shows
 MOST_LETTERS = 80  # of a value that a message shows
 MOST_LEVELS = 12  # that a message lists
-LIKE = 0.6  # difflib's ratio from which a name is suggested
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +98,8 @@ def one_of(values: Iterable[Any]) -> str:
 
 
 def closest(name: object, known: Iterable[Any]) -> str:
-    """Return the known name that is most like `name`, or nothing if none is like it."""
-    folded = {str(k).casefold(): str(k) for k in known}
-    found = get_close_matches(str(name).casefold()[:80], list(folded), 1, LIKE)
-    return folded[found[0]] if found else ""
+    """Return the known name that is most like `name`, or nothing if none is like it. A word in common is too little."""
+    return KnownNames(map(str, known)).nearest(str(name), by_word=False)
 
 
 def suggest(name: object, known: Iterable[Any]) -> str:

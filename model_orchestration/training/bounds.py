@@ -15,7 +15,7 @@ from scorehouse.usecase import Choice, Range
 def find_fault(name: str, bounds: list[Any], known: Mapping[str, Range | Choice]) -> str | None:
     """Return what is wrong with the bounds (or options) for the dimension `name` of `known`, or None."""
     if name not in known:
-        return "unknown dimension" + (f"; did you mean {KnownNames(known).nearest(name)!r}?" if known else "")
+        return f"unknown dimension{KnownNames(known).suggest(name)}"
     dimension = known[name]
     if isinstance(dimension, Choice):
         allowed = bounds and all(b in dimension.options for b in bounds)

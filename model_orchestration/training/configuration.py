@@ -94,7 +94,7 @@ def parse(content: bytes, name: str) -> Configuration:
         for fault in error.errors():
             path = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":
-                faults.append(f"{path}: unknown key; did you mean {known.nearest(path)!r}?")
+                faults.append(f"{path}: unknown key{known.suggest(path)}")
             else:
                 faults.append(f"{path}: {_expected(fault['msg'])}, got {fault['input']!r}")
         raise _refusal(name, faults) from error

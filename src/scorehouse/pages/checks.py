@@ -124,8 +124,9 @@ def _wanted(place: str, fault: Mapping[str, Any]) -> str:
         allowed = str(fault["ctx"]["expected"])
         names = re.findall(r"'(.+?)'", allowed)
         meant = {frozenset(get_args(Kind)): _MEANT, frozenset(get_args(Task)): _TASKS}.get(frozenset(names), {})
-        nearest = meant.get(str(given)) or KnownNames(names).nearest(str(given))
-        return f"must be {allowed}, not {value}; did you mean {nearest!r}?"
+        known = meant.get(str(given))
+        nearest = f"; did you mean {known!r}?" if known else KnownNames(names).suggest(str(given))
+        return f"must be {allowed}, not {value}{nearest}"
     if kind in {"too_short", "string_too_short"}:
         return "must not be empty"
     if kind == "missing":
@@ -197,7 +198,7 @@ def _name_faults(use_case: UseCase) -> Iterator[str]:
         yield f"inputs has {name!r} twice"
     for name in use_case.inputs:
         if name not in fields:
-            yield f"inputs has {name!r}, which is not declared; did you mean {KnownNames(fields).nearest(name)!r}?"
+            yield f"inputs has {name!r}, which is not declared{KnownNames(fields).suggest(name)}"
     yield from _date_faults(use_case)
     if use_case.inputs and (unused := [f.name for f in use_case.derived if f.name not in use_case.inputs]):
         yield f"{unused[0]!r} is derived, but is not in inputs, so that no model sees it: add it or remove it"
@@ -263,9 +264,8 @@ def _metric_faults(use_case: UseCase) -> Iterator[str]:
             continue
         others = [task for task, figures in FIGURES.items() if any(f.name == metric and f.better for f in figures)]
         of = f"which is for the task {others[0]!r}" if others else "by which models cannot be ranked"
-        nearest = KnownNames(known).nearest(metric)
         yield (
-            f"{name} is {metric!r}, {of}; did you mean {nearest!r}? "
+            f"{name} is {metric!r}, {of}{KnownNames(known).suggest(metric)} "
             f"(the task {use_case.task!r} has {', '.join(sorted(known))})"
         )
 

@@ -186,15 +186,15 @@ def _objective_faults(estimator: Estimator, task: Task, allowed: tuple[str, ...]
     if objective is None:
         yield f'fixed needs an objective for the task {task!r}: fixed={{"objective": "{allowed[0]}"}}'
         return
-    nearest = f"; did you mean {KnownNames(allowed).nearest(str(objective))!r}?" if len(allowed) > 1 else ""
+    nearest = KnownNames(allowed).suggest(str(objective)) if len(allowed) > 1 else ""
     yield f"the objective of the task {task!r} must be {_either(allowed)}, not {objective!r}{nearest}"
 
 
 def _unknown(name: str, known: frozenset[str], where: str) -> str:
     meant = _MEANT.get(name)
-    nearest = meant if meant in known else KnownNames(sorted(known)).nearest(name)
+    nearest = f"; did you mean {meant!r}?" if meant in known else KnownNames(sorted(known)).suggest(name)
     names = ", ".join(sorted(known))
-    return f"{name} in {where} is not a parameter that can be set here; did you mean {nearest!r}? (there are {names})"
+    return f"{name} in {where} is not a parameter that can be set here{nearest} (there are {names})"
 
 
 def _either(names: Sequence[str]) -> str:

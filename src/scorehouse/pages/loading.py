@@ -129,8 +129,7 @@ def _in_words(error: BaseException) -> str:
         return f"{error.msg}: {(error.text or '').strip()}"
     if found := _UNEXPECTED.search(text):
         known = _arguments(found[1])
-        meant = f"; did you mean {KnownNames(known).nearest(found[2])!r}?" if known else ""
-        return f"{found[1]} has no argument {found[2]!r}{meant}"
+        return f"{found[1]} has no argument {found[2]!r}{KnownNames(known).suggest(found[2])}"
     if found := _MISSING.search(text):
         return f"{found[1]} needs {found[2]}"
     if found := _POSITIONAL.search(text):

@@ -26,8 +26,8 @@ def schedule_faults(schedule: Schedule) -> Iterator[str]:
         if cron and (fault := cron_fault(cron)):
             yield f"schedule: {name}={cron!r} is not cron, such as {EXAMPLE}: {fault}"
     if not _is_timezone(schedule.timezone) and (zones := available_timezones()):  # reading all of them takes a while
-        nearest = KnownNames(zones).nearest(schedule.timezone)
-        yield f"schedule: timezone={schedule.timezone!r} is not known; did you mean {nearest!r}?"
+        meant = KnownNames(zones).suggest(schedule.timezone) or ", such as 'Europe/Berlin'"
+        yield f"schedule: timezone={schedule.timezone!r} is not known{meant}"
 
 
 def cron_fault(cron: str) -> str | None:

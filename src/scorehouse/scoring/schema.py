@@ -26,7 +26,7 @@ MORE_UNKNOWN = "more fields are not known"  # without their number: the sender c
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is wrong: its value, what is allowed and, for an unknown name, the nearest known one."""
+    """One field that is wrong: its value, what is allowed and, for an unknown name, the known one that it is like."""
 
     field: str
     value: Any
@@ -126,7 +126,7 @@ class RecordSchema:
 
     def _field_error(self, name: str, kind: str, value: Any) -> FieldError:
         if kind == "extra_forbidden":
-            nearest = self._known.nearest(name[:80])
+            nearest = self._known.nearest(name) or None
             return FieldError(_shown(name), _shown(value), "is not a known field", "a field of this model", nearest)
         if name in self.features:
             allowed = self.features[name].allowed

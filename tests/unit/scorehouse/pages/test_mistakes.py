@@ -26,7 +26,7 @@ RETURN = '{**record, "bill_per_guest": ' + DIVIDE + "}"
 MISTAKES = [
     # metrics, tasks and families
     (RANK, 'rank_by="rsme"', "rank_by is 'rsme', by which models cannot be ranked; did you mean 'rmse'?"),
-    (RANK, 'rank_by="log_loss"', "rank_by is 'log_loss', which is for the task 'binary'; did you mean"),
+    (RANK, 'rank_by="log_loss"', "rank_by is 'log_loss', which is for the task 'binary' (the task 'amount' has gamma_deviance, mae, rmse)"),
     (RANK, 'rank_by="bias"', "rank_by is 'bias', by which models cannot be ranked"),
     (RANK, 'rank_by="mae", promote_by="kapa"', "promote_by is 'kapa'"),
     ('task="amount"', 'task="regression"', "task must be 'binary', 'amount' or 'ordinal', not 'regression'"),
