@@ -90,7 +90,7 @@ def _read(text: str, layout: Layout, most: int) -> list[list[str]]:
         if is_blank(row):
             continue
         if len(row) != width:
-            raise torn_row(number, len(row), width)
+            raise torn_row(number, len(row), width, is_torn(text, row[-1], layout))
         if len(rows) == most:
             raise TooManyRows(f"has more than {most:,} records")
         rows.append(row)

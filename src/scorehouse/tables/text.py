@@ -160,7 +160,10 @@ def find_layout(head: str, whole: bool, names: Sequence[str] = ()) -> Layout:
         best = max(rated, key=lambda r: r[:2])[2]
     first = next(iter(_head_rows(text, best, whole, 2)), None)
     if first is None:
-        raise TableError(f"has a first row of more than {HEAD:,} bytes")
+        asked = ": is a quote in it not closed?" if best.quote in text[: text.find("\n")] else ""
+        raise TableError(f"has a first row of more than {HEAD:,} bytes{asked}")
+    if whole and is_torn("\n" + text, first[-1], best):
+        raise TableError("has a quote in its first row that is not closed: close it, or remove it")
     if names and len(first) != len(names):
         raise torn_row(row, len(first), len(names))
     return replace(best, names=tuple(names) or to_names(first), start=start, row=row, header=not names)

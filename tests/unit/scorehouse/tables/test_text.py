@@ -74,6 +74,9 @@ def test_the_layout_is_found(text: str, names: list[str], row: list[str]) -> Non
         ("a,b,a\n", "more than one column named 'a'"),
         ("a, a\n", "more than one column named 'a'"),
         (",".join(map(str, range(10_001))) + "\n", "has 10,001 columns; at most 10,000"),
+        ('"a,b\n1,2\n', "^has a quote in its first row that is not closed: close it, or remove it$"),
+        ('a,"b\n1,2\n3,4', "a quote in its first row that is not closed"),
+        ('sep=;\na;"b\n1;2\n', "a quote in its first row that is not closed"),
     ],
 )
 def test_what_has_no_header_is_refused(text: str, said: str) -> None:
@@ -84,5 +87,7 @@ def test_what_has_no_header_is_refused(text: str, said: str) -> None:
 def test_a_first_row_without_an_end_is_refused() -> None:
     with pytest.raises(TableError, match="a first row of more than"):
         find_layout("a" * HEAD, whole=False)
+    with pytest.raises(TableError, match="a first row of more than 1,048,576 bytes: is a quote in it not closed?"):
+        find_layout('a,"b\n' + "1,2\n" * (HEAD // 4), whole=False)
     with pytest.raises(TableError, match=r"has 524,289 columns|a first row of more than"):
         find_layout("a," * (HEAD // 2), whole=False)

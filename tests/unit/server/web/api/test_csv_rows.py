@@ -43,6 +43,8 @@ def test_what_is_no_number_stays_for_the_schema_to_refuse() -> None:
         (b"", 400, "empty"),
         (b"\xff\xfe", 400, "empty"),
         (b'age,limit\n50,"1', 400, "ends within quotes"),
+        (b'age,"limit\n50,1\n', 400, "a quote in its first row that is not closed"),
+        (b'age,limit\n"50,1\n51,2\n', 422, "has 1 cell in row 2, but there are 2 columns: a quote in it is not closed"),
         (
             b"50,1.5\n51,2\n",
             422,
