@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table as Grid
 
@@ -45,7 +46,7 @@ def main() -> None:
 
 def _inspect(table: str, target: str, key: str, console: Console) -> Inspection:
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task(f"reading {table}", total=1)
+        task = progress.add_task(f"reading {escape(table)}", total=1)
         try:
             content = Path(table).read_bytes()
         except OSError as error:
@@ -64,8 +65,8 @@ def _show(inspection: Inspection, console: Console) -> None:
             remarks = "; ".join(filter(None, (remarks, *target.guesses)))
         missing = f"{column.missing / inspection.rows:.0%}" if column.missing else ""
         style = "yellow" if column.warning else "dim" if column.role == "left out" else None
-        grid.add_row(column.name, column.role, missing, column.shown, remarks, style=style)
-    console.print(inspection.read_as, highlight=False)
+        grid.add_row(*map(escape, (column.name, column.role, missing, column.shown, remarks)), style=style)
+    console.print(inspection.read_as, highlight=False, markup=False)
     console.print(grid)
 
 
@@ -77,7 +78,7 @@ def _say_next(written: Written, report: Path, table: str, name: str, console: Co
     else:
         console.print(f"wrote {written.path}: check its guesses", highlight=False)
     console.print(f"report: {report}, which shows every column", highlight=False)
-    console.print(f"next: USE_CASE={name} DATA={table} make demo", highlight=False)
+    console.print(f"next: USE_CASE={name} DATA={table} make demo", highlight=False, markup=False)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ def inspect_table(
     found = find_target(columns, target)
     if key and key not in columns:
         raise TableError(f"KEY is {key!r}, but no column is called so (columns: {', '.join(names)})")
+    if key == target:
+        raise TableError(f"KEY is the target, {target!r}: name another column, or leave KEY out")
     proposed = key or _propose_key(list(columns.values()), target, len(frame.table))
     others = [column for column in columns.values() if column.name not in {target, proposed}]
     judged = {column.name: column for column in without_leaks(others, found, columns.get(proposed), progress)}

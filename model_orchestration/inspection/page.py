@@ -63,7 +63,7 @@ def render(inspection: Inspection, name: str) -> str:
 
 def _lines(inspection: Inspection, name: str) -> Iterator[str]:
     target = inspection.target
-    yield f'"""{_title(target)} Written by `make use-case` from {inspection.rows:,} rows of {inspection.file}.'
+    yield f'"""{_in_docstring(_title(target))} Written by `make use-case` from {inspection.rows:,} rows.'
     yield ""
     yield 'Each "guess" is for you to check: limits that a value must keep, and what the table does not say by itself.'
     yield '"""'
@@ -171,6 +171,11 @@ def _literal(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"{int(value)}" if abs(value) < 10_000 else f"{int(value):_}"
     return f"{value:_}" if type(value) is int and abs(value) >= 10_000 else repr(value)
+
+
+def _in_docstring(text: str) -> str:
+    """Return a name of the table that cannot end the docstring: what follows would run when the page is loaded."""
+    return " ".join(text.translate({ord('"'): "'", ord("\\"): "/"}).split())[:60]
 
 
 def _comment(text: str) -> str:

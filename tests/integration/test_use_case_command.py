@@ -34,7 +34,15 @@ def folder(tmp_path: Path) -> Path:
     age, city = rng.integers(18, 90, 400), rng.choice(["Leeds", "York"], 400)
     left = np.where(rng.random(400) < age / 100, "yes", "no")
     hostile = rng.choice(["a</script><script>alert(1)</script>", "b"], 400)
-    columns = {"id": range(1, 401), "age": age, "city": city, "left": left, "gone": left, "</script><b>": hostile}
+    columns = {
+        "id": range(1, 401),
+        "age": age,
+        "city": city,
+        "left": left,
+        "gone": left,
+        "</script><b>": hostile,
+        "[/red] [x]": age % 7,
+    }
     table = pd.DataFrame(columns)
     table.to_csv(tmp_path / "people.csv", index=False)
     (tmp_path / "use_cases").mkdir()

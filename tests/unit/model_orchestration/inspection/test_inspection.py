@@ -137,6 +137,7 @@ def test_the_task_follows_from_the_target() -> None:
         ("country", "", "country: all rows have one value, so there is nothing to learn"),
         ("city", "", "city has 3 classes without an order"),
         ("note", "", "note cannot be predicted: it is free text"),
+        ("left", "left", "KEY is the target, 'left': name another column"),
         ("left", "customer", "KEY is 'customer', but no column is called so"),
     ],
 )
@@ -187,3 +188,13 @@ def test_a_page_that_was_edited_is_left_as_it_is_and_the_difference_is_shown(tmp
 )
 def test_a_page_is_named_as_a_module_can_be(file: str, name: str) -> None:
     assert page_name(file) == name and name.isidentifier()
+
+
+@pytest.mark.parametrize("name", ['x"""\nraise SystemExit("ran")\n"""', "a\\", "it's \n# new", '"'])
+def test_no_name_in_a_table_runs_as_code_of_the_page(name: str) -> None:
+    table = people().rename(columns={"left": name, "age": f"{name} 2"})
+    found = inspect_table(frame_of(table), f"{name}.csv", name.strip())
+    tree = ast.parse(render(found, "people"))
+    assert [type(node).__name__ for node in tree.body] == [
+        "Expr", "ImportFrom", "ImportFrom", "ImportFrom", "If", "Assign", "FunctionDef", "Assign",
+    ]  # fmt: skip
