@@ -1,7 +1,7 @@
 """`make quality`: trains as the product does on several splits, and compares the test figures with targets.
 
 `make quality USE_CASE=insurance DATA=motor_insurance.csv`. The exit status is 1 when a mean over the splits misses its
-target. Without DATA it measures the sample, which has no targets.
+target. Without DATA or a table of the page it measures the sample, which has no targets.
 """
 
 from __future__ import annotations
@@ -83,9 +83,10 @@ def main() -> None:
     settings = read_settings(os.environ)
     use_case = load_use_case(settings.use_case)
     splits, targets = TARGETS.get(use_case.name, (3, (Target(use_case.rank_by),)))
-    if not settings.data:
+    source = use_case.table_at(settings.data)
+    if not source:
         targets = tuple(Target(t.figure) for t in targets)
-    table = prepare(read_table(settings.data, use_case, settings.s3_address), use_case, settings.data)
+    table = prepare(read_table(source, use_case, settings.s3_address), use_case, source)
     measured = measure(use_case, table, wanted.splits or splits, settings.trials or use_case.trials)
     Console(width=WIDTH).print(report(use_case, table, targets, measured))
     missed = [t.figure for t in targets if not t.met(mean(t, measured, 0))]

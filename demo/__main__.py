@@ -87,10 +87,17 @@ def main() -> None:
 
 
 def require_rows(use_case: UseCase, settings: Settings) -> None:
-    """Raise DemoError before anything is started if there are no rows to train on."""
-    if use_case.sample is None and not settings.data:
+    """Raise DemoError before anything is started if there is no table to train on, and nothing to generate one."""
+    named = use_case.table_at(settings.data)
+    if use_case.sample is None and not named:
         raise DemoError(
             f"{use_case.name} has no sample to train on: name your table, as in "
+            f"`USE_CASE={use_case.name} DATA=path/to/table.csv make demo`"
+        )
+    if named and not named.startswith("s3://") and not Path(named).expanduser().is_file():
+        whose = "DATA" if settings.data else f"use_cases/{use_case.name}.py"
+        raise DemoError(
+            f"{whose} names the table {named}, but there is no such file: name yours, as in "
             f"`USE_CASE={use_case.name} DATA=path/to/table.csv make demo`"
         )
 
@@ -158,7 +165,7 @@ class Demo:
         rows = self.rows_to_send()
         if rows is None:
             self.steps.done(
-                f"no traffic is sent: {self.use_case.name} has no sample, and {self.settings.data} is not a file"
+                f"no traffic is sent: {self.use_case.name} has no sample, and its table is no file of this machine"
             )
             return {}
         over_http = json.loads(run("simulation_business.http", *HTTP_TRAFFIC, *rows, "--json"))
@@ -184,7 +191,7 @@ class Demo:
         """Return the options of the simulators that name their rows; None if there are none to send."""
         if self.use_case.sample:
             return ()
-        table = Path(self.settings.data).expanduser().absolute()
+        table = Path(self.use_case.table_at(self.settings.data)).expanduser().absolute()
         return ("--data", str(table)) if table.is_file() else None
 
     def let_it_drift(self, run_id: str) -> str:

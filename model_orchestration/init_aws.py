@@ -77,25 +77,26 @@ def create_stream(
 
 
 def upload_table(s3: Any, settings: Settings, use_case: UseCase) -> Row:
-    """Upload the training table as CSV to the place where DATA expects it. A sample never replaces what is there.
+    """Upload the training table as CSV to the place where containers read it. A sample never replaces what is there.
 
     Raises:
-        TableError: there is no table at DATA.
+        TableError: there is no table where DATA or the page says.
     """
-    table = read_table(settings.data, use_case, settings.s3_address).table
-    if settings.data.startswith("s3://"):
-        return "table", settings.data, f"already exists, {len(table):,} rows"
+    named = use_case.table_at(settings.data)
+    table = read_table(named, use_case, settings.s3_address).table
+    if named.startswith("s3://"):
+        return "table", named, f"already exists, {len(table):,} rows"
     key = f"{use_case.name}/training.csv"
     address = f"s3://{settings.bucket_name}/{key}"
     content = table.to_csv(index=False).encode()
     digest = hashlib.sha256(content).hexdigest()
     stored = _stored_digest(s3, settings.bucket_name, key)
-    if stored is not None and (stored == digest or not settings.data):
+    if stored is not None and (stored == digest or not named):
         return "table", address, "already exists"
     s3.put_object(
         Bucket=settings.bucket_name, Key=key, Body=content, ContentType="text/csv", Metadata={"sha256": digest}
     )
-    source = settings.data or "the generated sample"
+    source = named or "the generated sample"
     return "table", address, f"{'replaced' if stored is not None else 'uploaded'}: {len(table):,} rows of {source}"
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import bcrypt
 
+from scorehouse.errors import UseCaseError
+from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
 from stack.env_files import quote, read_file, write_value
 from stack.errors import StackError
@@ -111,7 +113,7 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
     faults += find_unsafe(variables) if name == "cloud" else []
     if faults:
         raise StackError(f"env={name} cannot start with these settings:\n  " + "\n  ".join(faults))
-    table = variables.get("DATA", "")
+    table = _table(variables.get("USE_CASE", ""), variables.get("DATA", ""))
     if table and not table.startswith("s3://"):  # a path of this machine: containers read the copy init_aws uploaded
         table = f"s3://{variables['BUCKET_NAME']}/{variables['USE_CASE']}/training.csv"
     profiles = (variables.get("COMPOSE_PROFILES"), variables.get("USE_CASE"))  # parts that one use case alone needs
@@ -125,6 +127,14 @@ def environment(name: str, shell: Mapping[str, str] = os.environ, root: Path = R
         "COMPOSE_IGNORE_ORPHANS": "true",  # the containers of the other file are not orphans
         "DOCKER_BUILDKIT": "1",
     }
+
+
+def _table(use_case: str, data: str) -> str:
+    """Return where the raw table is: at DATA, or where the use case's page says."""
+    try:
+        return load_use_case(use_case).table_at(data)
+    except UseCaseError:  # whatever reads the page says what is wrong with it; `make down` needs no page
+        return data
 
 
 def _request(name: str, file: Mapping[str, str]) -> str:

@@ -37,11 +37,11 @@ def main() -> None:
     try:
         inspection = _inspect(arguments.table, arguments.target, arguments.key, console)
         report = write_report(inspection, arguments.reports / f"{name}.html")
-        written = write_page(inspection, name)
+        written = write_page(inspection, name, arguments.table)
     except ScorehouseError as error:
         sys.exit(f"use-case: {error}")
     _show(inspection, console)
-    _say_next(written, report, arguments.table, name, console)
+    _say_next(written, report, name, console)
 
 
 def _inspect(table: str, target: str, key: str, console: Console) -> Inspection:
@@ -70,7 +70,7 @@ def _show(inspection: Inspection, console: Console) -> None:
     console.print(grid)
 
 
-def _say_next(written: Written, report: Path, table: str, name: str, console: Console) -> None:
+def _say_next(written: Written, report: Path, name: str, console: Console) -> None:
     console.print()
     if written.difference:
         console.print(written.difference, highlight=False, markup=False)
@@ -78,7 +78,7 @@ def _say_next(written: Written, report: Path, table: str, name: str, console: Co
     else:
         console.print(f"wrote {written.path}: check its guesses", highlight=False)
     console.print(f"report: {report}, which shows every column", highlight=False)
-    console.print(f"next: USE_CASE={name} DATA={table} make demo", highlight=False, markup=False)
+    console.print(f"next: USE_CASE={name} make demo", highlight=False, markup=False)
 
 
 if __name__ == "__main__":

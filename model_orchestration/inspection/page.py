@@ -30,10 +30,10 @@ class Written:
     difference: str = ""
 
 
-def write_page(inspection: Inspection, name: str, folder: Path = PAGES) -> Written:
-    """Write `folder/<name>.py`, unless there is a page that differs: then return the difference."""
+def write_page(inspection: Inspection, name: str, table: str, folder: Path = PAGES) -> Written:
+    """Write `folder/<name>.py` for the table at `table`, unless there is a page that differs: then return how."""
     path = folder / f"{name}.py"
-    source = render(inspection, name)
+    source = render(inspection, name, table)
     if path.exists():
         before = path.read_text(encoding="utf-8")
         lines = difflib.unified_diff(
@@ -51,9 +51,9 @@ def page_name(table: str) -> str:
     return name if name and not name[0].isdigit() else f"table_{name}".rstrip("_")
 
 
-def render(inspection: Inspection, name: str) -> str:
+def render(inspection: Inspection, name: str, table: str) -> str:
     """Return the source of the page, formatted."""
-    source = "\n".join(_lines(inspection, name)) + "\n"
+    source = "\n".join(_lines(inspection, name, table)) + "\n"
     command = [sys.executable, "-m", "ruff", "format", "--quiet", "--stdin-filename", f"use_cases/{name}.py", "-"]
     try:
         return subprocess.run(command, input=source, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -61,7 +61,7 @@ def render(inspection: Inspection, name: str) -> str:
         raise UseCaseError(f"ruff, which formats pages, cannot be run: {error}") from error
 
 
-def _lines(inspection: Inspection, name: str) -> Iterator[str]:
+def _lines(inspection: Inspection, name: str, table: str) -> Iterator[str]:
     target = inspection.target
     yield f'"""{_in_docstring(_title(target))} Written by `make use-case` from {inspection.rows:,} rows.'
     yield ""
@@ -92,7 +92,7 @@ def _lines(inspection: Inspection, name: str) -> Iterator[str]:
     yield from _clean_lines(inspection)
     yield ""
     yield ""
-    yield from _use_case_lines(inspection, name)
+    yield from _use_case_lines(inspection, name, table)
 
 
 def _feature_lines(column: Column, feature: Feature) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _clean_lines(inspection: Inspection) -> Iterator[str]:
     yield f"    return table{steps}"
 
 
-def _use_case_lines(inspection: Inspection, name: str) -> Iterator[str]:
+def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[str]:
     target = inspection.target
     yield "use_case = UseCase("
     yield f"    name={name!r},"
@@ -145,6 +145,7 @@ def _use_case_lines(inspection: Inspection, name: str) -> Iterator[str]:
     why = "" if inspection.key else "  # no column names what belongs together, so copies of a row do"
     yield f"    key={inspection.key!r},{why}"
     yield "    clean=clean,"
+    yield f"    table={table!r},  # where DATA names no other"
     if len(target.objectives) > 1:
         yield f"    estimators=({', '.join(f'boosted_trees({o!r})' for o in target.objectives)}),"
     yield ")"

@@ -33,14 +33,15 @@ HALF_LIFE_DAYS = 30.0  # after which half of the weight above 1 is left
 
 
 def read_training_table(use_case: UseCase, settings: Settings) -> TrainingTable:
-    """Return the table that models are trained and judged on: DATA, and known outcomes if the settings say so.
+    """Return the table that models are trained and judged on: DATA or the page's own, with known outcomes if asked.
 
     Raises:
         TableError: the table cannot be trained on, or is not enough to train and judge a model.
         StoreUnavailable: the outcomes cannot be read.
     """
     before = start_of_month(use_case, datetime.now(UTC)) if use_case.dated else None
-    table = prepare(read_table(settings.data, use_case, settings.s3_address), use_case, settings.data, before)
+    source = use_case.table_at(settings.data)
+    table = prepare(read_table(source, use_case, settings.s3_address), use_case, source, before)
     if settings.train_on_outcomes:
         documents = read_outcomes(open_store(settings.store), use_case)
         table = add_outcomes(table, use_case, documents, settings.outcomes_max_share)

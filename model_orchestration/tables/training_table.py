@@ -211,7 +211,7 @@ def _read_file(source: str) -> bytes:
     try:
         return Path(source).expanduser().read_bytes()
     except OSError as error:
-        raise TableError(f"cannot read the table at {source}: {error.strerror}") from error
+        raise TableError(f"cannot read the table at {source}: {error.strerror}; set DATA to where it is") from error
 
 
 def _read_s3(source: str, endpoint: str) -> bytes:
@@ -220,5 +220,6 @@ def _read_s3(source: str, endpoint: str) -> bytes:
         client = aws_client("s3", endpoint)
         content: bytes = client.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"].read()
     except (BotoCoreError, ClientError) as error:
-        raise TableError(f"cannot read the table at {source}: {error}") from error
+        advice = "; `make init_aws` uploads your table" if isinstance(error, ClientError) else ""
+        raise TableError(f"cannot read the table at {source}: {error}{advice}") from error
     return content

@@ -57,14 +57,14 @@ class TunedRun:
 def tune_run(use_case: UseCase, settings: Settings) -> TunedRun:
     """Return `use_case` and `settings` as config.json tunes them.
 
-    The file is TRAINING_CONFIG or, if that is empty, config.json next to DATA. If both are empty, it is
-    <use case>/config.json in the bucket. Without a file everything stays as it is.
+    The file is TRAINING_CONFIG or, if that is empty, config.json next to the table (DATA, or the page's own). If there
+    is neither, it is <use case>/config.json in the bucket. Without a file everything stays as it is.
 
     Raises:
         ConfigurationError: the file cannot be read or has a bad key. The message names each bad key.
     """
     address = _choose_address(use_case, settings)
-    content = _read(address, settings) if address else None
+    content = _read(address, use_case, settings) if address else None
     if content is None:
         source = f"the use case's own configuration (no {address or FILE})"
         return TunedRun(Configuration(), source, use_case, settings)
@@ -160,15 +160,15 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _choose_address(use_case: UseCase, settings: Settings) -> str:
     if settings.training_config:
         return settings.training_config
-    if settings.data:
-        folder, slash, _ = settings.data.rpartition("/")
+    if table := use_case.table_at(settings.data):
+        folder, slash, _ = table.rpartition("/")
         return f"{folder}{slash}{FILE}"
     # On AWS itself, the bucket with the default name belongs to someone else.
     bucket = settings.s3_address or settings.bucket_name != DEFAULT_BUCKET
     return f"s3://{settings.bucket_name}/{use_case.name}/{FILE}" if bucket else ""
 
 
-def _read(address: str, settings: Settings) -> bytes | None:
+def _read(address: str, use_case: UseCase, settings: Settings) -> bytes | None:
     """Return the content of the file. Return None if there is none and no setting names it."""
     try:
         if not address.startswith("s3://"):
@@ -179,7 +179,7 @@ def _read(address: str, settings: Settings) -> bytes | None:
         absent = isinstance(error, FileNotFoundError) or (
             isinstance(error, ClientError) and error.response["Error"]["Code"] in _NONE
         )
-        is_optional = not settings.training_config and (absent or not settings.data)
+        is_optional = not settings.training_config and (absent or not use_case.table_at(settings.data))
         if is_optional:
             return None
         raise ConfigurationError(f"{address} cannot be read: {error}") from error

@@ -285,7 +285,7 @@ class RetrainingSettings(Part):
 class TrainingSettings(Part):
     """What is trained on, how, and how often."""
 
-    data: str = Field("", description="The raw table: a path, or s3://bucket/key; generated if empty")
+    data: str = Field("", description="The raw table: a path, or s3://bucket/key; the page's own if empty")
     trials: int = Field(0, ge=0, description="Trials of a search; the use case's own number if 0")
     split_seed: int = Field(0, ge=0, description="Seed of the split into training, validation and test")
     train_on_outcomes: bool = Field(False, description="True: predictions whose outcome is known join the table")

@@ -263,7 +263,8 @@ class UseCase:
     answer_unit: str = ""  # of an amount, as people read it
     key: str  # the column whose hash puts a row into training, validation or test, forever; "" for a row's content
     clean: Clean  # raw table -> features, target and key
-    sample: Sample | None = None  # (rows, seed, drift 0..1) -> raw table; without it, DATA must name a table
+    table: str = ""  # the raw table where DATA names none: a path, or s3://bucket/key
+    sample: Sample | None = None  # (rows, seed, drift 0..1) -> raw table, which is used where there is no other
     estimators: Tuple[Estimator] = ()  # what the search tries; those of `pages.defaults` for the task if empty
     rank_by: str = ""  # the metric on validation rows by which trials compete; the one of the task if empty
     promote_by: str = ""  # the metric on test rows by which models compete for aliases; rank_by if empty
@@ -290,6 +291,10 @@ class UseCase:
         if self.inputs:
             return tuple(by_name[name] for name in self.inputs)
         return tuple(f for f in by_name.values() if not f.is_time)
+
+    def table_at(self, data: str) -> str:
+        """Return where the raw table is: at `data` (the setting DATA), or else the page's own; empty without both."""
+        return data or self.table
 
     def draw_sample(self, rows: int, seed: int, drift: float = 0.0) -> Mapping[str, np.ndarray]:
         """Return a generated raw table.

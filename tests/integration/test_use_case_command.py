@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 import use_cases
-from model_orchestration.tables.training_table import prepare, read_table
+from model_orchestration.tables.outcomes import read_training_table
 from model_orchestration.training.training import Training
 from scorehouse.pages.loading import load_use_case
+from scorehouse.settings import Settings
 from tests.processes import ROOT
 
 
@@ -54,14 +55,16 @@ def test_one_command_writes_a_page_that_trains_and_a_report(folder: Path, monkey
     assert done.returncode == 0, done.stderr
     assert "leak: it says left in other words, in every row" in done.stdout
     assert "wrote use_cases/people.py: check its guesses" in done.stdout
-    assert "next: USE_CASE=people DATA=people.csv make demo" in done.stdout
+    assert "next: USE_CASE=people make demo" in done.stdout
     report = (folder / "var" / "inspections" / "people.html").read_text()
     assert "people.csv" in report and "<iframe" in report and 'src="http' not in report
     decisions, _, profile = report.partition('srcdoc="')
     assert "<script" not in decisions and "<script>alert" not in unescape(profile.partition('"></iframe>')[0])
     monkeypatch.setattr(use_cases, "__path__", [*use_cases.__path__, str(folder / "use_cases")])
     case = load_use_case("people")
-    training = Training(case, prepare(read_table(str(folder / "people.csv"), case), case))
+    monkeypatch.chdir(folder)
+    assert case.table_at("") == "people.csv" and case.table_at("other.csv") == "other.csv"
+    training = Training(case, read_training_table(case, Settings()))
     trained = training.retrain(training.best(list(training.search(3)), 1)[0])
     assert 0.6 < trained.quality["test_auc"] < 1
     again = run(folder, "people.csv", "age")

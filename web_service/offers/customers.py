@@ -52,26 +52,27 @@ def identify(store: Store, id_: str, birth: str, client: str, now: float) -> Doc
 
 
 def ensure_customers(store: Store, settings: Settings) -> None:
-    """Load the customers of DATA, or sample customers if DATA is empty, unless the store has them already."""
-    if not store.has_customers(made_up=False) and (settings.data or not store.has_customers(made_up=True)):
+    """Load the customers of the table, or sample customers if there is none, unless the store has them already."""
+    if not store.has_customers(made_up=False) and (
+        use_case.table_at(settings.data) or not store.has_customers(made_up=True)
+    ):
         load_customers(store, settings)
 
 
 def load_customers(store: Store, settings: Settings) -> int:
-    """Store every customer in the raw table that DATA names, or in a generated table; return how many.
+    """Store every customer in the raw table that DATA or the page names, or in a generated table; return how many.
 
     Raises:
-        UseCaseError: DATA is empty, and the page has no sample.
+        UseCaseError: there is no table, and the page has no sample.
         StoreUnavailable, TableError, OSError, ValueError, KeyError, and what the bucket's client raises.
     """
     import pandas as pd
 
-    table = _table(settings) if settings.data else pd.DataFrame(use_case.draw_sample(SAMPLE_ROWS, SAMPLE_SEED))
-    customers = [
-        {**customer, "ID": str(customer["ID"]), "made_up": not settings.data} for customer in records_of(table)
-    ]
+    source = use_case.table_at(settings.data)
+    table = _table(source, settings) if source else pd.DataFrame(use_case.draw_sample(SAMPLE_ROWS, SAMPLE_SEED))
+    customers = [{**customer, "ID": str(customer["ID"]), "made_up": not source} for customer in records_of(table)]
     complete = [c for c in customers if not any(isinstance(value, float) and isnan(value) for value in c.values())]
-    if settings.data:
+    if source:
         store.remove_made_up()
     store.add_customers(sorted(complete, key=lambda c: (len(c["ID"]), c["ID"])))
     incomplete = len(customers) - len(complete)
@@ -79,13 +80,13 @@ def load_customers(store: Store, settings: Settings) -> int:
     return len(complete)
 
 
-def _table(settings: Settings) -> Any:
-    if not settings.data.startswith("s3://"):
-        content = Path(settings.data).read_bytes()
+def _table(source: str, settings: Settings) -> Any:
+    if not source.startswith("s3://"):
+        content = Path(source).read_bytes()
     else:
-        place = urlsplit(settings.data)
+        place = urlsplit(source)
         s3 = aws_client("s3", settings.s3_address, settings.aws_default_region)
         content = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
-    frame = read_frame(content, settings.data, use_case.features, use_case.missing)
+    frame = read_frame(content, source, use_case.features, use_case.missing)
     log.info("%s", frame.read_as)
     return frame.table

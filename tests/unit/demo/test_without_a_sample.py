@@ -27,8 +27,17 @@ def rows_to_send(use_case: Any, data: str) -> tuple[str, ...] | None:
 def test_without_a_sample_and_without_a_table_it_says_what_to_type_before_anything_is_started() -> None:
     with pytest.raises(DemoError, match=r"name your table, as in `USE_CASE=churn DATA=path/to/table\.csv make demo`$"):
         require_rows(BARE, Settings())
-    require_rows(BARE, Settings(data="table.csv"))
     require_rows(CHURN, Settings())
+
+
+def test_a_table_that_is_not_there_is_named_before_anything_is_started(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a\n1\n")
+    own = replace(BARE, table=str(tmp_path / "table.csv"))
+    require_rows(own, Settings())
+    with pytest.raises(DemoError, match=r"^DATA names the table elsewhere\.csv, but there is no such file: name yours"):
+        require_rows(own, Settings(data="elsewhere.csv"))
+    with pytest.raises(DemoError, match=r"^use_cases/churn\.py names the table gone\.csv, but there is no such file"):
+        require_rows(replace(BARE, table="gone.csv"), Settings())
 
 
 def test_the_rows_of_the_table_are_sent_where_there_is_no_sample(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import bcrypt
 import pytest
 import yaml
 
+from scorehouse.pages.loading import load_use_case
 from stack.env_files import quote, read_file
 from stack.environment import (
     PROFILES,
@@ -171,6 +173,14 @@ def test_a_table_of_this_machine_is_read_by_containers_from_the_bucket(root: Pat
     )
     assert environment("local", {"DATA": "s3://b/k", "COMMIT": "c"}, root)["WORKER_DATA"] == "s3://b/k"
     assert environment("local", {"COMMIT": "c"}, root)["WORKER_DATA"] == ""
+
+
+def test_so_is_the_table_that_the_page_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = replace(load_use_case("churn"), table="people.csv")
+    monkeypatch.setattr("stack.environment.load_use_case", lambda name: page)
+    worker_data = environment("local", {"COMMIT": "c"}, root)["WORKER_DATA"]
+    assert worker_data == "s3://scorehouse/churn/training.csv"
+    assert environment("local", {"DATA": "s3://b/k", "COMMIT": "c"}, root)["WORKER_DATA"] == "s3://b/k"
 
 
 def certificate(root: Path) -> Path:

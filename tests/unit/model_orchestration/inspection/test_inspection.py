@@ -152,7 +152,7 @@ def test_the_page_is_one_that_a_training_takes() -> None:
     table = people(answer=np.random.default_rng(1).choice(["P", "N"], ROWS))
     table.loc[:4, "answer"] = ""
     for target in ("left", "answer", "age"):
-        source = render(inspected(table, target), "people")
+        source = render(inspected(table, target), "people", "data/people.csv")
         ast.parse(source)
         lint = subprocess.run(
             [sys.executable, "-m", "ruff", "check", "--stdin-filename", "use_cases/people.py", "-"],
@@ -160,6 +160,7 @@ def test_the_page_is_one_that_a_training_takes() -> None:
         )  # fmt: skip
         assert lint.returncode == 0, lint.stdout
         case = loaded(source)
+        assert case.table == "data/people.csv"
         ready = prepare(frame_of(table), case)
         require_enough(ready, case, 0)
         assert len(ready.records) == (ROWS - 5 if target == "answer" else ROWS)
@@ -167,12 +168,12 @@ def test_the_page_is_one_that_a_training_takes() -> None:
 
 def test_a_page_that_was_edited_is_left_as_it_is_and_the_difference_is_shown(tmp_path: Path) -> None:
     found = inspected(people())
-    first = write_page(found, "people", tmp_path)
+    first = write_page(found, "people", "people.csv", tmp_path)
     assert first.difference == "" and loaded(first.path.read_text()).name == "people"
-    assert write_page(found, "people", tmp_path).difference == ""
+    assert write_page(found, "people", "people.csv", tmp_path).difference == ""
     edited = first.path.read_text().replace("high=130", "high=120")
     first.path.write_text(edited)
-    again = write_page(found, "people", tmp_path)
+    again = write_page(found, "people", "people.csv", tmp_path)
     assert "high=120" in again.difference and "high=130" in again.difference
     assert first.path.read_text() == edited
 
@@ -194,7 +195,7 @@ def test_a_page_is_named_as_a_module_can_be(file: str, name: str) -> None:
 def test_no_name_in_a_table_runs_as_code_of_the_page(name: str) -> None:
     table = people().rename(columns={"left": name, "age": f"{name} 2"})
     found = inspect_table(frame_of(table), f"{name}.csv", name.strip())
-    tree = ast.parse(render(found, "people"))
+    tree = ast.parse(render(found, "people", f"{name}.csv"))
     assert [type(node).__name__ for node in tree.body] == [
         "Expr", "ImportFrom", "ImportFrom", "ImportFrom", "If", "Assign", "FunctionDef", "Assign",
     ]  # fmt: skip

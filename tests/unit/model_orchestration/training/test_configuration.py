@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def test_the_contracts_keys_tune_estimators_and_search(insurance: UseCase, tmp_p
     assert (found.settings.trials, found.settings.split_seed, found.use_case.retrain_best) == (20, 7, 2)
     assert (found.configuration.retraining_cycle, found.configuration.model_registry_name) == (3600, "insurance-trial")
     assert str(found).startswith(f"{tmp_path}/config.json: ") and '"training_rounds": 20' in str(found)
+
+
+def test_the_file_is_looked_for_next_to_the_pages_own_table(insurance: UseCase, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"training_rounds": 3}))
+    page = replace(insurance, table=str(tmp_path / "motor.csv"))
+    assert tune_run(page, settings()).settings.trials == 3
+    assert tune_run(page, settings(data=str(tmp_path / "elsewhere" / "motor.csv"))).settings.trials == 0
 
 
 def test_what_is_absent_stays(insurance: UseCase, tmp_path: Path) -> None:
