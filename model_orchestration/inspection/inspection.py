@@ -55,8 +55,12 @@ def inspect_table(
     if key == target:
         raise TableError(f"KEY is the target, {target!r}: name another column, or leave KEY out")
     proposed = key or _propose_key(list(columns.values()), target, len(frame.table))
-    others = [column for column in columns.values() if column.name not in {target, proposed}]
-    judged = {column.name: column for column in without_leaks(others, found, columns.get(proposed), progress)}
+    others = [
+        replace(column, feature=None) if column.name == proposed else column
+        for column in columns.values()
+        if column.name != target
+    ]
+    judged = {c.name: c for c in without_leaks(others, found, progress) if c.name != proposed}
     if not any(column.feature for column in judged.values()):
         raise TableError(f"no column is left from which {target} could be learnt: {_reasons(judged.values())}")
     guess = "" if key else " (guess: its name and its repeated values say so)"

@@ -114,6 +114,41 @@ def test_an_amount_s_copy_noisy_copy_and_mean_by_key_are_left_out_or_flagged() -
     assert found.key == "customer_id" and roles(found)["customer_id"] == "key"
 
 
+def test_a_noisy_copy_of_amounts_of_which_a_few_are_huge_is_flagged() -> None:
+    rng = np.random.default_rng(4)
+    table = people(cost=np.where(np.arange(ROWS) % 100, rng.gamma(2, 10, ROWS), 1e4 * rng.random(ROWS)).round(2))
+    table["noisy"] = (table["cost"] + rng.normal(0, table["cost"].std() * 0.14, ROWS)).round(2)
+    assert np.corrcoef(table["noisy"], table["cost"])[0, 1] == pytest.approx(0.99, abs=0.003)
+    found = inspected(table, "cost")
+    assert {c.name for c in found.columns if c.warning} == {"noisy"}
+
+
+@pytest.mark.parametrize("how", ["mean", "sum", "max"])
+@pytest.mark.parametrize("target", ["cost", "left"])
+def test_what_was_added_up_by_any_column_is_left_out_though_most_rows_are_no_sample_of_it(
+    how: str, target: str
+) -> None:
+    """More rows than are judged: the mean of a sample of a household's rows is not that of the household."""
+    rng = np.random.default_rng(2)
+    rows = 30_000
+    table = pd.DataFrame({"household": rng.integers(0, rows // 3, rows), "age": rng.integers(18, 90, rows)})
+    table["cost"], table["left"] = rng.gamma(2, 100, rows).round(2), rng.random(rows) < table["age"] / 100
+    table["rooms"] = rng.integers(1, 9, rows // 3)[table["household"]]
+    table["usual"] = table.groupby("household")[target].transform(how).astype(float)
+    found = inspected(table.drop(columns="left" if target == "cost" else "cost"), target)
+    leaks = {c.name: c.left_out for c in found.columns if c.left_out.startswith("leak") or c.warning}
+    assert leaks == {"usual": f"leak: it is the {how} of {target} for each household"}
+
+
+def test_a_column_in_another_unit_is_no_copy_but_the_same_numbers_and_renamed_levels_are() -> None:
+    table = people()
+    table["months"], table["again"] = table["age"] * 12, table["age"]
+    table["place"] = table["city"].map({"Leeds": 3, "York": 1, "Hull": 2})
+    assert {n: why for n, why in left_out(inspected(table)).items() if why == "copy"} == {
+        "again": "copy", "town": "copy", "place": "copy",
+    }  # fmt: skip
+
+
 def test_the_task_follows_from_the_target() -> None:
     rng = np.random.default_rng(1)
     table = people(
