@@ -42,12 +42,15 @@ def compare_challenger(
 
 
 def _answers(scorer: Scorer, documents: Sequence[Document]) -> tuple[Vector, Vector, Vector]:
-    """Given answers, the challenger's and outcomes (NaN: not known) of the records that the challenger can score."""
+    """Given answers, the challenger's and outcomes (NaN: not known) of the records that the challenger can score.
+
+    Of several classes, answers are chances, (n, classes).
+    """
     answers = scorer.score([d["record"] for d in documents])
     rows = [
         (d["prediction"], answer, np.nan if d["outcome"] is None else d["outcome"])
         for d, answer in zip(documents, answers, strict=True)
         if not isinstance(answer, Rejected)
     ]
-    given, instead, outcomes = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return given, instead, outcomes
+    given, instead, outcomes = zip(*rows, strict=True) if rows else ((), (), ())
+    return np.array(given, dtype=float), np.array(instead, dtype=float), np.array(outcomes, dtype=float)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from monitoring.evidently_service.drift.statistics import Floats, Sample, Table
-from scorehouse.usecase import Task
+from scorehouse.bundles.bundle import Manifest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_OUTCOMES = 30  # with fewer, a page about quality shows noise
+TRUE_CLASS, PREDICTED_CLASS = "true class", "predicted class"  # columns beside those of the classes, by their names
 Labels = Mapping[str, Mapping[float, str]]
 _MARKUP = re.compile(r"<(?=[a-zA-Z/!?])")  # `<5` is none
 
@@ -54,7 +55,7 @@ def drift_report(reference: Table, window: Table, labels: Labels) -> EvidentlyRe
 
 
 def quality_report(
-    task: Task, reference: tuple[Floats, Floats], window: tuple[Floats, Floats]
+    manifest: Manifest, reference: tuple[Floats, Floats], window: tuple[Floats, Floats]
 ) -> tuple[EvidentlyReport | None, str]:
     """Return the quality report of (outcomes, predictions), compared with the reference's; or None and the reason.
 
@@ -66,11 +67,26 @@ def quality_report(
             None,
             f"Evidently's page about quality needs {FEWEST_OUTCOMES} outcomes; {len(outcomes)} are known.",
         )
-    if task == "binary" and len(np.unique(outcomes)) < 2:
-        return None, "Evidently's page about quality needs outcomes of both classes, but only one class occurs."
+    task = manifest.task
+    if task in {"binary", "multiclass"} and len(np.unique(outcomes)) < 2:
+        both = "both classes" if task == "binary" else "two classes"
+        return None, f"Evidently's page about quality needs outcomes of {both}, but only one class occurs."
     import pandas as pd
 
     evidently, presets = _evidently()
+    if task == "multiclass":
+        names = [_harmless(str(name)) for name in manifest.classes]
+        classes = evidently.MulticlassClassification(
+            target=TRUE_CLASS, prediction_labels=PREDICTED_CLASS, prediction_probas=names
+        )
+        kinds = {
+            "categorical_columns": [TRUE_CLASS, PREDICTED_CLASS],
+            "numerical_columns": names,
+            "classification": [classes],
+        }
+        return _run(
+            presets.ClassificationPreset, kinds, *(_class_frame(*side, names) for side in (window, reference))
+        ), ""
     sides = [pd.DataFrame({"outcome": o, "prediction": p}) for o, p in (window, reference)]
     if task == "binary":
         sides = [side.astype({"outcome": int}) for side in sides]
@@ -80,6 +96,16 @@ def quality_report(
     amount = evidently.Regression(target="outcome", prediction="prediction")
     kinds = {"numerical_columns": ["outcome", "prediction"], "regression": [amount]}
     return _run(presets.RegressionPreset, kinds, *sides), ""
+
+
+def _class_frame(outcomes: Floats, chances: Floats, names: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    known = outcomes < len(names)  # a class that is newer than the model has no chance to show
+    outcomes, chances = outcomes[known], chances[known]
+    columns = {TRUE_CLASS: outcomes.astype(int), PREDICTED_CLASS: chances.argmax(axis=1)}
+    named = {column: [names[place] for place in places] for column, places in columns.items()}
+    return pd.DataFrame({**named, **dict(zip(names, chances.T, strict=True))})
 
 
 def _evidently() -> tuple[Any, Any]:

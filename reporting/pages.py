@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from monitoring.evidently_service.site.histogram import bars, svg
-from monitoring.evidently_service.site.page import ends
+from monitoring.evidently_service.site.page import ends, help_of
 from reporting.comparison import Comparison
 from reporting.evidently_report import Labels
 from scorehouse.bundles.bundle import Bundle
@@ -69,7 +69,7 @@ def render_report(
     for column in report["columns"]:
         name = column["column"]
         drawn = bars(comparison.reference.columns[name], comparison.window.columns[name], labels.get(name, {}))
-        help_text = features[name].help if name in features else f"The model's predictions: {bundle.manifest.answer}"
+        help_text = help_of(bundle, name, features.get(name))
         cards.append(
             {
                 **column,

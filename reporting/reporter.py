@@ -138,10 +138,11 @@ class Reporter:
         use_case: UseCase,
     ) -> Report:
         with_outcome = self._store.newest_between(run, span.since, span.until, self._most_records, with_outcome=True)
-        pairs = np.array([(d["outcome"], d["prediction"]) for d in with_outcome], dtype=np.float64).reshape(-1, 2)
+        outcomes = np.array([d["outcome"] for d in with_outcome], dtype=np.float64)
+        predictions = np.array([d["prediction"] for d in with_outcome], dtype=np.float64)
         figures = {
             "records": len(with_outcome),
-            "figures": quality(bundle.manifest.task, *pairs.T),
+            "figures": quality(bundle.manifest.task, outcomes, predictions),
             "at_training": quality_at_training(bundle.manifest, comparison.bare_share),
         }
         report = report_document(run, span, self._now(), comparison, figures, self._rule)
@@ -150,18 +151,18 @@ class Reporter:
             report |= self._compare_challenger(challenger, report, documents, with_outcome, use_case)
         features = {f.name: f for f in (*use_case.derived, *with_parts(bundle.features))}
         labels = {name: code_labels(bundle, name, features.get(name)) for name in comparison.reference.columns}
-        self._write_evidently(report, comparison, bundle, labels, pairs)
+        self._write_evidently(report, comparison, bundle, labels, (outcomes, predictions))
         page = pages.render_report(report, comparison, bundle, use_case, labels, self._links)
         self._folder.write_page(report["id"], page)
         return report
 
     def _write_evidently(
-        self, report: Report, comparison: Comparison, bundle: Bundle, labels: Labels, pairs: Vector
+        self, report: Report, comparison: Comparison, bundle: Bundle, labels: Labels, known: tuple[Vector, Vector]
     ) -> None:
         """Write Evidently's pages, and add their figures to `report`, or a notice that says why a page is missing."""
         reference = (bundle.reference.truth, bundle.reference.predictions)
-        by_outcomes, problem = quality_report(bundle.manifest.task, reference, (pairs[:, 0], pairs[:, 1]))
-        if len(pairs) and problem:
+        by_outcomes, problem = quality_report(bundle.manifest, reference, known)
+        if len(known[0]) and problem:
             report["notices"].append(problem)
         drift = drift_report(comparison.reference, comparison.window, labels)
         written = {name: evidently for name, evidently in (("drift", drift), ("quality", by_outcomes)) if evidently}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from model_orchestration.batch.prediction_log import PREDICTION_ID
+from model_orchestration.batch.prediction_log import PREDICTION_ID, chance_columns
 from model_orchestration.batch.records import Written, arrow_type, to_typed_column
 from model_orchestration.batch.scoring import Scored
 from scorehouse.bundles.bundle import Manifest
@@ -48,9 +48,9 @@ class AnswerFiles:
         self._manifest = manifest
         # With a chance comes the class that is more likely.
         self._label = f"predicted_{target}" if manifest.task == "binary" else ""
-        answer_type = pa.int64() if manifest.task == "ordinal" else pa.float64()
         added = [
-            pa.field(manifest.answer, answer_type),
+            pa.field(manifest.answer, _answer_type(manifest)),
+            *(pa.field(name, pa.float64()) for name in chance_columns(manifest)),
             pa.field(RUN, pa.string()),
             pa.field(PREDICTION_ID, pa.string()),
         ]
@@ -116,7 +116,12 @@ class AnswerFiles:
         ]
         if self._label:
             columns.append(pa.array((answers >= 0.5).astype(np.int64)))
-        columns.append(pa.array(answers).cast(self._scored_schema.field(self._manifest.answer).type))
+        answer_type = self._scored_schema.field(self._manifest.answer).type
+        if classes := self._manifest.classes:
+            columns.append(pa.array(_named(classes, answers), answer_type))
+            columns.extend(pa.array(chances) for chances in answers.T)
+        else:
+            columns.append(pa.array(answers).cast(answer_type))
         columns.append(pa.array([self._manifest.run_id] * len(answers), pa.string()))
         columns.append(ids)
         self._scored_writer.write_table(pa.Table.from_arrays(columns, schema=self._scored_schema))
@@ -128,6 +133,18 @@ class AnswerFiles:
     def _column_type(self, column: pa.Field) -> Any:
         feature = self._features.get(column.name)
         return arrow_type(feature) if feature and is_text(column.type) else column.type
+
+
+def _named(classes: list[str | int], chances: NDArray[np.float64]) -> list[str | int]:
+    """Return the likeliest class of each row; as text where some classes are text and some are numbers."""
+    names = classes if all(isinstance(name, int) for name in classes) else [str(name) for name in classes]
+    return [names[place] for place in chances.argmax(axis=1)]
+
+
+def _answer_type(manifest: Manifest) -> Any:
+    if manifest.classes:
+        return pa.int64() if all(isinstance(name, int) for name in manifest.classes) else pa.string()
+    return pa.int64() if manifest.task == "ordinal" else pa.float64()
 
 
 def describe_errors(errors: Sequence[FieldError]) -> str:

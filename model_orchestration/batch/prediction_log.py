@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from model_orchestration.batch.records import to_records
 from scorehouse.bundles.bundle import Manifest
+from scorehouse.scoring.classes import chance_column
 from scorehouse.stores.store import Document, Store
 from scorehouse.tables.cells import is_missing
 from scorehouse.usecase import Feature
@@ -36,6 +37,11 @@ def prediction_ids(chunk: pa.Table, day: date, run_id: str, positions: Iterable[
     return [id_ or instead for id_, instead in zip(given, made, strict=True)]
 
 
+def chance_columns(manifest: Manifest) -> list[str]:
+    """Return the columns of the chances of several classes, in their order; none for other tasks."""
+    return [chance_column(name) for name in manifest.classes]
+
+
 def log_answers(store: Store, file: Path, manifest: Manifest, features: Sequence[Feature], now: datetime) -> int:
     """Store every row of the finished answers `file`; return how many were stored before with another record.
 
@@ -57,7 +63,7 @@ def _documents(rows: pa.Table, manifest: Manifest, features: Sequence[Feature], 
     """Yield each row as a document of the store."""
     records = to_records(rows, features, {})
     customers = rows[CUSTOMER_ID].to_pylist() if CUSTOMER_ID in rows.schema.names else [None] * rows.num_rows
-    columns = (rows[PREDICTION_ID].to_pylist(), rows[manifest.answer].to_pylist(), customers)
+    columns = (rows[PREDICTION_ID].to_pylist(), _predictions(rows, manifest), customers)
     for record, id_, answer, customer in zip(records, *columns, strict=True):
         yield {
             "prediction_id": id_,
@@ -69,6 +75,13 @@ def _documents(rows: pa.Table, manifest: Manifest, features: Sequence[Feature], 
             "prediction": answer,
             "customer_id": customer if customer is None else _text(customer) or None,
         }
+
+
+def _predictions(rows: pa.Table, manifest: Manifest) -> list[Any]:
+    """Return the predictions as the store has them: numbers, or the chances of several classes."""
+    if not manifest.classes:
+        return list(rows[manifest.answer].to_pylist())
+    return [list(chances) for chances in zip(*(rows[n].to_pylist() for n in chance_columns(manifest)), strict=True)]
 
 
 def _text(value: Any) -> str:

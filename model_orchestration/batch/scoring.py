@@ -40,7 +40,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Answers to the rows of a chunk, (n,), with NaN for rejected rows; and the rejections by position in the chunk."""
+    """Answers to the rows of a chunk, with NaN for rejected rows; and the rejections by position in the chunk.
+
+    Answers are (n,), or the chances of several classes, (n, classes).
+    """
 
     answers: NDArray[np.float64]
     rejected: dict[int, Rejected]
@@ -73,7 +76,8 @@ def load_model(model: Model) -> tuple[Bundle, Scorer]:
 def score_chunk(model: Model, chunk: pa.Table, written: Written) -> Scored:
     """Score the rows of a chunk, whose columns are `written` so. Raises as `load_model`."""
     bundle, scorer = load_model(model)
-    answers = np.full(chunk.num_rows, np.nan)
+    classes = bundle.manifest.classes
+    answers = np.full((chunk.num_rows, len(classes)) if classes else chunk.num_rows, np.nan)
     rejected: dict[int, Rejected] = {}
     for start in range(0, chunk.num_rows, AT_ONCE):
         records = to_records(chunk.slice(start, AT_ONCE), bundle.features, written)

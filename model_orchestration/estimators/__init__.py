@@ -12,21 +12,34 @@ from scorehouse.usecase import Estimator, Task
 __all__ = ["Data", "Fitted", "Trainer", "make_trainer"]
 
 
-def make_trainer(estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data) -> Trainer:
-    """Return a trainer of `estimator` for rows with `columns`. It fits on `train` and may stop early by `valid`."""
+def make_trainer(
+    estimator: Estimator, task: Task, columns: Sequence[Column], train: Data, valid: Data, classes: int = 0
+) -> Trainer:
+    """Return a trainer of `estimator` for rows with `columns`. It fits on `train` and may stop early by `valid`.
+
+    `classes` is the number of several classes.
+    """
     if estimator.family == "xgboost":
         from model_orchestration.estimators.boosting import BoostingTrainer
 
-        return BoostingTrainer(estimator, task, train, valid)
+        return BoostingTrainer(estimator, task, train, valid, classes)
     # The families of scikit-learn and their converter take seconds to import, and most use cases need none of them.
-    from model_orchestration.estimators.forest import export_forest, fit_forest
-    from model_orchestration.estimators.linear import fit_lasso, fit_ridge
+    from model_orchestration.estimators.classifiers import ClassifierTrainer
+    from model_orchestration.estimators.forest import export_forest, fit_classifying_forest, fit_forest
+    from model_orchestration.estimators.linear import fit_lasso, fit_logistic, fit_ridge
     from model_orchestration.estimators.pipeline import PipelineTrainer
-    from model_orchestration.estimators.support_vector import export_svc, fit_svc
+    from model_orchestration.estimators.support_vector import export_svc, export_svc_chances, fit_svc, fit_svc_chances
 
+    count = classes or 2
     match estimator.family:
+        case "random_forest" if task != "amount":
+            return ClassifierTrainer(estimator, columns, train, count, fit_classifying_forest, narrow=True)
         case "random_forest":
             return PipelineTrainer(estimator, columns, train, fit_forest, export_forest)
+        case "logistic":
+            return ClassifierTrainer(estimator, columns, train, count, fit_logistic)
+        case "svc" if task == "multiclass":
+            return ClassifierTrainer(estimator, columns, train, count, fit_svc_chances, export=export_svc_chances)
         case "ridge":
             return PipelineTrainer(estimator, columns, train, fit_ridge)
         case "lasso":

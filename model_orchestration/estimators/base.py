@@ -30,7 +30,7 @@ class Fitted(Protocol):
     parameters: dict[str, Any]  # everything that is needed to fit it again, including the number of rounds
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
-        """Return the predictions, (n,): chances, amounts or classes."""
+        """Return the predictions, (n,): chances, amounts or classes. Of several classes: chances, (n, classes)."""
 
     def onnx(self) -> tuple[bytes, Output]:
         """Return the model as ONNX over float32 rows (n, columns), and which output has the answer."""

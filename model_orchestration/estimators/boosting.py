@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -20,7 +21,7 @@ from scorehouse.usecase import Estimator, Task
 
 # Unless the use case sets others: the most boosting rounds, and the rounds without a better score before it stops.
 LIMITS = {"rounds": 800, "patience": 25}
-_METRIC = {"binary:logistic": "logloss", "reg:gamma": "gamma-deviance"}
+_METRIC = {"binary:logistic": "logloss", "reg:gamma": "gamma-deviance", "multi:softprob": "mlogloss"}
 NATIVE = "model.ubj"  # XGBoost's own file format
 VARIABLE = "variable"  # what the converter calls the answer
 OPSET = 15
@@ -36,18 +37,21 @@ class BoostedTrees:
         self._task = task
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
-        """Return chances or amounts, (n,)."""
+        """Return chances or amounts, (n,), or the chances of several classes, (n, classes)."""
         return np.asarray(self._booster.inplace_predict(rows), dtype=np.float64)
 
     def onnx(self) -> tuple[bytes, Output]:
-        """Return the trees as ONNX. For a binary task the answer is in log odds."""
+        """Return the trees as ONNX. For a binary task the answer is in log odds; several classes have their chances."""
         columns = self._booster.num_features()
         model = convert_xgboost(
             self._booster, initial_types=[("rows", FloatTensorType([None, columns]))], target_opset=OPSET
         )
         binary = self._task == "binary"
         if binary:
-            _to_log_odds(model)
+            _to_sums(model, 1)
+        elif self._task == "multiclass":
+            _to_sums(model, _classes(self._booster))
+            _add_softmax(model)
         return model.SerializeToString(), Output(name=VARIABLE, link="logit" if binary else None)
 
     def native(self) -> tuple[str, bytes]:
@@ -61,26 +65,39 @@ class BoostedTrees:
         return np.asarray(values / max(values.sum(), 1e-12))
 
 
-def _to_log_odds(model: ModelProto) -> None:
-    """Replace the classifier node by a plain sum of leaves: ONNX's classifier takes a third longer per row."""
+def _classes(booster: xgb.Booster) -> int:
+    return int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_class"])
+
+
+def _to_sums(model: ModelProto, targets: int) -> None:
+    """Replace the classifier node by plain sums of leaves: ONNX's classifier takes a third longer per row."""
     (trees,) = model.graph.node
     attributes = {a.name: get_attribute_value(a) for a in trees.attribute}
     leaves = {f"target_{name}": attributes[f"class_{name}"] for name in ("treeids", "nodeids", "ids", "weights")}
     nodes = {name: value for name, value in attributes.items() if name.startswith("nodes_") or name == "base_values"}
     summed = make_node(
-        "TreeEnsembleRegressor", ["rows"], [VARIABLE], domain=trees.domain, n_targets=1, **nodes, **leaves
+        "TreeEnsembleRegressor", ["rows"], [VARIABLE], domain=trees.domain, n_targets=targets, **nodes, **leaves
     )
     trees.CopyFrom(summed)
     del model.graph.output[:]
-    model.graph.output.append(make_tensor_value_info(VARIABLE, TensorProto.FLOAT, [None, 1]))
+    model.graph.output.append(make_tensor_value_info(VARIABLE, TensorProto.FLOAT, [None, targets]))
+
+
+def _add_softmax(model: ModelProto) -> None:
+    """Turn the sums of several classes into their chances."""
+    (trees,) = model.graph.node
+    trees.output[0] = "sums"
+    model.graph.node.append(make_node("Softmax", ["sums"], [VARIABLE], axis=1))
 
 
 class BoostingTrainer:
     """Fits boosted trees on the same rows."""
 
-    def __init__(self, estimator: Estimator, task: Task, train: Data, valid: Data):
+    def __init__(self, estimator: Estimator, task: Task, train: Data, valid: Data, classes: int = 0):
         """Build nothing yet: each thread builds its own matrices once."""
         fixed = {"tree_method": "hist", "max_bin": 256, "nthread": 1, "seed": 0, **LIMITS, **estimator.fixed}
+        if classes:
+            fixed["num_class"] = classes
         self._rounds = int(fixed.pop("rounds"))
         self._patience = int(fixed.pop("patience"))
         self._fixed = fixed

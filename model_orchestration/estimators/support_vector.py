@@ -1,4 +1,4 @@
-"""Support vector classification of ordered classes, by scikit-learn, exported as plain ONNX operators in double."""
+"""Support vector classification, by scikit-learn, exported as plain ONNX operators in double."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.helper import make_node, make_tensor_value_info
 from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.svm import SVC
 
 from model_orchestration.estimators.base import Data
@@ -17,7 +19,8 @@ from model_orchestration.estimators.pipeline import Prepared, to_graph
 from scorehouse.scoring.onnx_model import Output
 
 CACHE = 300  # megabytes of kernel rows that are kept while fitting
-LABEL = "label"
+LABEL, CHANCES = "label", "chances"
+CHANCE_FOLDS = 5  # of the rows from whose decisions the chances are learnt
 
 
 def fit_svc(settings: dict[str, Any], prepared: Prepared, data: Data) -> SVC:
@@ -46,7 +49,7 @@ def export_svc(preparation: ColumnTransformer, model: SVC, columns: int) -> tupl
     inner = exported.graph
     rows = inner.output[0].name
     inner.initializer.extend(numpy_helper.from_array(value, name) for name, value in _constants(model).items())
-    inner.node.extend(_nodes(rows, model.kernel))
+    inner.node.extend([*_decision_nodes(rows, model.kernel), *_voting_nodes()])
     del inner.output[:]
     inner.output.append(make_tensor_value_info(LABEL, TensorProto.INT64, [None]))
     return exported.SerializeToString(), Output(name=LABEL)
@@ -90,8 +93,8 @@ def _pair_weights(model: SVC, pairs: list[tuple[int, int]]) -> NDArray[np.float6
     return weights
 
 
-def _nodes(rows: str, kernel: str) -> list[NodeProto]:
-    """Return the operators from prepared rows to the label: the decisions, the votes, and the class with most votes."""
+def _decision_nodes(rows: str, kernel: str) -> list[NodeProto]:
+    """Return the operators from prepared rows to the decision of each pair of classes."""
     steps = [
         ("Mul", (rows, rows), "square"),
         ("ReduceSum", ("square", "axis"), "norm"),
@@ -106,12 +109,86 @@ def _nodes(rows: str, kernel: str) -> list[NodeProto]:
         *(steps if rbf else []),
         ("MatMul", ("kernel" if rbf else rows, "weights"), "product_of_pairs"),
         ("Add", ("product_of_pairs", "bias"), "decision"),
-        ("Greater", ("decision", "zero"), "won"),
     ]
-    return [make_node(kind, list(into), [out]) for kind, into, out in steps] + [
+    return [make_node(kind, list(into), [out]) for kind, into, out in steps]
+
+
+def _voting_nodes() -> list[NodeProto]:
+    """Return the operators from the decisions to the label: the votes, and the class with most of them."""
+    return [
+        make_node("Greater", ["decision", "zero"], ["won"]),
         make_node("Cast", ["won"], ["vote"], to=TensorProto.DOUBLE),
         make_node("MatMul", ["vote", "wins"], ["margin"]),
         make_node("Add", ["margin", "loses"], ["votes"]),
         make_node("ArgMax", ["votes"], ["winner"], axis=1, keepdims=0),
         make_node("Gather", ["classes", "winner"], [LABEL]),
     ]
+
+
+class SvcWithChances:
+    """A support vector machine, and a logistic regression from the decisions of its pairs to chances.
+
+    It is Platt's method (1999) for several classes at once: the decisions come from models that were fitted without
+    the row.
+    """
+
+    def __init__(self, svc: SVC, chances: LogisticRegression):
+        """Keep both parts."""
+        self.svc = svc
+        self.chances = chances
+        self.classes_ = svc.classes_
+
+    def predict_proba(self, prepared: Prepared) -> NDArray[np.float64]:
+        """Return the chances of the classes that it knows, (n, classes)."""
+        return np.asarray(self.chances.predict_proba(_decisions(self.svc, prepared)))
+
+
+def fit_svc_chances(settings: dict[str, Any], prepared: Prepared, data: Data) -> SvcWithChances:
+    """Fit a classifier with chances. The settings are those of `fit_svc`."""
+    settings = {**settings, "decision_function_shape": "ovo"}
+    svc = fit_svc(settings, prepared, data)
+    pairs = list(combinations(svc.classes_, 2))
+    truth = data.truth.astype(np.int64)
+    decisions = np.zeros((len(truth), len(pairs)))
+    for known, held_out in KFold(min(CHANCE_FOLDS, len(truth)), shuffle=True, random_state=0).split(prepared):
+        present = np.unique(truth[known])
+        if len(present) < 2:
+            continue
+        part = fit_svc(settings, prepared[known], Data(data.rows[known], data.truth[known], data.weights[known]))
+        places = [pairs.index(pair) for pair in combinations(present, 2)]  # a class may be absent from the fold
+        decisions[np.ix_(held_out, places)] = _decisions(part, prepared[held_out])
+    chances = LogisticRegression(max_iter=1_000).fit(decisions, truth, sample_weight=data.weights)
+    return SvcWithChances(svc, chances)
+
+
+def _decisions(svc: SVC, prepared: Prepared) -> NDArray[np.float64]:
+    """Return the decision of each pair of classes, (n, pairs)."""
+    decisions = np.asarray(svc.decision_function(prepared), dtype=np.float64)
+    return decisions.reshape(len(prepared), -1)
+
+
+def export_svc_chances(preparation: ColumnTransformer, model: SvcWithChances, columns: int) -> ModelProto:
+    """Return preparation and classifier as ONNX with one output, the chances as float32 (n, classes)."""
+    exported = to_graph(preparation, columns)
+    inner = exported.graph
+    rows = inner.output[0].name
+    svc, chances = model.svc, model.chances
+    weights, bias = chances.coef_, chances.intercept_
+    if len(model.classes_) == 2:  # one row of weights, for the second class; scikit-learn reverses the decision
+        weights, bias = np.vstack([np.zeros_like(weights), -weights]), np.append(0.0, bias)
+    unused = {"zero", "wins", "loses", "classes"}
+    constants = {name: value for name, value in _constants(svc).items() if name not in unused}
+    constants |= {"chance_weights": weights.T, "chance_bias": bias}
+    inner.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    inner.node.extend(_decision_nodes(rows, svc.kernel))
+    inner.node.extend(
+        [
+            make_node("MatMul", ["decision", "chance_weights"], ["weighted"]),
+            make_node("Add", ["weighted", "chance_bias"], ["scores"]),
+            make_node("Softmax", ["scores"], ["double_chances"], axis=1),
+            make_node("Cast", ["double_chances"], [CHANCES], to=TensorProto.FLOAT),
+        ]
+    )
+    del inner.output[:]
+    inner.output.append(make_tensor_value_info(CHANCES, TensorProto.FLOAT, [None, len(model.classes_)]))
+    return exported

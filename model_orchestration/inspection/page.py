@@ -116,7 +116,7 @@ def _clean_lines(inspection: Inspection) -> Iterator[str]:
         yield '    """Change nothing: the table has the features and the target as they are."""'
         yield "    return table"
         return
-    yield '    """Return the features, and the target as a number."""'
+    yield f'    """Return the features, and the target{"" if target.classes else " as a number"}."""'
     if missing:
         yield f"    table = table.dropna(subset=[{target.name!r}])  # {missing:,} rows have no answer to learn from"
     steps = ""
@@ -141,6 +141,8 @@ def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[s
     yield f"    target={target.name!r},"
     guess = f"  # guess: {'; '.join(target.guesses)}" if target.guesses else ""
     yield f"    task={target.task!r},{guess}"
+    if target.classes:
+        yield f"    classes={target.classes!r},"
     yield f"    answer={_answer(target)!r},"
     why = "" if inspection.key else "  # no column names what belongs together, so copies of a row do"
     yield f"    key={inspection.key!r},{why}"
@@ -155,6 +157,8 @@ def _asked(target: Target) -> str:
     if target.task == "binary":
         yes = next(raw for raw, code in target.outcomes.items() if code)
         return f"the chance that {target.name} is {yes}"
+    if target.classes:
+        return f"{target.name}, one of {len(target.classes)} classes"
     return f"{target.name}, {'an amount' if target.task == 'amount' else 'one of ordered classes'}"
 
 

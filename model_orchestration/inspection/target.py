@@ -13,9 +13,12 @@ from scipy import stats
 
 from model_orchestration.inspection.kinds import TRUTHS, Column
 from model_orchestration.tables.faults import closest
+from model_orchestration.tables.levels import fold
 from scorehouse.errors import TableError
 from scorehouse.usecase import Task
 
+MOST_NAMED = 50  # classes without an order; a column of more is text
+LEAST_OF_CLASS = 3  # rows on average: fewer, and it is no class
 MOST_CLASSES = 20  # whole numbers of which a column has more are amounts
 MOST_ORDERED_ROWS = 10_000  # beyond, whole numbers are amounts: only support vector machines learn ordered classes
 _SKEWED = 1.0  # the skewness from which amounts get an objective for skewed ones
@@ -34,6 +37,7 @@ class Target:
     column: Column
     task: Task
     outcomes: Mapping[Any, int] = field(default_factory=dict)  # of two classes: what the table has -> 0 or 1
+    classes: tuple[str, ...] = ()  # of several classes: what the table has, in the order of names
     objectives: tuple[str, ...] = ()  # of an amount: XGBoost's objectives, the likeliest first
     guesses: tuple[str, ...] = ()
 
@@ -43,8 +47,11 @@ class Target:
         return self.column.name
 
     def truth(self) -> NDArray[np.float64]:
-        """Return the outcome of each row of the table, (n,): NaN where it has none."""
+        """Return the outcome of each row of the table, (n,): NaN where it has none, the place of several classes."""
         values = self.column.values
+        if self.classes:
+            places = {fold(name): place for place, name in enumerate(self.classes)}
+            values = values.map(lambda value: places.get(fold(value)), na_action="ignore")
         if self.outcomes:
             values = values.map(self.outcomes)
         return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -68,7 +75,7 @@ def find_target(columns: Mapping[str, Column], name: str) -> Target:
     if len(levels) == 2:
         return _two_classes(column, levels)
     if not pd.api.types.is_numeric_dtype(present):
-        raise TableError(_not_an_answer(column, len(levels)))
+        return _several_classes(column, levels)
     return _numbers(column, present.astype(float), len(levels))
 
 
@@ -79,8 +86,9 @@ def candidates(columns: Iterable[Column]) -> list[str]:
         numeric = pd.api.types.is_numeric_dtype(column.values)
         if column.left_out or column.distinct < 2:
             continue
-        rank = 0 if column.distinct == 2 else 1 if numeric and column.distinct <= MOST_CLASSES else 2
-        if numeric or column.distinct == 2:
+        few = column.distinct <= (MOST_CLASSES if numeric else MOST_NAMED)
+        rank = 0 if column.distinct == 2 else 1 if few else 2
+        if numeric or few:
             ranked.append((rank, -place, column.name))
     return [name for *_, name in sorted(ranked)]
 
@@ -99,6 +107,15 @@ def _two_classes(column: Column, levels: pd.Series[int]) -> Target:
     certain = known or {str(no), str(yes)} <= {"0", "1", "0.0", "1.0"}
     guess = f"the answer is the chance of {yes!r}, which {share:.0%} of the rows have"
     return Target(column=column, task="binary", outcomes={no: 0, yes: 1}, guesses=() if certain else (guess,))
+
+
+def _several_classes(column: Column, levels: pd.Series[int]) -> Target:
+    if column.left_out or len(levels) > MOST_NAMED or levels.sum() < LEAST_OF_CLASS * len(levels):
+        raise TableError(_not_an_answer(column, len(levels)))
+    classes = tuple(sorted({fold(name): str(name) for name in reversed(levels.index)}.values(), key=str.casefold))
+    rare = int((levels.groupby(fold).sum() < LEAST_OF_CLASS).sum())
+    guesses = (f"{rare} of {len(classes)} classes have fewer than {LEAST_OF_CLASS} rows",) if rare else ()
+    return Target(column=column, task="multiclass", classes=classes, guesses=guesses)
 
 
 def _numbers(column: Column, numbers: pd.Series[float], distinct: int) -> Target:
@@ -122,6 +139,6 @@ def _not_an_answer(column: Column, distinct: int) -> str:
     if column.left_out:
         return f"{column.name} cannot be predicted: it is {column.left_out}; name another TARGET"
     return (
-        f"{column.name} has {distinct} classes without an order ({column.shown}), and Scorehouse predicts two classes, "
-        "ordered classes as whole numbers, or an amount: give it two values, or name another TARGET"
+        f"{column.name} has {distinct:,} different values ({column.shown}), which are too many for classes without an "
+        f"order: at most {MOST_NAMED}, with {LEAST_OF_CLASS} rows each or more on average; name another TARGET"
     )

@@ -23,7 +23,7 @@ from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.tables.cells import Notation, find_mark, is_missing, to_values
 from scorehouse.tables.dates import day_orders, parse_day
 from scorehouse.tables.frames import Frame, frame_of
-from scorehouse.usecase import Feature, UseCase
+from scorehouse.usecase import Feature, Kind, UseCase
 
 MOST_SHOWN = 3  # readings of cells that a note shows
 # Objectives of XGBoost and the amounts that they can learn.
@@ -243,8 +243,10 @@ class _Examiner:
         """Return the levels that `clean` reads in the raw column of the cleaned column `name`."""
         if name not in self._levels:
             feature = self._features.get(name)
-            is_class = name == self._use_case.target and self._use_case.task == "binary"
-            levels = Levels(feature, (0, 1) if is_class else ())
+            outcomes: tuple[Any, ...] = ()
+            if name == self._use_case.target:
+                outcomes = (0, 1) if self._use_case.task == "binary" else self._use_case.classes
+            levels = Levels(feature, outcomes)
             (raw,) = self._parents[name]
             bad = set(contents.bad.get(name, ()))
             good = [i for i, p in enumerate(cleaned.positions) if p >= 0 and i not in bad]
@@ -269,7 +271,7 @@ class _Examiner:
         return to_values(cells, feature, self._notation(cells, feature))
 
     def _truth(self, column: pd.Series[Any]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        target = Feature(name=self._use_case.target, kind="number", help="the target")
+        target = _target_feature(self._use_case)
         notation = self._notation(column.tolist(), target)
         return read_truth(column, self._use_case, None if notation is None else notation.decimal)
 
@@ -472,8 +474,14 @@ def read_truth(
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the outcomes in a cleaned column, (n,), and the positions of those that are none.
 
-    Without a `decimal` mark, it is the one that the column shows.
+    Of several classes, an outcome is the place of the class. Without a `decimal` mark, it is the one that the column
+    shows.
     """
+    if use_case.classes:
+        cells = to_values(_cells(column), _target_feature(use_case))
+        places = {name: place for place, name in enumerate(use_case.classes)}
+        truth = np.array([places.get(c, np.nan) if isinstance(c, str | int) else np.nan for c in cells], dtype=float)
+        return truth, np.flatnonzero(np.isnan(truth))
     if decimal is None:
         mark = find_mark([cell for cell in column if isinstance(cell, str)])
         decimal = mark if mark == "," else "."
@@ -503,7 +511,15 @@ def parse_days(column: pd.Series[Any], frame: Frame, parent: str | None = None) 
     return pd.to_datetime(text.map({cell: parse_day(cell, order) for cell in text.unique()}), format="%Y-%m-%d")
 
 
+def _target_feature(use_case: UseCase) -> Feature:
+    """Return the target as a feature; as a category where it has classes."""
+    kind: Kind = "category" if use_case.classes else "number"
+    return Feature(name=use_case.target, kind=kind, categories=use_case.classes, help="the target")
+
+
 def _wanted_outcome(use_case: UseCase) -> str:
+    if use_case.classes:
+        return one_of(use_case.classes)
     if use_case.task == "binary":
         return "0 or 1"
     if use_case.task == "ordinal":

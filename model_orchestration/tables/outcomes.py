@@ -153,7 +153,7 @@ def limit_senders(senders: Sequence[str], max_share: float) -> list[int]:
 
 def _plausibility(use_case: UseCase, table: TrainingTable) -> Callable[[float], bool]:
     """Return the test that says whether `table` could contain an outcome."""
-    if use_case.task == "ordinal":
+    if use_case.task in {"ordinal", "multiclass"}:
         return set(table.truth.tolist()).__contains__
     if use_case.task == "amount" and (table.truth > 0).all():
         return lambda outcome: outcome > 0

@@ -72,7 +72,8 @@ def require_enough(table: TrainingTable, use_case: UseCase, seed: int) -> None:
             )
     for side, metric in ((VALID, use_case.rank_by), (TEST, use_case.promote_by or use_case.rank_by)):
         truth = table.truth[split == side]
-        if quality_by(metric, use_case.task, truth, truth) is None:
+        perfect = np.eye(len(use_case.classes))[truth.astype(np.intp)] if use_case.classes else truth
+        if quality_by(metric, use_case.task, truth, perfect) is None:
             has = f"{_rows(len(truth))} with {_outcomes(table, truth)}"
             raise TableError(
                 f"{table.target_name}: the {SPLITS[side]} split has {has}, on which the {figure_label(metric)} "

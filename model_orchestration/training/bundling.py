@@ -31,6 +31,7 @@ def write_bundle(
     manifest = Manifest(
         run_id=run_id, use_case=case.name, use_case_version=case.version, title=case.title, about=case.about,
         source=case.source, task=case.task, answer=case.answer, answer_unit=case.answer_unit,
+        classes=list(case.classes),
         created_at=created_at, commit=commit, family=trained.family, parameters=trained.model.parameters,
         features=bundle.features_json(case.features), columns=training.encoder.to_json(),
         output=trained.output, quality=trained.quality,

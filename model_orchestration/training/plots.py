@@ -1,7 +1,8 @@
-"""The plots of a training: the search, the ROC curve, calibration, importance, and predicted against true."""
+"""The plots of a training: the search, ROC curve, calibration, importance, confusion, and predicted against true."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
-from sklearn.metrics import roc_curve
+from sklearn.metrics import confusion_matrix, roc_curve
 
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
 from scorehouse.scoring.figures import figure_label
 
+MOST_WRITTEN = 15  # classes up to which a confusion matrix has its shares written in
+Floats = NDArray[np.float64]
 INK, BLUE, ORANGE, GREY = "#1f2933", "#2b6cb0", "#dd6b20", "#cbd2d9"
 COLOURS = (BLUE, ORANGE)
 STYLE: Any = {
@@ -54,6 +57,10 @@ class Plots:
             if training.use_case.task == "binary":
                 self._roc(trained)
                 self._calibration(trained)
+            elif training.use_case.classes:
+                names = [str(name) for name in training.use_case.classes]
+                self._confusion(trained, names)
+                self._class_calibration(trained)
             else:
                 self._predicted_against_true(trained)
 
@@ -71,13 +78,16 @@ class Plots:
         self._save(figure, "roc")
 
     def _calibration(self, trained: Trained) -> None:
+        self._calibrate([(name, chance, trained.test_truth) for name, chance in trained.test_predictions.items()])
+
+    def _calibrate(self, lines: Sequence[tuple[str, Floats, Floats]]) -> None:
         figure, ax = _axes("Calibration on the test rows", (5.6, 5.4))
         ax.plot([0, 1], [0, 1], color=GREY, lw=1)
-        for colour, (name, chance) in zip(COLOURS, trained.test_predictions.items(), strict=False):
+        for colour, (name, chance, truth) in zip(COLOURS, lines, strict=False):
             # scikit-learn's calibration_curve does not return the size of each group, which the error bars need.
             groups = np.array_split(np.argsort(chance), 10)
             means = [chance[g].mean() for g in groups]
-            rates = np.array([trained.test_truth[g].mean() for g in groups])
+            rates = np.array([truth[g].mean() for g in groups])
             error = np.sqrt(rates * (1 - rates) / np.array([len(g) for g in groups]))
             ax.errorbar(means, rates, error, color=colour, fmt="o-", ms=5, lw=1.5, capsize=2, label=name)
         ax.set(xlabel="mean predicted probability", ylabel="observed rate")
@@ -85,6 +95,30 @@ class Plots:
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.legend(frameon=False, loc="upper left")
         self._save(figure, "calibration")
+
+    def _confusion(self, trained: Trained, names: list[str]) -> None:
+        predicted = trained.test_predictions["all fields"].argmax(axis=1)
+        counts = confusion_matrix(trained.test_truth, predicted, labels=range(len(names)))
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        side = max(4.5, 0.55 * len(names) + 2)
+        figure, ax = _axes("Predicted classes of each true class, on the test rows", (side + 1, side))
+        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        ax.grid(visible=False)
+        ticks = range(len(names))
+        ax.set_xticks(ticks, names, rotation=90 if len("".join(names)) > 60 else 0)
+        ax.set_yticks(ticks, [f"{name} ({total:,})" for name, total in zip(names, counts.sum(axis=1), strict=True)])
+        ax.set(xlabel="predicted", ylabel="true (test rows)")
+        if len(names) <= MOST_WRITTEN:
+            for (row, column), share in np.ndenumerate(shares):
+                colour = "white" if share > 0.55 else INK
+                ax.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, size=9)
+        self._save(figure, "confusion")
+
+    def _class_calibration(self, trained: Trained) -> None:
+        """Draw the chances of all classes together, each against how often its class is the true one."""
+        chances = trained.test_predictions["all fields"]
+        is_true = trained.test_truth[:, None] == np.arange(chances.shape[1])
+        self._calibrate([("all classes", chances.ravel(), is_true.ravel().astype(float))])
 
     def _importance(self, names: list[str], shares: NDArray[np.float64]) -> None:
         order = np.argsort(shares)[-15:]

@@ -37,7 +37,7 @@ from scorehouse.usecase import Estimator, Record, UseCase
 REFERENCE_ROWS = 5_000
 # How far ONNX may differ from the model itself, because it adds hundreds of trees in float32: 800 trees differ by 1e-6
 # of a chance, 300 trees by 1e-5 of an amount.
-ROUNDING = {"binary": 1e-5, "amount": 1e-4, "ordinal": 1e-5}
+ROUNDING = {"binary": 1e-5, "amount": 1e-4, "ordinal": 1e-5, "multiclass": 1e-5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ class Training:
         train = self.data(self.split == TRAIN)
         valid = self.data(self.split == VALID)
         self._trainers = [
-            make_trainer(e, use_case.task, self.encoder.columns, train, valid) for e in use_case.estimators
+            make_trainer(e, use_case.task, self.encoder.columns, train, valid, len(use_case.classes))
+            for e in use_case.estimators
         ]
 
     def data(self, chosen: NDArray[np.bool_]) -> Data:
@@ -117,7 +118,8 @@ class Training:
         self, known: NDArray[np.bool_], fit: Callable[[Data], Fitted]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict each known row, in full and without its optional fields, with a model fitted on the other folds."""
-        full, masked = np.full((2, len(known)), np.nan)
+        classes = self.use_case.classes
+        full, masked = np.full((2, len(known), *([len(classes)] if classes else [])), np.nan)
         fold = assign_folds(self.table.keys, self.seed)
 
         def predict(k: int) -> None:

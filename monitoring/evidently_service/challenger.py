@@ -24,7 +24,7 @@ from scorehouse.polling import poll_in_thread
 from scorehouse.scoring.figures import Vector
 from scorehouse.scoring.quality import quality
 from scorehouse.scoring.schema import Rejected
-from scorehouse.scoring.scorer import Scorer
+from scorehouse.scoring.scorer import Prediction, Scorer
 from scorehouse.stores.store import Document, Store
 from scorehouse.usecase import UseCase
 
@@ -37,6 +37,7 @@ ENOUGH_OUTCOMES = 100  # pairs with outcomes before quality is exported
 LONGEST_LOG = 64 * 2**20  # bytes, after which a new file is started and the one before it is kept
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+ROLES = (CHAMPION, CHALLENGER)  # and the fields of an AnswerPair
 
 
 @dataclass(slots=True)
@@ -44,14 +45,19 @@ class AnswerPair:
     """Both answers to one record, and its outcome once that is known."""
 
     prediction_id: str
-    champion: float
-    challenger: float
+    champion: Prediction
+    challenger: Prediction
     outcome: float | None = None
 
 
 def answer_differences(champion: Vector, challenger: Vector) -> dict[str, float]:
-    """Return the mean of challenger less champion, and the mean and 99th percentile of its absolute value."""
+    """Return the mean of challenger less champion, and the mean and 99th percentile of its absolute value.
+
+    Of several classes, (n, classes), it is the chance of the champion's class that is compared.
+    """
     difference = challenger - champion
+    if difference.ndim == 2:
+        difference = difference[np.arange(len(champion)), champion.argmax(axis=1)]
     size = np.abs(difference)
     figures = {"mean": difference.mean(), "mean_absolute": size.mean(), "p99_absolute": np.percentile(size, 99)}
     return {name: float(value) for name, value in figures.items()}
@@ -150,12 +156,13 @@ class Challenger:
         """Export how far the answers differ and, with enough outcomes, the quality of both on the same records."""
         labels = (self._use_case.name, self._run_id)
         if self.pairs:
-            champion, challenger = np.array([(p.champion, p.challenger) for p in self.pairs]).T
+            champion, challenger = (np.array([getattr(p, role) for p in self.pairs]) for role in ROLES)
             for name, value in answer_differences(champion, challenger).items():
                 metrics.SHADOW_DIFFERENCE.labels(*labels, name).set(value)
-        known = [(p.outcome, p.champion, p.challenger) for p in self.pairs if p.outcome is not None]
+        known = [p for p in self.pairs if p.outcome is not None]
         if len(known) >= ENOUGH_OUTCOMES:
-            truth, champion, challenger = np.array(known, dtype=float).T
-            for role, predictions in ((CHAMPION, champion), (CHALLENGER, challenger)):
+            truth = np.array([p.outcome for p in known], dtype=np.float64)
+            for role in ROLES:
+                predictions = [getattr(p, role) for p in known]
                 for name, value in quality(self._use_case.task, truth, predictions).items():
                     metrics.SHADOW_QUALITY.labels(*labels, name, role).set(value)

@@ -24,10 +24,10 @@ else:  # pydantic evaluates the annotations, and not every image has pandas
 
 Value = float | int | str | None  # Python counts a bool as an int
 Record = Mapping[str, Value]
-Task = Literal["binary", "amount", "ordinal"]
+Task = Literal["binary", "amount", "ordinal", "multiclass"]
 Kind = Literal["integer", "number", "category", "boolean", "date", "datetime"]
 Part = Literal["year", "month", "day", "weekday", "day_of_year", "hour", "minute"]
-Family = Literal["xgboost", "random_forest", "ridge", "lasso", "svc"]
+Family = Literal["xgboost", "random_forest", "logistic", "ridge", "lasso", "svc"]
 T = TypeVar("T")
 _checked = with_config(ConfigDict(strict=True, revalidate_instances="always"))
 
@@ -216,13 +216,16 @@ class Envelope:
         return {**features, **others} if isinstance(features, dict) else features
 
     def wrap(
-        self, use_case: str, value: Mapping[str, Any], prediction: float, run_id: str, prediction_id: str
+        self, use_case: str, value: Mapping[str, Any], answer: Mapping[str, Any], run_id: str, prediction_id: str
     ) -> dict[str, Any]:
-        """Return the answer to the wrapped `value`. It has a prediction_id only where `value` has one."""
+        """Return the answer to the wrapped `value`; `answer` is the prediction under the envelope's key.
+
+        It has a prediction_id only where `value` has one.
+        """
         wrapped: dict[str, Any] = {"model": use_case, "version": run_id}
         if "prediction_id" in value:
             wrapped["prediction_id"] = prediction_id
-        wrapped["prediction"] = {self.answer: prediction, "customer_id": value.get("customer_id")}
+        wrapped["prediction"] = {**answer, "customer_id": value.get("customer_id")}
         return wrapped
 
 
@@ -261,6 +264,7 @@ class UseCase:
     task: Task
     answer: Name  # the key of the prediction in an answer
     answer_unit: str = ""  # of an amount, as people read it
+    classes: Categories = ()  # of the task "multiclass": what the target is one of, as answers name it
     key: str  # the column whose hash puts a row into training, validation or test, forever; "" for a row's content
     clean: Clean  # raw table -> features, target and key
     table: str = ""  # the raw table where DATA names none: a path, or s3://bucket/key

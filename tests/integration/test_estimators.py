@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -181,7 +182,8 @@ def boosted(task: Task, capsys: pytest.CaptureFixture[str], **fixed: Any) -> Non
     truth = known.truth / 1000 if task == "amount" else (known.truth > known.truth.mean()).astype(np.float64)
     known = Data(known.rows, truth, known.weights)
     estimator = Estimator(family="xgboost", space={}, fixed={"rounds": 20, **fixed})
-    model = make_trainer(estimator, task, COLUMNS, known, known).fit({})
+    classes = 2 if task == "multiclass" else 0
+    model = make_trainer(estimator, task, COLUMNS, known, known, classes).fit({})
     expected = model.predict(known.rows)
     assert np.allclose(np.asarray(OnnxModel(*model.onnx())(known.rows)), expected, rtol=1e-4, atol=1e-5)
     assert "are not used" not in "".join(capsys.readouterr())
@@ -199,3 +201,65 @@ def test_xgboost_knows_every_parameter_that_a_page_may_set(name: str, capsys: py
     objective = OF_OBJECTIVE.get(name, "binary:logistic")
     task: Task = "binary" if objective == "binary:logistic" else "amount"
     boosted(task, capsys, objective=objective, **{name: VALUES.get(name, 0.5)})
+
+
+CLASSIFIERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "boosted trees": ("xgboost", {"rounds": 30}),
+    "random forest": ("random_forest", {"n_estimators": 20}),
+    "logistic": ("logistic", {"C": 1.0}),
+    "rbf": ("svc", {"kernel": "rbf", "C": 1.0}),
+    "linear": ("svc", {"kernel": "linear"}),
+}
+
+
+def classified(name: str, classes: int, known: int) -> Fitted:
+    """A classifier of `classes` classes, fitted on rows of the first `known` of them."""
+    family, fixed = CLASSIFIERS[name]
+    task: Task = "binary" if classes == 2 else "multiclass"
+    if family == "xgboost":
+        fixed = {**fixed, "objective": "binary:logistic" if classes == 2 else "multi:softprob"}
+    amounts = data("amount")
+    truth = np.digitize(amounts.truth, np.quantile(amounts.truth, np.arange(1, known) / known)).astype(float)
+    given = Data(amounts.rows, truth, np.linspace(0.5, 1.5, len(truth)))
+    trainer = make_trainer(
+        Estimator(family=family, space={}, fixed=fixed), task, COLUMNS, given, given, classes if classes > 2 else 0
+    )
+    return trainer.fit({})
+
+
+@pytest.mark.parametrize("known", [2, 3, 4])
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_chances_of_several_classes_agree_with_their_onnx_form_also_of_a_class_without_rows(
+    name: str, known: int
+) -> None:
+    model = classified(name, 4, known)
+    predict = OnnxModel(*model.onnx())
+    for missing in (0.0, 0.3, 1.0):
+        unseen = rows(1500, seed=1, missing=missing)
+        own, chances = model.predict(unseen), predict(unseen)
+        assert own.shape == chances.shape == (1500, 4)
+        np.testing.assert_allclose(chances, own, atol=2e-6)
+        np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-6)
+        if name != "boosted trees":
+            assert (chances[:, known:] == 0).all()
+    row = array("f", unseen[0])
+    assert predict.one(row) == predict(unseen[:1])[0].tolist()
+
+
+@pytest.mark.parametrize("name", ["random forest", "logistic"])
+def test_of_two_classes_the_chance_of_the_second_is_answered(name: str) -> None:
+    model = classified(name, 2, 2)
+    predict = OnnxModel(*model.onnx())
+    unseen = rows(1500, seed=1)
+    own, chances = model.predict(unseen), predict(unseen)
+    assert own.shape == chances.shape == (1500,)
+    np.testing.assert_allclose(chances, own, atol=2e-6)
+    assert predict.one(array("f", unseen[0])) == pytest.approx(own[0], abs=2e-6)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_classes_are_learnt(name: str) -> None:
+    model = classified(name, 3, 3)
+    amounts = data("amount")
+    truth = np.digitize(amounts.truth, np.quantile(amounts.truth, [1 / 3, 2 / 3]))
+    assert (model.predict(amounts.rows).argmax(axis=1) == truth).mean() > 0.7

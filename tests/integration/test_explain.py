@@ -14,7 +14,6 @@ from jsonschema import Draft202012Validator
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.errors import BundleError
 from scorehouse.serving.serving import Model
-from server.web.api.problems import Problem
 from server.web.site.explain import NATIVE, Explainer
 from server.web.site.trees import Trees
 from tests import doors
@@ -115,7 +114,7 @@ def test_an_amount_is_explained_on_its_own_objectives_scale(
     booster = xgboost.train({"objective": objective, "nthread": 1}, xgboost.DMatrix(rows, truth), 5)
     booster.save_model(tmp_path / NATIVE)
     model = Model(Bundle(tmp_path, toy_model.bundle.manifest, ""), toy_model.scorer)
-    explained = Explainer().explain(model, toy_records[0])
+    explained = Explainer().explain(model, toy_records[0], 0.5)
     assert explained["scale"] == scale
     margin = explained["base"] + sum(c["contribution"] for c in explained["contributions"])
     row = toy_model.scorer.rows([toy_records[0]])
@@ -135,20 +134,6 @@ def test_a_family_without_trees_is_a_404_that_says_so(door: Any, toy_model: Mode
     assert answer.json["detail"] == (
         "predictions of this svc model cannot be explained; only XGBoost models are supported"
     )
-
-
-def test_trees_that_add_up_each_class_on_its_own_are_not_explained(
-    toy_model: Model, tmp_path: Path, toy_records: Records
-) -> None:
-    rows = toy_model.bundle.reference.rows
-    matrix = xgboost.DMatrix(rows, np.arange(len(rows)) % 3)
-    xgboost.train({"objective": "multi:softprob", "num_class": 3, "nthread": 1}, matrix, 2).save_model(
-        tmp_path / NATIVE
-    )
-    model = Model(Bundle(tmp_path, toy_model.bundle.manifest, ""), toy_model.scorer)
-    with pytest.raises(Problem, match="multi-class models are not supported") as caught:
-        Explainer().explain(model, toy_records[0])
-    assert caught.value.status == 404
 
 
 def test_a_file_that_is_gone_or_broken_is_told_and_leaves_the_predictions_alone(
@@ -171,10 +156,10 @@ def test_the_trees_of_a_model_are_loaded_on_first_use_and_once(
     explainer = Explainer()
     assert loaded == []
     for record in toy_records[:3]:
-        explainer.explain(toy_model, record)
+        explainer.explain(toy_model, record, 0.5)
     assert len(loaded) == 1
     other = toy_model.bundle.manifest.model_copy(update={"run_id": "b" * 32})
-    explainer.explain(Model(Bundle(toy_model.bundle.folder, other, ""), toy_model.scorer), toy_records[0])
+    explainer.explain(Model(Bundle(toy_model.bundle.folder, other, ""), toy_model.scorer), toy_records[0], 0.5)
     assert len(loaded) == 2
 
 

@@ -57,3 +57,28 @@ def test_kappa_keeps_the_distance_of_classes_of_which_one_between_is_absent() ->
     all_classes = sk.cohen_kappa_score(truth, label, weights="quadratic", labels=[3, 4, 5, 6])
     assert quality("ordinal", truth, label)["kappa"] == pytest.approx(all_classes, abs=1e-12)
     assert sk.cohen_kappa_score(truth, label, weights="quadratic") != pytest.approx(all_classes, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_figures_of_several_classes_are_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    chances = rng.dirichlet([0.5, 1.0, 0.7, 0.2], 400)
+    truth = np.array([rng.choice(4, p=row) for row in chances]).astype(float)
+    label = chances.argmax(axis=1)
+    figures = quality("multiclass", truth, chances)
+    kept = np.clip(chances, 1e-7, 1 - 1e-7)
+    kept /= kept.sum(axis=1, keepdims=True)
+    assert figures["log_loss"] == pytest.approx(sk.log_loss(truth, kept), abs=1e-12)
+    assert figures["accuracy"] == pytest.approx(sk.accuracy_score(truth, label), abs=1e-12)
+    assert figures["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(truth, label), abs=1e-12)
+    assert figures["macro_f1"] == pytest.approx(sk.f1_score(truth, label, average="macro"), abs=1e-12)
+    assert figures["auc"] == pytest.approx(sk.roc_auc_score(truth, chances, multi_class="ovr"), abs=1e-12)
+    assert 0 <= figures["calibration_error"] < 0.1
+
+
+def test_a_class_that_is_absent_or_unknown_leaves_the_other_figures() -> None:
+    chances = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
+    figures = quality("multiclass", [0, 1, 1], chances)
+    assert figures["accuracy"] == pytest.approx(2 / 3) and figures["auc"] == pytest.approx(1.0)
+    newer = quality("multiclass", [0, 1, 3], chances)  # a class that the model does not know yet
+    assert newer["accuracy"] == pytest.approx(2 / 3) and "log_loss" not in newer

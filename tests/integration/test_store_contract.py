@@ -73,6 +73,11 @@ def all_of(store: Store) -> list[Document]:
     return store.predictions_after("churn", 0, 1_000_000)
 
 
+def test_the_chances_of_several_classes_come_back_as_they_were_given(store: Store) -> None:
+    store.add([prediction("one", prediction=[0.25, 0.5, 0.25]), prediction("two")])
+    assert [p["prediction"] for p in all_of(store)] == [[0.25, 0.5, 0.25], 0.25]
+
+
 def test_a_prediction_comes_back_as_it_was_given(store: Store) -> None:
     store.add([prediction("one", customer_id="c-7")])
     (found,) = all_of(store)

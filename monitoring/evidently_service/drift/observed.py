@@ -32,7 +32,8 @@ class Observed:
     """n answered records of one run, in the store's order.
 
     rows (n, columns), NaN for missing; sent (n, columns), False where a record lacks an optional field; predictions,
-    times (Unix, seconds), numbers (the store's seq) and keys (`RunColumns.keys`), each (n,).
+    times (Unix, seconds), numbers (the store's seq) and keys (`RunColumns.keys`), each (n,). Of several classes, a
+    prediction is its chances, (n, classes).
     """
 
     rows: Matrix
@@ -76,6 +77,7 @@ class RunColumns:
         self._schema = RecordSchema(bundle.features)
         self._derive = derivation(bundle.features, use_case.derive)
         self._encoder = bundle.encoder
+        self.classes = bundle.manifest.classes
         self._optional = [f.name for f in bundle.features if not f.required]
         self._field_of = {column.name: f.name for f in bundle.features for column in with_parts([f])}
         features = set(self._field_of)  # and the parts of dates, which are missing where their field is
@@ -118,7 +120,7 @@ class RunColumns:
         return Observed(
             rows,
             self._sent([d["record"] for d in documents], rows),
-            np.array([d["prediction"] for d in documents], dtype=np.float64),
+            self._predictions([d["prediction"] for d in documents]),
             times_of(documents, "created_at"),
             np.array([d["seq"] for d in documents], dtype=np.int64),
             self.keys(documents),
@@ -134,11 +136,15 @@ class RunColumns:
         return Observed(
             np.array(stored["rows"], dtype=np.float32).reshape(shape),
             np.array(stored["sent"], dtype=np.bool_).reshape(shape),
-            np.array(stored["predictions"], dtype=np.float64),
+            self._predictions(stored["predictions"]),
             np.array(stored["times"], dtype=np.float64),
             np.array(stored["numbers"], dtype=np.int64),
             np.array(keys, dtype=np.uint64),
         )
+
+    def _predictions(self, values: Sequence[Any]) -> Floats:
+        predictions: Floats = np.array(values, dtype=np.float64)
+        return predictions.reshape(-1, len(self.classes)) if self.classes else predictions
 
     def _sent(self, records: list[dict[str, Any]], rows: Matrix) -> Flags:
         """Which values were sent. A field that is absent is not null: it says nothing about the population.

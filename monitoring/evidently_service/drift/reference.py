@@ -8,10 +8,12 @@ import numpy as np
 
 from monitoring.evidently_service.drift.dependence import design_effect
 from monitoring.evidently_service.drift.observed import Flags, Observed, RunColumns
-from monitoring.evidently_service.drift.statistics import Floats, Sample, Table, prepare
+from monitoring.evidently_service.drift.statistics import Column, Floats, Sample, Table, prepare
 from scorehouse.bundles.reference import Reference
+from scorehouse.scoring.classes import chance_column
 
 PREDICTION = "prediction"
+MOST_CHANCES = 20  # classes up to which the chance of each is compared, besides the predicted class
 
 
 class RunReference:
@@ -25,7 +27,7 @@ class RunReference:
         self._features = prepare(reference.rows.astype(np.float64), columns.columns).columns
 
     def tables(self, window: Observed) -> tuple[Table, Table]:
-        """Return reference and window, by column and `prediction`.
+        """Return reference and window, by column and `prediction`; of several classes also the chance of each.
 
         A feature is compared over the records that contain it. If none does, it is in neither table: an unsent field is
         not drift.
@@ -41,9 +43,10 @@ class RunReference:
         reference = {name: self._features[name] for name in features}
         expected, seen = self._comparable_predictions(window)
         if len(seen):
-            reference |= prepare(expected[:, None], [(PREDICTION, "number")]).columns
-            (scored,) = prepare(seen[:, None], [(PREDICTION, "number")]).columns.values()
-            features[PREDICTION] = _with_dependence(scored, seen)
+            answered, (expected, seen) = self._answered(), (self._spread(expected), self._spread(seen))
+            reference |= prepare(expected, answered).columns
+            for place, (name, sample) in enumerate(prepare(seen, answered).columns.items()):
+                features[name] = _with_dependence(sample, seen[:, place])
         return Table(reference, self.rows), Table(features, len(window))
 
     def groups(self, window: Observed) -> tuple[Flags, Flags]:
@@ -71,6 +74,21 @@ class RunReference:
             without = round(self.rows * bare.sum() / len(seen))
             expected = np.concatenate([required_only[:without], expected[without:]])
         return expected, seen
+
+    def _answered(self) -> list[Column]:
+        """The columns of a prediction."""
+        classes = self._columns.classes
+        if not classes:
+            return [(PREDICTION, "number")]
+        chances: list[Column] = [(chance_column(name), "number") for name in classes]
+        return [(PREDICTION, "category"), *(chances if len(classes) <= MOST_CHANCES else [])]
+
+    def _spread(self, predictions: Floats) -> Floats:
+        """Return predictions as the values of their columns, (n, columns)."""
+        if not self._columns.classes:
+            return predictions[:, None]
+        predicted = predictions.argmax(axis=1).astype(np.float64)
+        return np.column_stack([predicted, predictions])[:, : len(self._answered())]
 
 
 def _with_dependence(sample: Sample, values: Floats) -> Sample:

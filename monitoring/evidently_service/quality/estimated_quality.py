@@ -1,4 +1,4 @@
-"""Estimates quality before outcomes arrive: AUC and accuracy of a classifier, the error of an amount.
+"""Estimates quality before outcomes arrive: AUC, accuracy or log loss of a classifier, the error of an amount.
 
 Confidence-based and direct loss estimation, as published by nannyml. They follow a shift of the population, but miss
 about half of the loss that corrupted inputs cause; the monitor's page says so while inputs drift.
@@ -14,6 +14,7 @@ import numpy as np
 from scipy import special
 
 from monitoring.evidently_service.drift.statistics import Floats
+from scorehouse.scoring.figures import CERTAIN
 
 if TYPE_CHECKING:  # scikit-learn (90 MB) and scipy.optimize (20 MB) are imported where they are used
     from sklearn.ensemble import HistGradientBoostingRegressor
@@ -76,6 +77,45 @@ def estimate_binary(score: Floats, probability: Floats) -> EstimatedBinaryQualit
         return EstimatedBinaryQuality(0, None, None)
     right = np.where(score >= 0.5, probability, 1 - probability)
     return EstimatedBinaryQuality(len(score), expected_auc(score, probability), float(right.mean()))
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Chances of several classes, made more or less sure: softmax(log(chances) / temperature) (Guo et al. 2017)."""
+
+    temperature: float
+
+    @classmethod
+    def fit(cls, chances: Floats, truth: Floats) -> Temperature:
+        """Fit to out-of-fold chances (n, classes) and the places of the true classes (n,), by maximum likelihood."""
+        from scipy import optimize
+
+        logs = np.log(np.clip(chances, SMALLEST_PROBABILITY, 1))
+        true = truth.astype(np.intp)
+
+        def loss(power: float) -> float:
+            scaled = logs / np.exp(power)
+            return float(np.mean(special.logsumexp(scaled, axis=1) - scaled[np.arange(len(true)), true]))
+
+        return cls(float(np.exp(optimize.minimize_scalar(loss, bounds=(-3, 3), method="bounded").x)))
+
+    def probability(self, chances: Floats) -> Floats:
+        """Return the calibrated chances, (n, classes)."""
+        logs = np.log(np.clip(chances, SMALLEST_PROBABILITY, 1))
+        calibrated: Floats = special.softmax(logs / self.temperature, axis=1)
+        return calibrated
+
+
+def estimate_classes(chances: Floats, probability: Floats) -> dict[str, float]:
+    """Return the accuracy and log loss to expect of chances with calibrated ones, both (n, classes); none without rows.
+
+    A row is of each class with its own probability.
+    """
+    if not len(chances):
+        return {}
+    right = probability[np.arange(len(chances)), chances.argmax(axis=1)]
+    penalty = -(probability * np.log(np.clip(chances, CERTAIN, 1))).sum(axis=1)
+    return {"accuracy": float(right.mean()), "log_loss": float(penalty.mean())}
 
 
 def expected_auc(score: Floats, probability: Floats) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +10,13 @@ import numpy as np
 from monitoring.evidently_service.drift.observed import Flags, Observed, RunColumns
 from monitoring.evidently_service.drift.reference import RunReference
 from monitoring.evidently_service.drift.statistics import Floats
-from monitoring.evidently_service.quality.estimated_quality import AbsoluteErrorModel, PlattCalibration, estimate_binary
+from monitoring.evidently_service.quality.estimated_quality import (
+    AbsoluteErrorModel,
+    PlattCalibration,
+    Temperature,
+    estimate_binary,
+    estimate_classes,
+)
 from scorehouse.bundles.reference import Reference
 from scorehouse.usecase import Task
 
@@ -17,7 +24,7 @@ Figures = dict[str, float]
 
 
 class Estimates:
-    """Estimates AUC and accuracy of a classifier, and the absolute error of amounts and ordered classes."""
+    """Estimates AUC, accuracy and log loss of classifiers, and the absolute error of amounts and ordered classes."""
 
     def __init__(self, task: Task, reference: Reference, columns: RunColumns):
         """Fit nothing yet: that happens at the first window."""
@@ -32,26 +39,33 @@ class Estimates:
         if self._task == "binary":
             expected = estimate_binary(window.predictions[known], self._chances(window.predictions, complete, bare))
             figures = {"auc": expected.auc, "accuracy": expected.accuracy}
+        elif self._task == "multiclass":
+            calibrated = self._chances(window.predictions, complete, bare)
+            figures = {**estimate_classes(window.predictions[known], calibrated)}
         else:
             rows = window.rows[known].astype(np.float64)
             figures = {"mae": self._errors.estimate(rows, window.predictions[known]).mae}
         return {name: value for name, value in figures.items() if value is not None}, int(known.sum())
 
     def _chances(self, scores: Floats, complete: Flags, bare: Flags) -> Floats:
-        chances = np.full(len(scores), np.nan)
+        chances = np.full(scores.shape, np.nan)
         chances[complete] = self._calibration.probability(scores[complete])
         if bare.any():
             chances[bare] = self._bare_calibration.probability(scores[bare])
         return chances[complete | bare]
 
     @cached_property
-    def _calibration(self) -> PlattCalibration:
-        return PlattCalibration.fit(self._reference.predictions, self._reference.truth)
+    def _calibration(self) -> PlattCalibration | Temperature:
+        return self._fit(self._reference.predictions, self._reference.truth)
 
     @cached_property
-    def _bare_calibration(self) -> PlattCalibration:
+    def _bare_calibration(self) -> PlattCalibration | Temperature:
         scores = self._reference.required_only
-        return PlattCalibration.fit(self._reference.predictions if scores is None else scores, self._reference.truth)
+        return self._fit(self._reference.predictions if scores is None else scores, self._reference.truth)
+
+    @property
+    def _fit(self) -> Callable[[Floats, Floats], PlattCalibration | Temperature]:
+        return Temperature.fit if self._task == "multiclass" else PlattCalibration.fit
 
     @cached_property
     def _errors(self) -> AbsoluteErrorModel:

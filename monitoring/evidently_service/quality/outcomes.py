@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scorehouse.scoring.quality import quality
+from scorehouse.scoring.scorer import Prediction
 from scorehouse.stores.store import Document
 from scorehouse.usecase import Task
 
@@ -18,14 +19,14 @@ class KnownOutcomes:
     def __init__(self, most: int = MOST_OUTCOMES):
         """Hold none yet."""
         self._most = most
-        self._known: dict[int, tuple[float, float]] = {}
+        self._known: dict[int, tuple[float, Prediction]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
     def take(self, documents: Iterable[Document]) -> None:
         """Set the outcomes of `documents`. If the window is full, the oldest predictions are dropped."""
-        self._known |= {d["seq"]: (float(d["outcome"]), float(d["prediction"])) for d in documents}
+        self._known |= {d["seq"]: (float(d["outcome"]), d["prediction"]) for d in documents}
         self._known = dict(sorted(self._known.items())[-self._most :])
 
     def quality(self, task: Task) -> dict[str, float]:

@@ -10,11 +10,13 @@ from markupsafe import Markup
 
 from monitoring.evidently_service.drift.dependence import BLOCKS
 from monitoring.evidently_service.drift.evidently_figures import EvidentlyFigure
+from monitoring.evidently_service.drift.reference import PREDICTION
 from monitoring.evidently_service.drift.verdict import ColumnVerdict, DriftRule
 from monitoring.evidently_service.site.histogram import Bar, bars, svg
 from monitoring.evidently_service.windows.evaluation import Evaluation
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.bundles.bundle import Bundle
+from scorehouse.scoring.classes import chance_column
 from scorehouse.scoring.figures import FIGURES
 from scorehouse.usecase import Feature, UseCase, with_parts
 
@@ -169,7 +171,7 @@ def _card(
     score = "not available" if figure.score is None else f"{METHODS[figure.method or '']} {figure.score:.3g}"
     return Column(
         name=name,
-        help="The model's predictions" if feature is None else feature.help,
+        help=help_of(watch.bundle, name, feature),
         drifts=drifting is not None,
         since=clock(drifting.since) if drifting else "",
         evaluations=drifting.evaluations if drifting else 0,
@@ -186,8 +188,18 @@ def _card(
     )
 
 
+def help_of(bundle: Bundle, name: str, feature: Feature | None) -> str:
+    """Return what a compared column is: a feature, the predictions, or the chance of one of several classes."""
+    if feature is not None:
+        return feature.help
+    chances = {chance_column(class_): f"The chance of {class_}" for class_ in bundle.manifest.classes}
+    return chances.get(name, f"The model's predictions: {bundle.manifest.answer}")
+
+
 def code_labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[float, str]:
     """Return the labels of a category's codes, of both booleans, or of a number's levels if they have names."""
+    if feature is None and name == PREDICTION and bundle.manifest.classes:
+        return {float(place): str(class_) for place, class_ in enumerate(bundle.manifest.classes)}
     labels = feature.labels if feature else {}
     if feature and feature.kind == "boolean":
         labels = {False: "false", True: "true", **labels}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from http import HTTPStatus
 from math import ceil
@@ -19,6 +21,7 @@ from scorehouse.errors import JournalError
 from scorehouse.journal.conflicts import KnownConflicts
 from scorehouse.journal.shipper import read_state
 from scorehouse.rate_limit import RateLimit
+from scorehouse.scoring.classes import Classes, likeliest, to_answer
 from scorehouse.scoring.json_text import NotJson
 from scorehouse.scoring.schema import FieldError, Rejected
 from scorehouse.scoring.scorer import Prediction
@@ -70,9 +73,7 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
         model = serving.require_model()
         answers = answer_each(values, model)
         shown = ErrorsShown()
-        listed = [
-            a.to_json(model.answer_key) if isinstance(a, Answer) else {"errors": shown.errors(a)} for a in answers
-        ]
+        listed = [model.to_json(a) if isinstance(a, Answer) else {"errors": shown.errors(a)} for a in answers]
         if listed and not any(isinstance(a, Answer) for a in answers):
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "none of the records can be scored", records=listed)
         return listed
@@ -97,7 +98,7 @@ def _add_predict(app: Flask, serving: Serving, settings: HttpSettings) -> None:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, wanted)
         if isinstance(answer, Rejected):
             raise refusal(answer)
-        return answer.to_json(model.answer_key)
+        return model.to_json(answer)
 
 
 def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
@@ -123,19 +124,20 @@ def _add_scoring(app: Flask, serving: Serving, settings: HttpSettings) -> None:
                 f"{len(faults)} of {len(records)} records cannot be scored",
                 records=faults,
             )
-        return _predictions([a.prediction for a in answers if isinstance(a, Answer)], media)
+        return _predictions([a.prediction for a in answers if isinstance(a, Answer)], media, model)
 
     known_conflicts = KnownConflicts(settings.journal_folder)
     limit = RateLimit(settings.outcomes_per_second, max(OUTCOMES_AT_ONCE, settings.max_records), monotonic)
 
     @app.post("/outcomes")
     def outcomes() -> Response:
-        task = serving.require_model().bundle.manifest.task
+        manifest = serving.require_model().bundle.manifest
         if (sender := caller()) and (seconds := limit.left(sender)):  # reading it costs more than refusing it
             raise _too_many(seconds, settings.outcomes_per_second)
         body = read_body(request.environ, settings.max_body_bytes, (JSON, LINES))
         choose_media(JSON)
-        accepted = to_outcomes(parse_body(body, settings.max_records), task, settings.max_records)
+        values = parse_body(body, settings.max_records)
+        accepted = to_outcomes(values, manifest.task, settings.max_records, manifest.classes)
         if sender and (seconds := limit.take(sender, len(accepted))):
             raise _too_many(seconds, settings.outcomes_per_second)
         serving.accept_outcomes(accepted, sender=sender)
@@ -157,12 +159,25 @@ def _too_many(seconds: float, per_second: int) -> Problem:
     return problem
 
 
-def _predictions(predictions: list[Prediction], media: str) -> Response:
-    if media == JSON:
-        return json_response({"predictions": predictions})
+def _predictions(predictions: list[Prediction], media: str, model: Model) -> Response:
+    classes = model.classes
     if media == CSV:  # as SageMaker's own containers: a line each, without a header
-        return Response(b"".join(orjson.dumps(p) + b"\n" for p in predictions), content_type="text/csv; header=absent")
-    return lines_response(({"prediction": p} for p in predictions), media)
+        return Response(b"".join(_csv_line(p, classes) for p in predictions), content_type="text/csv; header=absent")
+    values = [to_answer(model.answer_key, p, classes) for p in predictions] if classes else predictions
+    return (
+        json_response({"predictions": values})
+        if media == JSON
+        else lines_response(({"prediction": v} for v in values), media)
+    )
+
+
+def _csv_line(prediction: Prediction, classes: Classes) -> bytes:
+    """Return the number, or the class and then the chance of each class, in their order."""
+    if not isinstance(prediction, list):
+        return orjson.dumps(prediction) + b"\n"
+    name = io.StringIO()
+    csv.writer(name, lineterminator="").writerow([classes[likeliest(prediction)]])
+    return b",".join([name.getvalue().encode(), *map(orjson.dumps, prediction)]) + b"\n"
 
 
 def caller() -> str | None:

@@ -12,6 +12,7 @@ from scorehouse.scoring.figures import FIGURES, Figure
 _FAMILIES = {
     "xgboost": "Boosted trees (XGBoost)",
     "random_forest": "Random forest",
+    "logistic": "Logistic regression",
     "ridge": "Ridge regression",
     "lasso": "Lasso regression",
     "svc": "Support vector machine",

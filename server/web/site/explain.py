@@ -9,8 +9,10 @@ from typing import Any
 
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.errors import BundleError
+from scorehouse.scoring.classes import likeliest
 from scorehouse.scoring.encoding import Matrix
 from scorehouse.scoring.schema import Rejected
+from scorehouse.scoring.scorer import Prediction
 from scorehouse.serving.serving import Model
 from scorehouse.usecase import plain
 from server.web.api.problems import Problem, refusal
@@ -19,6 +21,8 @@ from server.web.site.trees import Trees
 NATIVE = "model.ubj"
 _SCALES = {"binary:logistic": "log-odds", "reg:gamma": "logarithm", "reg:tweedie": "logarithm"}
 AS_ANSWERED = "as answered"  # the scale of objectives that predict the answer itself
+# The logarithm of the answered class's chance, less the mean of the logarithms of all classes' chances.
+LOG_CHANCE = "logarithm of the chance"
 
 
 def load_trees(bundle: Bundle) -> Trees:
@@ -29,8 +33,6 @@ def load_trees(bundle: Bundle) -> Trees:
         trees = Trees(bundle.folder / NATIVE)
     except BundleError as error:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
-    if trees.objective.startswith("multi:"):
-        raise _unexplained(bundle, "multi-class models are not supported")
     return trees
 
 
@@ -42,11 +44,11 @@ class Explainer:
         self._lock = Lock()
         self._loaded: tuple[str, Trees] | None = None
 
-    def explain(self, model: Model, record: Any) -> dict[str, Any]:
+    def explain(self, model: Model, record: Any, prediction: Prediction) -> dict[str, Any]:
         """Return the base of the answer to one record, and each column's contribution, largest first.
 
         Base and contributions add up to the answer, on the scale that is named. They reveal the answer, so the route
-        journals it.
+        journals it. Of several classes, they are those of the likeliest one in `prediction`.
 
         Raises:
             Problem: 422 for a record that cannot be scored, 404 for a model that cannot be explained.
@@ -55,7 +57,7 @@ class Explainer:
         if isinstance(checked, Rejected):
             raise refusal(checked)
         rows = model.scorer.rows([checked])
-        scale, (*parts, base) = self._contributions(model, rows)
+        scale, (*parts, base) = self._contributions(model, rows, prediction)
         values: Mapping[str, Any] = {**record, **model.scorer.derive(checked)}
         explained = [
             {"feature": name, "value": plain(values.get(name)), "contribution": round(part, 6)}
@@ -77,11 +79,15 @@ class Explainer:
             self._loaded = (model.run_id, load_trees(model.bundle))
         return self._loaded[1]
 
-    def _contributions(self, model: Model, rows: Matrix) -> tuple[str, list[float]]:
+    def _contributions(self, model: Model, rows: Matrix, prediction: Prediction) -> tuple[str, list[float]]:
         with self._lock:
             trees = self._trees(model)
-            parts: list[float] = trees.contributions(rows)[0, 0].tolist()
-            return _SCALES.get(trees.objective, AS_ANSWERED), parts
+            groups = trees.contributions(rows)[0]
+        if isinstance(prediction, list):  # margins of classes say nothing by themselves, only compared with each other
+            of_class: list[float] = (groups - groups.mean(axis=0))[likeliest(prediction)].tolist()
+            return LOG_CHANCE, of_class
+        parts: list[float] = groups[0].tolist()
+        return _SCALES.get(trees.objective, AS_ANSWERED), parts
 
 
 def _unexplained(bundle: Bundle, why: str) -> Problem:

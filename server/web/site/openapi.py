@@ -10,7 +10,7 @@ from scorehouse.settings import HttpSettings
 from server.web.api.bodies import CSV, JSON, LINES, NDJSON
 from server.web.api.problems import PROBLEM_TYPE
 from server.web.site.examples import TEST
-from server.web.site.schemas import ref, schemas
+from server.web.site.schemas import example_outcome, ref, schemas
 
 Json = dict[str, Any]
 _TEXT: Json = {"schema": {"type": "string"}}
@@ -61,7 +61,7 @@ def _scoring(model: Model) -> Json:
     columns = {name: [value] for name, value in example.items()}
     complete = {**example_record(model.bundle.features, optional=True), **TEST}
     many = {"summary": "Several records", "value": [example, complete]}
-    outcome = {"prediction_id": "0" * 32, "outcome": {"binary": 1, "amount": 316.5, "ordinal": 6}[_task(model)]}
+    outcome = {"prediction_id": "0" * 32, "outcome": example_outcome(model.bundle.manifest)}
     return {
         "/predict": _post(
             "predict",
@@ -180,7 +180,3 @@ def _table(records: list[Json]) -> Json:
 
 def _json(schema: Json) -> Json:
     return {JSON: {"schema": schema}}
-
-
-def _task(model: Model) -> str:
-    return model.bundle.manifest.task

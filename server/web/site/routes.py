@@ -11,6 +11,7 @@ import orjson
 from flask import Blueprint, Flask, Response, render_template, request
 
 from scorehouse.pages.records import example_record
+from scorehouse.scoring.classes import to_answer
 from scorehouse.scoring.figures import percent
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.deployment import Deployment
@@ -26,6 +27,7 @@ from server.web.site.examples import TEST, random_record
 from server.web.site.explain import Explainer
 from server.web.site.fields import fields
 from server.web.site.openapi import openapi
+from server.web.site.schemas import example_outcome
 
 # No inline code or style, and nothing from other hosts: a page shows only what this door sent.
 POLICY = "; ".join([
@@ -79,7 +81,7 @@ def add_pages(
         [answer] = serving.answer([record], model=model, caller=caller())
         if isinstance(answer, Rejected):
             raise refusal(answer)
-        return json_response({**answer.to_json(model.answer_key), **explainer.explain(model, record)})
+        return json_response({**model.to_json(answer), **explainer.explain(model, record, answer.prediction)})
 
     app.register_blueprint(site)
 
@@ -111,11 +113,9 @@ def _docs(model: Model, settings: HttpSettings) -> Response:
     example = example_record(features)
     wrong = {**example, features[0].name: "plenty", features[-1].name[:-1] + "?": 1}
     refused = model.scorer.schema.check(wrong)
-    answered = {
-        manifest.answer: model.scorer.score([example])[0],
-        "model_run_id": manifest.run_id,
-        "prediction_id": "5f0c…",
-    }
+    prediction = model.scorer.score([example])[0]
+    named = {} if isinstance(prediction, Rejected) else to_answer(manifest.answer, prediction, model.classes)
+    answered = {**named, "model_run_id": manifest.run_id, "prediction_id": "5f0c…"}
     return _page(
         "docs.html",
         manifest=manifest,
@@ -124,7 +124,7 @@ def _docs(model: Model, settings: HttpSettings) -> Response:
         curl=_curl({**example, **TEST}, _address(), "X-Caller" in request.headers),
         answer=_pretty(answered),
         errors=_pretty({"status": 422, "errors": refused.to_json()}) if isinstance(refused, Rejected) else "",
-        outcome=orjson.dumps({"prediction_id": "5f0c…", "outcome": 1}).decode(),
+        outcome=orjson.dumps({"prediction_id": "5f0c…", "outcome": example_outcome(manifest)}).decode(),
         address=_address(),
     )
 

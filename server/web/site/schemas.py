@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from scorehouse.bundles.bundle import Manifest
 from scorehouse.pages.records import example_record
+from scorehouse.scoring.classes import CHANCES
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from scorehouse.usecase import Task
-from server.web.site.explain import AS_ANSWERED
+from server.web.site.explain import AS_ANSWERED, LOG_CHANCE
 
 Json = dict[str, Any]
 RUN_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The run whose model answered"}
@@ -19,8 +21,9 @@ ID: Json = {
     "description": "The id of the stored prediction",
 }
 _TEXT, _ANY_TEXT = {"type": "string"}, {"type": ["string", "null"]}
+_CHANCE: Json = {"type": "number", "minimum": 0, "maximum": 1, "description": "The chance, from 0 to 1"}
 _ANSWERS: dict[Task, Json] = {
-    "binary": {"type": "number", "minimum": 0, "maximum": 1, "description": "The chance, from 0 to 1"},
+    "binary": _CHANCE,
     "amount": {"type": "number", "description": "The amount"},
     "ordinal": {"type": "number", "multipleOf": 1, "description": "The class"},
 }
@@ -29,6 +32,9 @@ _OUTCOMES: dict[Task, Json] = {
     "amount": {"type": "number", "minimum": -1e15, "maximum": 1e15},
     "ordinal": {"type": "integer", "minimum": -(10**15), "maximum": 10**15},
 }
+
+
+_EXAMPLES: dict[Task, float] = {"binary": 1, "amount": 316.5, "ordinal": 6}
 
 
 def ref(name: str) -> Json:
@@ -49,8 +55,8 @@ def schemas(model: Model, settings: HttpSettings) -> Json:
         "Record": record,
         **_records(most),
         "Invocation": _invocation(),
-        **_answers(manifest.answer, manifest.task),
-        **_outcomes(manifest.task, most),
+        **_answers(manifest),
+        **_outcomes(manifest, most),
         **_problems(),
         "Readiness": _readiness(),
     }
@@ -62,21 +68,40 @@ def _records(most: int) -> Json:
     return {"Records": {"anyOf": [ref("Record"), ref("Lines"), {"type": "array", "maxItems": 0}]}, "Lines": lines}
 
 
-def _answers(key: str, task: Task) -> Json:
+def example_outcome(manifest: Manifest) -> Any:
+    """Return an outcome as a client may report it."""
+    return manifest.classes[0] if manifest.classes else _EXAMPLES[manifest.task]
+
+
+def _named(manifest: Manifest) -> Json:
+    """The properties of an answer that say what is predicted."""
+    if not manifest.classes:
+        return {manifest.answer: _ANSWERS[manifest.task]}
+    chances = _closed({str(name): _CHANCE for name in manifest.classes})
+    about = {"description": "The chance of each class; they add up to 1"}
+    return {
+        manifest.answer: {"enum": manifest.classes, "description": "The likeliest class"},
+        CHANCES: {**chances, **about},
+    }
+
+
+def _answers(manifest: Manifest) -> Json:
     bad = {"type": "object", "required": ["errors"], "properties": {"errors": _list(ref("FieldError"))}}
     names = {"type": "string", "description": "A feature, or one derived from them"}
     pushed = _closed({"feature": names, "value": {}, "contribution": {"type": "number"}})
     scale = {
-        "enum": ["log-odds", "logarithm", AS_ANSWERED],
-        "description": "The scale on which base and contributions add up to the answer",
+        "enum": ["log-odds", "logarithm", LOG_CHANCE, AS_ANSWERED],
+        "description": "The scale on which base and contributions add up to the answer. Of several classes: the "
+        "logarithm of the answered class's chance, less the mean of the logarithms of all classes' chances",
     }
+    named = _named(manifest)
     return {
-        "Answer": _closed({key: _ANSWERS[task], "model_run_id": RUN_ID, "prediction_id": ID}),
+        "Answer": _closed({**named, "model_run_id": RUN_ID, "prediction_id": ID}),
         "Answers": {"anyOf": [ref("Answer"), _list({"anyOf": [ref("Answer"), bad]})]},
-        "Predictions": _closed({"predictions": _list(_ANSWERS[task])}),
+        "Predictions": _closed({"predictions": _list(_closed(named) if manifest.classes else _ANSWERS[manifest.task])}),
         "Explanation": _closed(
             {
-                key: _ANSWERS[task],
+                **named,
                 "model_run_id": RUN_ID,
                 "prediction_id": ID,
                 "scale": scale,
@@ -101,12 +126,14 @@ def _invocation() -> Json:
     return {"anyOf": [named, {"type": "array", "description": "Records, or rows of values in the fields' order"}]}
 
 
-def _outcomes(task: Task, most: int) -> Json:
+def _outcomes(manifest: Manifest, most: int) -> Json:
+    names = [*dict.fromkeys([*manifest.classes, *map(str, manifest.classes)])]  # also 3 as "3"
+    outcome = {"enum": names} if manifest.classes else _OUTCOMES[manifest.task]
     id_ = {**ID, "pattern": "^[!-~]+$", "description": "The prediction_id that /predict returned"}
     kept = "Ids with which several records were answered: only the first is stored, and the outcome is for it"
     again = {**_list(_TEXT), "description": kept}
     return {
-        "Outcome": _closed({"prediction_id": id_, "outcome": _OUTCOMES[task]}),
+        "Outcome": _closed({"prediction_id": id_, "outcome": outcome}),
         "Outcomes": {"anyOf": [ref("Outcome"), {**_list(ref("Outcome")), "maxItems": most}]},
         "OutcomeLines": {**_list(ref("Outcome")), "minItems": 1, "maxItems": most},
         "Accepted": {

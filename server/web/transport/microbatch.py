@@ -43,8 +43,8 @@ class MicroBatcher:
         except Exception:
             log.exception("a micro-batch of %d records failed; Flask answers them one by one", len(bodies))
             return [None] * len(bodies)
-        key = model.answer_key
-        answered = [orjson.dumps(a.to_json(key)) if isinstance(a, Answer) else None for a in answers]
+        key, classes = model.answer_key, model.classes
+        answered = [orjson.dumps(a.to_json(key, classes)) if isinstance(a, Answer) else None for a in answers]
         now = perf_counter()
         seconds = [now - arrived for arrived, body in zip(arrivals, answered, strict=True) if body is not None]
         self._seconds.observe_all(seconds)

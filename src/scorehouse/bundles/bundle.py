@@ -29,9 +29,9 @@ from scorehouse.usecase import Feature, UseCase, as_it_is
 MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
 # The newest format; all before it are read. A field that a door may ignore does not change it: doors skip fields that
 # they do not know. 1: labels of a feature as an object. 2: as pairs of category and label. 3: a feature is boolean.
-# 4: a feature is a datetime, or has parts. A bundle is written in the oldest format that has what it needs, which older
-# doors read: at least 2.
-FORMAT = 4
+# 4: a feature is a datetime, or has parts. 5: several classes. A bundle is written in the oldest format that has what
+# it needs, which older doors read: at least 2.
+FORMAT = 5
 SMOKE_ROWS = 16  # reference rows that a door scores before it serves a bundle
 PROBE = "2024-12-30T01:45:30+02:00"  # in UTC the day before, a Sunday; in a leap year
 TOLERANCE = 1e-5  # relative, and absolute below 1: float32 differs that much between machines
@@ -48,9 +48,10 @@ class Manifest(BaseModel):
     title: str
     about: str
     source: str
-    task: Literal["binary", "amount", "ordinal"]
+    task: Literal["binary", "amount", "ordinal", "multiclass"]
     answer: str
     answer_unit: str = ""
+    classes: list[str | int] = []  # in the order of the model's chances; empty for other tasks
     created_at: datetime
     commit: str
     family: str
@@ -107,9 +108,9 @@ class Bundle:
             scorer = Scorer(RecordSchema(self.features), derive, self.encoder, predict, predict.one)
             smoke = self.reference.smoke
             rows = self.reference.rows[: len(smoke)]
-            expected = np.append(smoke, smoke[:1])
+            expected = np.concatenate([smoke, smoke[:1]])
             alone = [predict.one(array("f", row)) for row in rows[:1]]  # a single record is scored another way
-            differs = np.abs(np.append(scorer.score_rows(rows), alone) - expected)
+            differs = np.abs(np.concatenate([scorer.score_rows(rows), alone]) - expected)
         except CacheUnavailable:
             raise
         except Exception as error:  # ONNX Runtime's errors share no base class
@@ -154,6 +155,12 @@ class Bundle:
                 f"run {manifest.run_id} is for version {manifest.use_case_version} of {manifest.use_case}, but this "
                 f"code is version {use_case.version}: retrain, or check out commit {manifest.commit}"
             )
+        known = list(use_case.classes[: len(manifest.classes)])
+        if manifest.classes != known:  # outcomes are stored by place
+            raise BundleError(
+                f"run {manifest.run_id} knows the classes {', '.join(map(str, manifest.classes))}, but those of this "
+                f"code's page begin with {', '.join(map(str, known))}: put new classes at the end, or raise its version"
+            )
 
 
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
@@ -163,14 +170,16 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
         (folder / name).write_bytes(content)
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     features = [_feature(f) for f in manifest.features]
-    written = {"format": _format_of(features), "parts": parts_of_probe(features), "files": listed}
-    left_out = None if written["parts"] else {"parts"}
+    written = {"format": _format_of(features, manifest), "parts": parts_of_probe(features), "files": listed}
+    left_out = {name for name, value in (("parts", written["parts"]), ("classes", manifest.classes)) if not value}
     description = manifest.model_copy(update=written).model_dump_json(indent=1, exclude=left_out).encode()
     (folder / MANIFEST).write_bytes(description)
     return digest_of(description)
 
 
-def _format_of(features: Iterable[Feature]) -> int:
+def _format_of(features: Iterable[Feature], manifest: Manifest) -> int:
+    if manifest.classes:
+        return 5
     if any(f.kind == "datetime" or f.parts for f in features):
         return 4
     return 3 if any(f.kind == "boolean" for f in features) else 2

@@ -19,7 +19,8 @@ class Reference:
     """Training rows as the model sees them, their out-of-fold predictions, and the model's own on the first few.
 
     rows (n, columns) are float32, with NaN for missing; predictions and truth (n,); smoke (SMOKE_ROWS,); required_only
-    (n,) are out-of-fold predictions of the same rows without optional fields, if the model was trained for such.
+    (n,) are out-of-fold predictions of the same rows without optional fields, if the model was trained for such. Of
+    several classes, a prediction is its chances: predictions (n, classes), and so are smoke and required_only.
     """
 
     rows: Matrix

@@ -206,7 +206,7 @@ def _whole(line: Document) -> bool:
     if not all(line.get(name) is None or isinstance(line[name], str) for name in _OPTIONAL):
         return False
     names, time, value = _PREDICTION if line.get("kind") == "prediction" else _OUTCOME
-    if not all(isinstance(line.get(name), str) for name in names) or not _number(line.get(value)):
+    if not all(isinstance(line.get(name), str) for name in names) or not _is_value(line.get(value), value):
         return False
     try:
         datetime.fromisoformat(line[time])
@@ -217,6 +217,13 @@ def _whole(line: Document) -> bool:
 
 def _is_record(line: Document) -> bool:
     return isinstance(line.get("record"), dict) and isinstance(line.get("test", False), bool)
+
+
+def _is_value(value: Any, name: str) -> bool:
+    """Whether a prediction is a number or a list of chances, or an outcome is a number."""
+    if isinstance(value, list) and name == "prediction":
+        return bool(value) and all(map(_number, value))
+    return _number(value)
 
 
 def _number(value: Any) -> bool:

@@ -17,11 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from scorehouse.pages import families
 from scorehouse.pages.records import shown
 from scorehouse.pages.schedules import schedule_faults
+from scorehouse.scoring.classes import CHANCES, chance_column
 from scorehouse.scoring.figures import FIGURES
 from scorehouse.scoring.nearest import KnownNames
 from scorehouse.scoring.schema import ID_FIELDS, RecordSchema, Rejected
 from scorehouse.usecase import Feature, Kind, Task, UseCase, as_it_is, with_parts
 
+MOST_CLASSES = 100  # each one adds its chance to every answer
 LEAST_TEST = 0.01  # the least share of rows that must be left to judge models
 _ADAPTER = TypeAdapter(UseCase)
 _MEANT: Mapping[Any, str] = {  # kinds that other libraries have
@@ -30,7 +32,7 @@ _MEANT: Mapping[Any, str] = {  # kinds that other libraries have
     "ordinal": "integer", "flag": "boolean", "binary": "boolean", "timestamp": "datetime", "time": "datetime",
     "datetime64": "datetime", "day": "date",
 }  # fmt: skip
-_TASKS = {"regression": "amount", "classification": "binary", "multiclass": "ordinal", "classes": "ordinal"}
+_TASKS = {"regression": "amount", "classification": "binary", "classes": "multiclass", "multi": "multiclass"}
 _CALLED_WITH = {"clean": ("table",), "derive": ("record",), "sample": ("rows", "seed", "drift")}
 
 
@@ -53,6 +55,7 @@ def faults(use_case: UseCase) -> Iterator[str]:
     yield from found or _example_faults(use_case.features)
     yield from _name_faults(use_case)
     yield from _column_faults(use_case)
+    yield from _class_faults(use_case)
     yield from _metric_faults(use_case)
     for estimator in use_case.estimators:
         for fault in families.faults(estimator, use_case.task):
@@ -254,6 +257,29 @@ def _column_faults(use_case: UseCase) -> Iterator[str]:
             yield f"missing has {mark!r}, which is a category of {feature.name!r}: remove it from one of them"
     if use_case.download and not use_case.download.startswith(("https://", "http://")):
         yield f"download is {use_case.download!r}, not an address that begins with https:// or http://"
+
+
+def _class_faults(use_case: UseCase) -> Iterator[str]:
+    classes = use_case.classes
+    if use_case.task != "multiclass":
+        if classes:
+            yield f'classes are for task="multiclass", not {use_case.task!r}'
+        return
+    if len(classes) < 3:
+        more = ', or task="binary" for two' if len(classes) == 2 else ""
+        yield f'the task "multiclass" needs classes, three or more, such as classes=("red", "green", "blue"){more}'
+    if len(classes) > MOST_CLASSES:
+        yield f"there are {len(classes)} classes, but at most {MOST_CLASSES} can be answered"
+    for text in _repeated(str(c).strip().casefold() for c in classes):
+        same = ", ".join(repr(c) for c in classes if str(c).strip().casefold() == text)
+        yield f"the classes {same} read the same in a table: keep one"
+    for blank in (c for c in classes if isinstance(c, str) and c != c.strip()):
+        yield f"the class {blank!r} has blanks at an end: write {blank.strip()!r}"
+    fields = {f.name for f in (*with_parts(use_case.features), *use_case.derived)}
+    for name in (name for c in classes if (name := chance_column(c)) in fields):
+        yield f"the field {name!r} has the name of a class's chance: rename it"
+    if CHANCES in {use_case.answer, use_case.envelope and use_case.envelope.answer}:
+        yield f"answer must be another key than {CHANCES!r}, under which the chances of the classes are"
 
 
 def _metric_faults(use_case: UseCase) -> Iterator[str]:

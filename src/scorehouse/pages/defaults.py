@@ -10,6 +10,7 @@ from scorehouse.usecase import Estimator, Range, Task, UseCase, boosted_trees
 ESTIMATORS: Mapping[Task, tuple[Estimator, ...]] = {
     "binary": (boosted_trees("binary:logistic"),),
     "amount": (boosted_trees("reg:squarederror"),),
+    "multiclass": (boosted_trees("multi:softprob"),),
     "ordinal": (
         Estimator(
             family="svc",
@@ -18,7 +19,7 @@ ESTIMATORS: Mapping[Task, tuple[Estimator, ...]] = {
         ),
     ),
 }
-RANK_BY: Mapping[Task, str] = {"binary": "log_loss", "amount": "rmse", "ordinal": "kappa"}
+RANK_BY: Mapping[Task, str] = {"binary": "log_loss", "amount": "rmse", "ordinal": "kappa", "multiclass": "log_loss"}
 
 
 def with_defaults(use_case: UseCase) -> UseCase:

@@ -46,7 +46,7 @@ class FamilyRules:
 
 FAMILIES: Mapping[Family, FamilyRules] = {
     "xgboost": FamilyRules(
-        tasks=("binary", "amount"),
+        tasks=("binary", "amount", "multiclass"),
         parameters=frozenset(
             {
                 "learning_rate", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "colsample_bylevel",
@@ -59,6 +59,7 @@ FAMILIES: Mapping[Family, FamilyRules] = {
         only_fixed=frozenset({"objective", "rounds", "patience", "max_bin", "seed", "nthread", "verbosity"}),
         objectives={
             "binary": ("binary:logistic",),
+            "multiclass": ("multi:softprob",),
             "amount": (
                 "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror", "reg:gamma",
                 "reg:tweedie", "count:poisson", "reg:quantileerror",
@@ -71,7 +72,7 @@ FAMILIES: Mapping[Family, FamilyRules] = {
         },
     ),
     "random_forest": FamilyRules(
-        tasks=("amount",),
+        tasks=("amount", "binary", "multiclass"),
         parameters=frozenset(
             {
                 "n_estimators", "max_depth", "min_samples_split", "min_samples_leaf", "min_weight_fraction_leaf",
@@ -79,6 +80,13 @@ FAMILIES: Mapping[Family, FamilyRules] = {
                 "criterion", "monotonic_cst", "random_state", "n_jobs",
             }
         ),
+    ),
+    "logistic": FamilyRules(
+        tasks=("binary", "multiclass"),
+        parameters=frozenset(
+            {"C", "l1_ratio", "fit_intercept", "class_weight", "max_iter", "tol", "solver", "random_state"}
+        ),
+        options={"solver": ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")},
     ),
     "ridge": FamilyRules(
         tasks=("amount",),
@@ -89,7 +97,7 @@ FAMILIES: Mapping[Family, FamilyRules] = {
         parameters=frozenset({"alpha", "fit_intercept", "max_iter", "tol", "selection", "positive", "random_state"}),
     ),
     "svc": FamilyRules(
-        tasks=("ordinal",),
+        tasks=("ordinal", "multiclass"),
         parameters=frozenset(
             {
                 "C", "kernel", "gamma", "shrinking", "tol", "cache_size", "class_weight", "max_iter", "random_state",

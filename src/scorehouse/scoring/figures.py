@@ -1,7 +1,8 @@
 """Every figure of quality, declared once: how it is computed, which direction is better, and how people read it.
 
 To add one, add a `Figure` to FIGURES: training, promotion, the monitor and its metrics, the reports and the model's
-card then have it. Functions take the truth (n,) and the predictions (n,), both float64. Where a figure is undefined,
+card then have it. Functions take the truth (n,) and the predictions, both float64: (n,), or the chances of several
+classes (n, classes), whose truth is the place of the class. Where a figure is undefined,
 they return NaN or raise ValueError, as scikit-learn does.
 """
 
@@ -92,6 +93,35 @@ def balanced_accuracy(truth: Vector, label: Vector) -> float:
     """
     classes = np.unique(truth)
     return scikit_learn("recall_score", labels=classes, average="macro", zero_division=0.0)(truth, label)
+
+
+def class_log_loss(truth: Vector, chances: Vector) -> float:
+    """Mean negative log likelihood of the true classes, with chances kept `CERTAIN` away from certainty."""
+    kept = np.clip(chances, CERTAIN, 1 - CERTAIN)
+    return scikit_learn("log_loss", labels=range(chances.shape[1]))(truth, kept / kept.sum(axis=1, keepdims=True))
+
+
+def class_auc(truth: Vector, chances: Vector) -> float:
+    """Mean over the classes of the area under the ROC curve of a class's chance; NaN where only one class occurs."""
+    areas = [auc((truth == place).astype(np.float64), chances[:, place]) for place in range(chances.shape[1])]
+    known = [area for area in areas if np.isfinite(area)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def class_calibration_error(truth: Vector, chances: Vector) -> float:
+    """The calibration error of the answered classes: of the highest chances, against how often they are right."""
+    right = (chances.argmax(axis=1) == truth).astype(np.float64)
+    return calibration_error(right, chances.max(axis=1))
+
+
+def macro_f1(truth: Vector, label: Vector) -> float:
+    """Mean F1 score of the classes that occur in the truth: the harmonic mean of precision and recall."""
+    return scikit_learn("f1_score", labels=np.unique(truth), average="macro", zero_division=0.0)(truth, label)
+
+
+def of_likeliest(function: Function) -> Function:
+    """Return `function` of the class with the highest chance."""
+    return lambda truth, chances: function(truth, chances.argmax(axis=1).astype(np.float64))
 
 
 def predicted_over_true(truth: Vector, predicted: Vector) -> float:
@@ -273,6 +303,61 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             better="lower",
             label="mean absolute error",
             meaning="How far a prediction is from the true class, on average.",
+        ),
+    ),
+    "multiclass": (
+        Figure(
+            name="accuracy",
+            function=of_likeliest(accuracy),
+            better="higher",
+            label="accuracy",
+            meaning="The share of predictions that are the true class.",
+            on_card=True,
+            write=percent,
+        ),
+        Figure(
+            name="balanced_accuracy",
+            function=of_likeliest(balanced_accuracy),
+            better="higher",
+            label="balanced accuracy",
+            meaning="The share of each true class that is predicted correctly, averaged over the classes, "
+            "so that rare classes count as much as common ones.",
+            on_card=True,
+            write=percent,
+        ),
+        Figure(
+            name="log_loss",
+            function=class_log_loss,
+            better="lower",
+            label="log loss",
+            meaning="The average penalty, which is high when the model is confident and wrong: 0 is perfect.",
+            on_card=True,
+        ),
+        Figure(
+            name="macro_f1",
+            function=of_likeliest(macro_f1),
+            better="higher",
+            label="macro F1",
+            meaning="For each true class, the harmonic mean of precision and recall, averaged over the classes: "
+            "1 is perfect.",
+        ),
+        Figure(
+            name="auc",
+            function=class_auc,
+            better="higher",
+            label="AUC",
+            meaning="How often a case of a class gets a higher probability of it than a case of another class, "
+            "averaged over the classes: 0.5 is guessing, 1 is perfect.",
+        ),
+        Figure(
+            name="calibration_error",
+            function=class_calibration_error,
+            better="lower",
+            label="calibration error",
+            meaning="How far the probabilities of the predicted classes are from how often they are right: cases are "
+            "sorted into ten groups by probability, and the differences of the groups are averaged.",
+            on_card=True,
+            write=lambda value: f"± {value * 100:.1f} points",
         ),
     ),
 }

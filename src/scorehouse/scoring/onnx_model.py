@@ -1,4 +1,4 @@
-"""A bundle's model in ONNX Runtime: rows in, one number per row out, which no batch changes."""
+"""A bundle's model in ONNX Runtime: rows in, one number (or chances) per row out, which no batch changes."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ onnxruntime.set_default_logger_severity(3)
 class Output(BaseModel):
     """Where the answer is in the model's outputs: a name, a column if there are several, `link` if it is in log odds.
 
+    Several columns without `column` are the chances of several classes.
     Older doors reject an unknown `link`, so it is written only when needed.
     """
 
@@ -52,18 +53,20 @@ class OnnxModel:
         self._own = threading.local()
 
     def __call__(self, rows: Matrix) -> NDArray[Any]:
-        """Return one number per row, shape (rows,)."""
+        """Return one number per row, shape (rows,), or the chances of several classes, (rows, classes)."""
         if len(rows) > BLOCK:
             return np.concatenate([self(rows[i : i + BLOCK]) for i in range(0, len(rows), BLOCK)])
         answer = self._session.run([self._output.name], {self._into: rows})[0]
         column = self._output.column
+        if column is None and answer.ndim == 2 and answer.shape[1] > 1:
+            return answer  # type: ignore[no-any-return]
         answers: NDArray[Any] = answer[:, column] if column is not None else answer.reshape(-1)
         if self._output.link is None:
             return answers
         return np.fromiter(map(_chance, answers.tolist()), answers.dtype, len(answers))  # the same bits as in `one`
 
     def one(self, row: array[float]) -> Prediction:
-        """Return the number of one row: the same as in a batch, at half the cost."""
+        """Return the number (or the chances) of one row: the same as in a batch, at half the cost."""
         one: PredictOne | None = getattr(self._own, "one", None)
         if one is None:
             one = self._own.one = _bound(self._session, self._into, self._output, len(row))
@@ -83,6 +86,14 @@ def _bound(session: Any, into: str, output: Output, width: int) -> PredictOne:
     place = output.column or 0
     link = output.link
     answers: Any = answer.reshape(-1).data
+
+    def chances(row: array[float]) -> Prediction:
+        values[:] = row
+        run(inner, options)
+        return answers.tolist()  # type: ignore[no-any-return]
+
+    if output.column is None and len(answers) > 1:
+        return chances
 
     def one(row: array[float]) -> Prediction:
         values[:] = row

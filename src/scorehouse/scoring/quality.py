@@ -11,7 +11,10 @@ from scorehouse.usecase import Task
 
 
 def quality(task: Task, truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """Return the task's figures for truth (n,) and predictions (n,); those that are undefined there are left out."""
+    """Return the task's figures for truth (n,) and predictions; those that are undefined there are left out.
+
+    Predictions are (n,), or (n, classes) chances of several classes.
+    """
     values = {figure.name: _compute(figure, truth, predicted) for figure in FIGURES[task]}
     return {name: value for name, value in values.items() if value is not None}
 

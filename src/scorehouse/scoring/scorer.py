@@ -14,13 +14,14 @@ from scorehouse.scoring.encoding import Encoder, Matrix
 from scorehouse.scoring.schema import FieldError, RecordSchema, Rejected
 from scorehouse.usecase import Record, as_it_is
 
-Prediction = float | int
+Prediction = float | int | list[float]  # of several classes: the chance of each
 NO_ANSWER = Rejected(
     (FieldError("", None, "the model's prediction is not finite", "values like those in the training data"),)
 )
-Predict = Callable[[Matrix], NDArray[Any]]  # rows (n, columns) -> one number per row, shape (n,)
+# Rows (n, columns) -> one number per row, (n,), or the chances of several classes, (n, classes).
+Predict = Callable[[Matrix], NDArray[Any]]
 FEW = 3  # so many records are scored faster one by one than as a batch
-PredictOne = Callable[["array[float]"], Prediction]  # one row of float32 values -> its number
+PredictOne = Callable[["array[float]"], Prediction]  # one row of float32 values -> its number, or its chances
 
 
 class Scorer:
@@ -74,7 +75,9 @@ class Scorer:
             predictions = [one(row(record)) for record in ready]
         else:
             predictions = self.predict(self.encoder.rows(ready)).tolist()
-        return [p if isfinite(p) else NO_ANSWER for p in predictions]
+        if predictions and isinstance(predictions[0], list):
+            return [p if all(map(isfinite, p)) else NO_ANSWER for p in predictions]  # type: ignore[arg-type]
+        return [p if isfinite(p) else NO_ANSWER for p in predictions]  # type: ignore[arg-type]
 
     def score_rows(self, rows: Matrix) -> NDArray[np.float64]:
         """Score encoded rows, as the smoke test and the monitor have them."""

@@ -17,6 +17,7 @@ from scorehouse import metrics
 from scorehouse.bundles.bundle import Bundle
 from scorehouse.errors import JournalError, ScorehouseError
 from scorehouse.journal.journal import PredictionLog
+from scorehouse.scoring.classes import Classes, to_answer
 from scorehouse.scoring.schema import ID_FIELDS, Rejected
 from scorehouse.scoring.scorer import Prediction, Scorer
 from scorehouse.serving.callers import CallerCounts
@@ -38,9 +39,15 @@ class Answer(NamedTuple):
     run_id: str
     prediction_id: str
 
-    def to_json(self, key: str) -> dict[str, Any]:
-        """Return the answer as clients read it, with the prediction under `key` (`Model.answer_key`)."""
+    def to_json(self, key: str, classes: Classes = ()) -> dict[str, Any]:
+        """Return the answer as clients read it, with the prediction under `key` (`Model.answer_key`).
+
+        `classes` are the model's (`Model.classes`).
+        """
         prediction, run_id, prediction_id = self
+        if classes:
+            named = to_answer(key, prediction, classes)
+            return {**named, "model_run_id": run_id, "prediction_id": prediction_id}
         return {key: prediction, "model_run_id": run_id, "prediction_id": prediction_id}
 
 
@@ -60,6 +67,15 @@ class Model:
     def answer_key(self) -> str:
         """The key of the prediction in an answer: `churn_probability`."""
         return self.bundle.manifest.answer
+
+    @cached_property
+    def classes(self) -> Classes:
+        """The names of several classes, in the order of a prediction's chances; empty for other tasks."""
+        return tuple(self.bundle.manifest.classes)
+
+    def to_json(self, answer: Answer) -> dict[str, Any]:
+        """Return an answer of this model as clients read it."""
+        return answer.to_json(self.answer_key, self.classes)
 
 
 def _new_ids(count: int) -> list[str]:

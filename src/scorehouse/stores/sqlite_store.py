@@ -239,13 +239,22 @@ def _row(prediction: Document) -> dict[str, Any]:
         "caller": None,
         **prediction,
         "record": orjson.dumps(prediction["record"]).decode(),
+        "prediction": _prediction_column(prediction["prediction"]),
         "customer_id": customer(prediction),
         "test": bool(prediction.get("test")),
     }
 
 
+def _prediction_column(prediction: Any) -> Any:
+    """Return a prediction as its column has it: chances of several classes are JSON, which SQLite keeps as text."""
+    return orjson.dumps(prediction).decode() if isinstance(prediction, list) else prediction
+
+
 def _document(row: sqlite3.Row) -> Document:
-    return {**dict(row), **_fields(row), "record": orjson.loads(row["record"]), "test": bool(row["test"])}
+    document = {**dict(row), **_fields(row), "record": orjson.loads(row["record"]), "test": bool(row["test"])}
+    if isinstance(row["prediction"], str):
+        document["prediction"] = orjson.loads(row["prediction"])
+    return document
 
 
 def _fields(row: sqlite3.Row) -> Document:

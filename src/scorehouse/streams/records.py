@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from scorehouse.errors import JournalError
+from scorehouse.scoring.classes import to_answer
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.serving import Answer, Model, NotServing, Serving
 from scorehouse.streams.packing import Part, StreamRecord, original, rejected
@@ -102,5 +103,7 @@ def _result(use_case: str, model: Model, envelope: Envelope | None, key: str, va
     if envelope and envelope.holds(value):
         customer = value.get("customer_id")
         key = key if customer is None else str(customer)
-        return {"Data": orjson.dumps(envelope.wrap(use_case, value, *answer)), "PartitionKey": key}
-    return {"Data": orjson.dumps(answer.to_json(model.answer_key)), "PartitionKey": key}
+        named = to_answer(envelope.answer, answer.prediction, model.classes)
+        wrapped = envelope.wrap(use_case, value, named, answer.run_id, answer.prediction_id)
+        return {"Data": orjson.dumps(wrapped), "PartitionKey": key}
+    return {"Data": orjson.dumps(model.to_json(answer)), "PartitionKey": key}

@@ -16,7 +16,7 @@ const percent = (share) => {
   if (hundredths < 100 && hundredths > 99.9) return "over 99.9\u00a0%";
   return `${hundredths.toFixed(1)}\u00a0%`;
 };
-const figure = (value) => (task === "binary" ? percent(value) : decimal(task === "amount" && value < 1000 ? 2 : 0).format(value));
+const figure = (value) => (task === "multiclass" ? String(value) : task === "binary" ? percent(value) : decimal(task === "amount" && value < 1000 ? 2 : 0).format(value));
 const inWords = (value) => (unit ? `${figure(value)} ${unit}` : figure(value));
 
 // --- the record -----------------------------------------------------------------------------------------------
@@ -118,8 +118,27 @@ function show(answer) {
   $("result").hidden = false;
   $("value").replaceChildren(figure(value), element("small", "", unit && ` ${unit}`));
   if (task === "binary") $("fill").style.width = `${value * 100}%`;
+  if (answer.chances) $("chances").replaceChildren(...chancesOf(answer.chances).map(chance));
   $("prediction_id").textContent = answer.prediction_id;
   if (panel.getBoundingClientRect().top > innerHeight * 0.6) panel.scrollIntoView({ block: "start" });
+}
+
+// The likeliest classes first; what is beyond SHOWN is added up in one more.
+function chancesOf(chances) {
+  const ordered = Object.entries(chances).sort(([, a], [, b]) => b - a);
+  const rest = ordered.slice(SHOWN);
+  const together = rest.reduce((sum, [, share]) => sum + share, 0);
+  return rest.length > 1 ? [...ordered.slice(0, SHOWN), [`${rest.length} other classes together`, together]] : ordered;
+}
+
+function chance([name, share]) {
+  const item = element("li", ""), what = element("div", "what"), scale = element("div", "scale"), part = element("div", "fill");
+  part.style.width = `${share * 100}%`;
+  scale.setAttribute("aria-hidden", "true");
+  what.append(element("span", "", name), element("span", "", percent(share)));
+  scale.append(part);
+  item.append(what, scale);
+  return item;
 }
 
 function explain({ ok, status, body }) {
@@ -130,7 +149,9 @@ function explain({ ok, status, body }) {
     return;
   }
   const back = { "log-odds": (b) => 1 / (1 + Math.exp(-b)), logarithm: Math.exp }[body.scale] ?? ((b) => b);
-  $("base").textContent = `The average answer is ${inWords(back(body.base))}; each field moves it up or down.`;
+  $("base").textContent = body.chances
+    ? `Each field makes ${inWords(body[key])} more or less likely, compared with the other classes.`
+    : `The average answer is ${inWords(back(body.base))}; each field moves it up or down.`;
   $("scale").textContent =
     body.scale === "as answered" ? "" : `Bars are in ${{ logarithm: "the logarithm of the amount" }[body.scale] ?? body.scale}.`;
   const moved = body.contributions.filter((c) => c.contribution !== 0);

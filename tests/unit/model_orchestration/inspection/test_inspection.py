@@ -153,15 +153,18 @@ def test_the_task_follows_from_the_target() -> None:
     rng = np.random.default_rng(1)
     table = people(
         skewed=rng.gamma(1, 100, ROWS).round(2) + 1, zeros=rng.gamma(0.2, 100, ROWS).round(0),
+        colour=rng.choice(["red", "Green", "blue"], ROWS),
         plain=rng.normal(0, 1, ROWS).round(3), mark=rng.integers(3, 9, ROWS), answer=rng.choice(["P", "N"], ROWS),
     )  # fmt: skip
-    tasks = {n: inspected(table, n).target for n in ("skewed", "zeros", "plain", "mark", "answer", "married")}
+    names = ("skewed", "zeros", "plain", "mark", "answer", "married", "colour")
+    tasks = {n: inspected(table, n).target for n in names}
     assert {n: (t.task, t.objectives[:1]) for n, t in tasks.items()} == {
         "skewed": ("amount", ("reg:gamma",)), "zeros": ("amount", ("reg:tweedie",)),
         "plain": ("amount", ("reg:squarederror",)), "mark": ("ordinal", ()), "answer": ("binary", ()),
-        "married": ("binary", ()),
+        "married": ("binary", ()), "colour": ("multiclass", ()),
     }  # fmt: skip
     assert tasks["answer"].outcomes == {"N": 0, "P": 1} and tasks["married"].outcomes == {"no": 0, "yes": 1}
+    assert tasks["colour"].classes == ("blue", "Green", "red")
 
 
 @pytest.mark.parametrize(
@@ -170,8 +173,8 @@ def test_the_task_follows_from_the_target() -> None:
         ("", "", "choose what to predict, such as TARGET='left':"),
         ("lefft", "", "no column is called 'lefft'; did you mean 'left'?"),
         ("country", "", "country: all rows have one value, so there is nothing to learn"),
-        ("city", "", "city has 3 classes without an order"),
         ("note", "", "note cannot be predicted: it is free text"),
+        ("ticket", "", "ticket cannot be predicted: it is identifier"),
         ("left", "left", "KEY is the target, 'left': name another column"),
         ("left", "customer", "KEY is 'customer', but no column is called so"),
     ],

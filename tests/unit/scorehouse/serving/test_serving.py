@@ -28,7 +28,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def model(run_id: str, factor: float) -> Model:
-    manifest = SimpleNamespace(run_id=run_id, answer="chance")
+    manifest = SimpleNamespace(run_id=run_id, answer="chance", classes=[])
     scorer = Scorer(RecordSchema(FEATURES), lambda r: r, Encoder.of(FEATURES), lambda rows: factor * rows[:, 0])
     return Model(cast("Bundle", SimpleNamespace(manifest=manifest)), scorer)
 

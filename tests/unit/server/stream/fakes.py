@@ -22,7 +22,7 @@ FEATURES = (Feature(name="x", kind="number", help="", required=True),)
 
 def model(run_id: str = "run-1", factor: float = 2.0) -> Model:
     """Return a model that answers `factor` times x."""
-    manifest = SimpleNamespace(run_id=run_id, answer="chance")
+    manifest = SimpleNamespace(run_id=run_id, answer="chance", classes=[])
     scorer = Scorer(RecordSchema(FEATURES), lambda r: r, Encoder.of(FEATURES), lambda rows: factor * rows[:, 0])
     return Model(cast("Bundle", SimpleNamespace(manifest=manifest)), scorer)
 
