@@ -25,7 +25,10 @@ INVALID_SHARE = 0.2  # of the records of the profile `invalid`
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One customer of the business: the record, the customer's id, and what really happened."""
+    """One customer of the business: the record, the customer's id, and what really happened.
+
+    Of several classes, an outcome is the place of the class, as in the store.
+    """
 
     record: dict[str, Any]
     customer_id: str | int
@@ -39,7 +42,7 @@ class Case:
     prediction_id: str
     customer_id: str | int
     body: bytes
-    outcome: float
+    outcome: float | str | int  # as a client reports it
     fault: str | None = None
 
 
@@ -121,7 +124,14 @@ def to_rows(use_case: UseCase, table: pd.DataFrame) -> Iterator[Row]:
     for position, raw in enumerate(clean.to_dict("records")):
         values = [(f, _value(f, raw[f.name])) for f in features]
         record = {f.name: value for f, value in values if f.required or value is not None}
-        yield Row(record, _plain(raw[use_case.key]) if has_key else str(position), float(raw[use_case.target]))
+        yield Row(
+            record, _plain(raw[use_case.key]) if has_key else str(position), _outcome(use_case, raw[use_case.target])
+        )
+
+
+def _outcome(use_case: UseCase, cell: Any) -> float:
+    """Return the outcome in a cell of the target: a number, or the place of a class."""
+    return float(use_case.classes.index(cell)) if use_case.classes else float(cell)
 
 
 def to_cases(
@@ -145,7 +155,8 @@ def to_cases(
         ids = {"prediction_id": prediction_id, "customer_id": row.customer_id}
         wrapped = {use_case.envelope.features: record} if wrap and use_case.envelope else record
         body = orjson.dumps({**ids, **wrapped})
-        yield Case(prediction_id, row.customer_id, body[: int(len(body) * sent_share)], row.outcome, fault)
+        outcome = use_case.classes[int(row.outcome)] if use_case.classes else row.outcome
+        yield Case(prediction_id, row.customer_id, body[: int(len(body) * sent_share)], outcome, fault)
 
 
 def _value(feature: Feature, raw: Any) -> Any:

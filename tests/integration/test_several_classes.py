@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from scorehouse.serving.serving import Model
 from scorehouse.stores.sqlite_reports import SqliteReports
 from scorehouse.streams.packing import StreamRecord
 from scorehouse.streams.records import score
+from simulation_business.traffic.traffic import generate_rows, to_cases
 from tests import doors, toy
 from tests.doors import Door
 from tests.toy import Toy
@@ -338,3 +340,9 @@ def test_a_mistake_in_the_classes_is_one_line(
     with pytest.raises(UseCaseError) as refused:
         load_use_case(name)
     assert said in str(refused.value)
+
+
+def test_the_simulators_send_the_class_as_the_outcome(irises: Toy) -> None:
+    rows = generate_rows(irises.use_case, 3)
+    cases = list(islice(to_cases(irises.use_case, rows, 3), 300))
+    assert {case.outcome for case in cases} == set(CLASSES)
