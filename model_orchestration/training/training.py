@@ -24,7 +24,7 @@ from model_orchestration.tables.training_table import (
     assign_splits,
 )
 from model_orchestration.training.search import AT_A_TIME, Trial, search
-from scorehouse.bundles.bundle import SMOKE_ROWS
+from scorehouse.bundles.bundle import SMOKE_ROWS, rounding
 from scorehouse.bundles.reference import Reference
 from scorehouse.errors import BundleError
 from scorehouse.scoring.derivation import derivation
@@ -184,7 +184,7 @@ class Training:
         """Raise BundleError if ONNX (`predict`) answers differently from `model`."""
         expected = model.predict(rows)
         difference = np.abs(np.asarray(predict(rows)) - expected)
-        if (difference > ROUNDING[self.use_case.task] * np.maximum(1.0, np.abs(expected))).any():
+        if (difference > rounding(ROUNDING[self.use_case.task], expected)).any():
             raise BundleError(
                 f"the exported ONNX model's predictions differ by up to {difference.max():.3g} from the original "
                 "model's, so nothing was registered; please report this as a bug"

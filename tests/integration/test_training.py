@@ -7,20 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from model_orchestration.estimators.boosting import NATIVE
 from model_orchestration.tables.outcomes import add_outcomes
-from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, assign_splits
+from model_orchestration.tables.training_table import TEST, TRAIN, VALID, TrainingTable, assign_splits, prepare
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles.bundle import ONNX, REFERENCE
+from scorehouse.pages.defaults import with_defaults
 from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.encoding import Encoder
 from scorehouse.scoring.figures import auc
 from scorehouse.scoring.quality import quality
 from scorehouse.scoring.schema import RecordSchema
-from scorehouse.usecase import UseCase
+from scorehouse.usecase import Feature, UseCase
 from tests import toy as toys
 from tests.toy import Toy
 from tests.unit.model_orchestration.tables.test_outcomes import documents
@@ -207,6 +209,22 @@ def test_a_bundle_scores_as_the_model_that_was_trained(toy: Toy, toy_records: li
     assert bundle.encoder.columns == toy.training.encoder.columns
     assert set(bundle.manifest.files) == {ONNX, REFERENCE, NATIVE}
     assert bundle.reference.to_bytes() == toy.trained.reference.to_bytes()
+
+
+def test_amounts_of_which_some_are_nearly_nothing_are_rounded_as_the_usual_ones() -> None:
+    """Balances of 500 on average, and many of 0: float32 rounds the sum of their leaves as it rounds 500."""
+    rng = np.random.default_rng(0)
+    limit, income = rng.gamma(2, 2500, 400).round(), rng.gamma(2, 20, 400).round(1)
+    balance = np.maximum(0, limit / 4 - income * 8 - 200 + rng.normal(0, 30, 400)).round()
+    features = (Feature(name="limit", kind="number", help=""), Feature(name="income", kind="number", help=""))
+    case = UseCase(
+        name="cards", version=1, title="", about="", source="", features=features, target="balance", task="amount",
+        answer="balance", key="", clean=lambda table: table,
+    )  # fmt: skip
+    frame = pd.DataFrame({"limit": limit, "income": income, "balance": balance})
+    training = Training(with_defaults(case), prepare(frame, case))
+    for trial in training.search(TRIALS):
+        assert training.retrain(trial).quality["test_rmse"] > 0
 
 
 def test_retraining_on_outcomes_repairs_what_drift_broke(toy: Toy) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scorehouse.bundles.reference import Reference
@@ -34,7 +35,7 @@ MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
 FORMAT = 5
 SMOKE_ROWS = 16  # reference rows that a door scores before it serves a bundle
 PROBE = "2024-12-30T01:45:30+02:00"  # in UTC the day before, a Sunday; in a leap year
-TOLERANCE = 1e-5  # relative, and absolute below 1: float32 differs that much between machines
+TOLERANCE = 1e-5  # float32 differs that much between machines (see `rounding`)
 
 
 class Manifest(BaseModel):
@@ -115,7 +116,7 @@ class Bundle:
             raise
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise BundleError(f"run {self.manifest.run_id}: its model cannot be run: {error}") from error
-        if not (differs <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():  # not >, so that NaN fails
+        if not (differs <= rounding(TOLERANCE, expected)).all():  # not >, so that NaN fails
             raise BundleError(
                 f"run {self.manifest.run_id}: the model's predictions differ from the recorded ones "
                 f"by up to {differs.max():.3g}: retrain with the library versions installed here"
@@ -161,6 +162,15 @@ class Bundle:
                 f"run {manifest.run_id} knows the classes {', '.join(map(str, manifest.classes))}, but those of this "
                 f"code's page begin with {', '.join(map(str, known))}: put new classes at the end, or raise its version"
             )
+
+
+def rounding(share: float, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far float32 may differ from each prediction: by `share` of it, or of a usual one, or of 1.
+
+    An amount near 0 is the sum of leaves that are not: it is rounded as they are.
+    """
+    usual = float(np.sqrt(np.mean(np.square(predictions))))
+    return share * np.maximum(np.abs(predictions), max(1.0, usual))
 
 
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:

@@ -265,6 +265,13 @@ def test_predictions_within_the_rounding_of_float32_are_accepted(toy: Toy, folde
     assert bundle.load(folder).scorer(toy.use_case)
 
 
+def test_an_amount_near_nothing_may_differ_by_the_rounding_of_usual_amounts() -> None:
+    amounts = np.array([0.0, 300.0, -400.0, 1e4])
+    usual = np.sqrt(np.mean(amounts**2))
+    assert bundle.rounding(1e-5, amounts).tolist() == pytest.approx([1e-5 * n for n in (usual, usual, usual, 1e4)])
+    assert bundle.rounding(1e-5, np.array([0.2, 0.9])).tolist() == [1e-5, 1e-5]
+
+
 def test_a_reference_of_other_columns_is_refused(toy: Toy, folder: Path) -> None:
     reference = toy.reference
     rewrite(folder, lambda m: None, {REFERENCE: replace(reference, rows=reference.rows[:, 1:]).to_bytes()})
