@@ -12,7 +12,7 @@ import pandas as pd
 
 from scorehouse.scoring.schema import ID_FIELDS
 from scorehouse.tables.cells import is_missing
-from scorehouse.tables.dates import day_orders, parse_day
+from scorehouse.tables.dates import day_orders, parse_day, parse_time
 from scorehouse.tables.frames import Frame
 from scorehouse.usecase import Feature, Kind, Part
 
@@ -104,8 +104,8 @@ def _kind_of(
     words = {level.casefold() for level in text.unique()}
     if words <= set(TRUTHS) and (len(words) > 1 or values.dtype == bool):
         return _feature(name, values, "boolean"), [], ""
-    if (kind := _kind_of_day(text)) is not None:
-        return _day(name, text, kind)
+    if (days := _days(text)) is not None:
+        return _day(name, days)
     return _text(name, text)
 
 
@@ -170,18 +170,28 @@ def _text(name: str, text: pd.Series[str]) -> tuple[Feature | None, list[str], s
     return _feature(name, text, "category", categories=tuple(kept), unseen="missing"), [guess], ""
 
 
-def _kind_of_day(text: pd.Series[str]) -> Kind | None:
-    """Return whether the cells are days or times, or None if they are neither."""
+def _days(text: pd.Series[str]) -> pd.Series[Any] | None:
+    """Return the day or time of each different cell, or None if some cell is neither."""
     cells = text.unique()
     order = day_orders(cells) or "mdy"
-    if not all(any(c.isdigit() for c in cell) and parse_day(cell, order) is not None for cell in cells):
-        return None
-    return "datetime" if any(not _MIDNIGHT.search(cell) for cell in cells) else "date"
+    days = []
+    for cell in cells:
+        day = parse_time(cell, order) if any(c.isdigit() for c in cell) else None
+        if day is None:
+            return None
+        days.append(day[:10])
+    return pd.to_datetime(pd.Series(days, index=cells))
 
 
-def _day(name: str, text: pd.Series[str], kind: Kind) -> tuple[Feature | None, list[str], str]:
-    cells = text.unique()
-    days = pd.to_datetime(pd.Series([parse_day(cell, day_orders(cells) or "mdy") for cell in cells]))
+def _day(name: str, days: pd.Series[Any]) -> tuple[Feature | None, list[str], str]:
+    order = day_orders(days.index)
+    if ambiguous := next((cell for cell in days.index if parse_day(cell, order) is None), None):
+        return (
+            None,
+            [],
+            f"date: no cell shows whether {ambiguous!r} begins with the day or the month: write days as 2018-09-26",
+        )
+    kind: Kind = "datetime" if any(not _MIDNIGHT.search(cell) for cell in days.index) else "date"
     parts: list[Part] = ["year"] if days.dt.year.nunique() > 1 else []
     parts += ["month"] if days.dt.month.nunique() > 1 else []
     parts += ["weekday"] if days.dt.dayofweek.nunique() > 1 else []

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model_orchestration.inspection import kinds
 from model_orchestration.inspection.inspection import Inspection, inspect_table
 from model_orchestration.inspection.page import page_name, render, write_page
 from model_orchestration.tables.sufficiency import require_enough
@@ -147,6 +148,22 @@ def test_a_column_in_another_unit_is_no_copy_but_the_same_numbers_and_renamed_le
     assert {n: why for n, why in left_out(inspected(table)).items() if why == "copy"} == {
         "again": "copy", "town": "copy", "place": "copy",
     }  # fmt: skip
+
+
+def test_days_whose_order_no_cell_shows_are_left_out_because_no_table_with_them_is_read() -> None:
+    found = inspected(people(seen=[f"{1 + n % 12}/{1 + n % 7}/2020" for n in range(ROWS)]))
+    reason = next(c.left_out for c in found.columns if c.name == "seen")
+    assert reason.startswith("date: no cell shows whether '1/1/2020' begins with the day or the month: write")
+
+
+def test_the_order_of_many_different_times_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was looked for once for each cell: 52,000 readings of a sensor took hours."""
+    asked: list[int] = []
+    known = kinds.day_orders
+    monkeypatch.setattr(kinds, "day_orders", lambda cells: (asked.append(1), known(cells))[1])
+    times = pd.date_range("2024-01-03", periods=ROWS, freq="7min")
+    assert roles(inspected(people(joined=times.strftime("%d.%m.%Y %H:%M"))))["joined"] == "datetime"
+    assert len(asked) < 20
 
 
 def test_the_task_follows_from_the_target() -> None:
