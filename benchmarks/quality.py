@@ -25,7 +25,7 @@ from scorehouse.errors import ScorehouseError
 from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.figures import figure_label
 from scorehouse.scoring.quality import quality
-from scorehouse.usecase import Task, UseCase
+from scorehouse.usecase import UseCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +118,20 @@ def split(
     trained = training.retrain(training.best(tried, 1)[0])
     advance()
     own = {name.removeprefix("test_"): v for name, v in trained.quality.items() if name.startswith("test_")}
-    same = constant(use_case.task, table.truth[training.split != TEST])
-    base = quality(use_case.task, trained.test_truth, np.full(len(trained.test_truth), same))
+    same = constant(use_case, table.truth[training.split != TEST])
+    base = quality(use_case.task, trained.test_truth, np.repeat(same, len(trained.test_truth), axis=0))
     base |= {f"{REQUIRED}{name}": value for name, value in base.items()}
     return with_rate_error(own), with_rate_error(base)
 
 
-def constant(task: Task, known: np.ndarray) -> float:
-    """Return the best constant answer: the rate, the median, or the most frequent class."""
-    if task == "ordinal":
+def constant(use_case: UseCase, known: np.ndarray) -> np.ndarray:
+    """Return the best constant answer, as the predictions of one row: the rate or rates, the median, or the class."""
+    if use_case.classes:
+        return np.bincount(known.astype(int), minlength=len(use_case.classes))[None] / len(known)
+    if use_case.task == "ordinal":
         classes, counts = np.unique(known, return_counts=True)
-        return float(classes[counts.argmax()])
-    return float(known.mean() if task == "binary" else np.median(known))
+        return classes[[counts.argmax()]]
+    return np.array([known.mean() if use_case.task == "binary" else np.median(known)])
 
 
 def with_rate_error(figures: Figures) -> Figures:

@@ -55,8 +55,9 @@ def figure(case: UseCase, training: Training, trained: Trained) -> str:
     """Return the figure of the test rows in words, beside that of always giving the best constant answer."""
     label = figure_label(case.rank_by)
     own = trained.quality[f"test_{case.rank_by}"]
-    same = constant(case.task, training.table.truth[training.split != TEST])
-    guess = quality_by(case.rank_by, case.task, trained.test_truth, np.full(len(trained.test_truth), same))
+    same = constant(case, training.table.truth[training.split != TEST])
+    always = np.repeat(same, len(trained.test_truth), axis=0)
+    guess = quality_by(case.rank_by, case.task, trained.test_truth, always)
     return f"{label} {own:,.4g}" + ("" if guess is None else f" ({guess:,.4g} without a model)")
 
 

@@ -153,7 +153,9 @@ class Demo:
         self.processes.run("server.deploy", RUN_ID=run_id)
         record = example_record(self.use_case.features)
         answer = requests.post(f"{self.address('scorer')}/predict", json=record, timeout=10).json()
-        self.steps.done(f"first answer: {self.use_case.answer} {answer[self.use_case.answer]:.4g}")
+        value = answer[self.use_case.answer]
+        said = value if self.use_case.classes else f"{value:.4g}"
+        self.steps.done(f"first answer: {self.use_case.answer} {said}")
         return run_id
 
     def send_traffic(self, run_id: str) -> dict[str, str]:

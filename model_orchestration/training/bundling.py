@@ -34,7 +34,7 @@ def write_bundle(
         classes=list(case.classes),
         created_at=created_at, commit=commit, family=trained.family, parameters=trained.model.parameters,
         features=bundle.features_json(case.features), columns=training.encoder.to_json(),
-        output=trained.output, quality=trained.quality,
+        output=trained.output, quality=trained.quality, confusion=trained.confusion,
         rows={name: int((training.split == i).sum()) for i, name in enumerate(SPLITS)},
         test_uses=test_uses, data=table.source, data_hash=table.data_hash,
         libraries={name: version(name) for name in LIBRARIES},

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_curve
+from sklearn.metrics import roc_curve
 
 from model_orchestration.training.search import Trial
 from model_orchestration.training.training import Trained, Training
@@ -97,8 +97,7 @@ class Plots:
         self._save(figure, "calibration")
 
     def _confusion(self, trained: Trained, names: list[str]) -> None:
-        predicted = trained.test_predictions["all fields"].argmax(axis=1)
-        counts = confusion_matrix(trained.test_truth, predicted, labels=range(len(names)))
+        counts = np.array(trained.confusion)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         side = max(4.5, 0.55 * len(names) + 2)
         figure, ax = _axes("Predicted classes of each true class, on the test rows", (side + 1, side))

@@ -53,6 +53,17 @@ class Trained:
     test_truth: NDArray[np.float64]
     test_predictions: Mapping[str, NDArray[np.float64]]  # "all fields", and "required fields only" where they differ
 
+    @property
+    def confusion(self) -> list[list[int]]:
+        """How many test rows of each true class (outer) got each class as the answer; empty without several classes."""
+        chances = self.test_predictions["all fields"]
+        if chances.ndim == 1:
+            return []
+        counts = np.zeros((chances.shape[1],) * 2, dtype=np.int64)
+        np.add.at(counts, (self.test_truth.astype(np.intp), chances.argmax(axis=1)), 1)
+        rows: list[list[int]] = counts.tolist()
+        return rows
+
 
 class Training:
     """A checked table, split by its keys and encoded once: in full and, if the use case says so, masked."""

@@ -188,7 +188,16 @@ def test_answers_are_as_the_documentation_says(door: Door) -> None:
     request = document["paths"]["/outcomes"]["post"]["requestBody"]["content"]["application/json"]
     assert request["examples"]["one"]["value"]["outcome"] == "setosa"
     assert "likeliest class" in door.client.get("/docs").text
-    assert "Macro" not in door.client.get("/").text and "Balanced accuracy" in door.client.get("/").text
+
+
+def test_the_card_shows_which_classes_are_confused(door: Door, irises: Toy) -> None:
+    confusion = np.array(irises.bundle().manifest.confusion)
+    assert confusion.sum() == irises.bundle().manifest.rows["test"]
+    assert np.trace(confusion) / confusion.sum() == pytest.approx(irises.trained.quality["test_accuracy"])
+    page = door.client.get("/").text
+    assert "Macro F1" in page and "Which classes are confused" in page
+    share = confusion[1, 1] / confusion[1].sum()
+    assert f'<td data-share="{round(share, 3)}">{share:.0%}</td>' in page
 
 
 def documents(irises: Toy, records: list[dict[str, Any]], first: int = 1) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from scorehouse.bundles.bundle import Manifest
 from scorehouse.scoring.figures import FIGURES, Figure
 
+MOST_CLASSES = 12  # whose confusion is shown: a wider table fits no page
 _FAMILIES = {
     "xgboost": "Boosted trees (XGBoost)",
     "random_forest": "Random forest",
@@ -36,6 +37,7 @@ class Card:
     figures: list[CardFigure]
     sharper: str  # what the optional fields gain; empty where that was not measured
     limits: list[str]
+    confusion: list[tuple[str, int, list[float]]]  # true class, its test rows, and which share got each class
 
 
 def build_card(manifest: Manifest, optional: int) -> Card:
@@ -48,7 +50,7 @@ def build_card(manifest: Manifest, optional: int) -> Card:
         if figure.on_card and figure.name in measured
     ]
     sharper = _sharper(FIGURES[manifest.task][0], measured, unit) if optional else ""
-    return Card(_facts(manifest), figures, sharper, _limits(manifest, optional))
+    return Card(_facts(manifest), figures, sharper, _limits(manifest, optional), _confusion(manifest))
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
@@ -64,6 +66,13 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("Code version", manifest.commit[:12] if manifest.commit != "unknown" else "unknown"),
         ("Run", manifest.run_id),
     ]
+
+
+def _confusion(manifest: Manifest) -> list[tuple[str, int, list[float]]]:
+    if len(manifest.confusion) > MOST_CLASSES:
+        return []
+    counted = zip(manifest.classes, manifest.confusion, strict=False)
+    return [(str(name), sum(row), [n / max(sum(row), 1) for n in row]) for name, row in counted]
 
 
 def _card_figure(figure: Figure, measured: Mapping[str, float], unit: str) -> CardFigure:

@@ -61,6 +61,7 @@ class Manifest(BaseModel):
     columns: list[dict[str, Any]]
     output: Output
     quality: dict[str, float]
+    confusion: list[list[int]] = []  # of several classes: test rows by true (outer) and predicted class
     rows: dict[str, int]  # of each side of the split
     test_uses: int = 0  # how often test rows had judged models when this one was trained
     data: str  # where the table came from
@@ -181,7 +182,8 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
     listed = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     features = [_feature(f) for f in manifest.features]
     written = {"format": _format_of(features, manifest), "parts": parts_of_probe(features), "files": listed}
-    left_out = {name for name, value in (("parts", written["parts"]), ("classes", manifest.classes)) if not value}
+    optional = {"parts": written["parts"], "classes": manifest.classes, "confusion": manifest.confusion}
+    left_out = {name for name, value in optional.items() if not value}
     description = manifest.model_copy(update=written).model_dump_json(indent=1, exclude=left_out).encode()
     (folder / MANIFEST).write_bytes(description)
     return digest_of(description)

@@ -340,6 +340,7 @@ FIGURES: Mapping[Task, tuple[Figure, ...]] = {
             label="macro F1",
             meaning="For each true class, the harmonic mean of precision and recall, averaged over the classes: "
             "1 is perfect.",
+            on_card=True,
         ),
         Figure(
             name="auc",

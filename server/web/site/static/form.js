@@ -153,11 +153,12 @@ function explain({ ok, status, body }) {
     ? `Each field makes ${inWords(body[key])} more or less likely, compared with the other classes.`
     : `The average answer is ${inWords(back(body.base))}; each field moves it up or down.`;
   $("scale").textContent =
-    body.scale === "as answered" ? "" : `Bars are in ${{ logarithm: "the logarithm of the amount" }[body.scale] ?? body.scale}.`;
+    body.scale === "as answered" ? "" : `Bars are in ${{ logarithm: "the logarithm of the amount", "logarithm of the chance": "the logarithm of the chance" }[body.scale] ?? body.scale}.`;
   const moved = body.contributions.filter((c) => c.contribution !== 0);
   const bars = moved.slice(0, SHOWN).map((c) => [nameOf(c.feature), saidOf(c), c.contribution]);
   const rest = moved.slice(SHOWN);
-  if (rest.length) bars.push([`${rest.length} other fields together`, "", rest.reduce((sum, c) => sum + c.contribution, 0)]);
+  if (rest.length === 1) bars.push([nameOf(rest[0].feature), saidOf(rest[0]), rest[0].contribution]);
+  if (rest.length > 1) bars.push([`${rest.length} other fields together`, "", rest.reduce((sum, c) => sum + c.contribution, 0)]);
   const widest = Math.max(...bars.map(([, , push]) => Math.abs(push)));
   $("bars").replaceChildren(...bars.map((one) => bar(...one, widest)));
 }
@@ -221,3 +222,4 @@ $("copy").addEventListener("click", async () => {
 for (const mark of document.querySelectorAll("[data-at]")) mark.style.left = `${mark.dataset.at * 100}%`;
 for (const near of document.querySelectorAll("[data-near]"))
   near.style.left = `clamp(4rem, ${near.dataset.near * 100}%, 100% - 4rem)`; // as near as the panel's edge allows
+for (const cell of document.querySelectorAll("[data-share]")) cell.style.setProperty("--share", cell.dataset.share);
