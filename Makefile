@@ -192,7 +192,7 @@ bench-use-cases: .venv/.ready .tables/.ready  ## from 90 public tables to first 
 bench-leaks: .venv/.ready .tables/.ready  ## add the answer to public tables in disguise, and count how often it is found (FOLDER=…)
 	@$(BIN)/python -m benchmarks.leaks $(if $(FOLDER),--folder $(FOLDER))
 
-bench-defaults: .peers/.ready  ## compare the default search with scikit-learn, LightGBM and CatBoost at their defaults (TABLES="folder …")
+bench-defaults: .peers/.ready .tables/.ready  ## compare the default search with scikit-learn, LightGBM and CatBoost at their defaults (TABLES="folder …")
 	@.peers/bin/python -m benchmarks.defaults $(TABLES)
 
 quality: .venv/.ready  ## check a use case's promised quality over several splits (USE_CASE=… DATA=…)

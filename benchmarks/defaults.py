@@ -31,6 +31,7 @@ from rich.table import Table
 
 import use_cases
 from benchmarks.peers.boosters import PACKAGES, PEERS
+from benchmarks.public_tables import EIGHT, TABLES
 from model_orchestration.inspection.inspection import inspect_table
 from model_orchestration.inspection.page import write_page
 from model_orchestration.tables.training_table import TEST, TrainingTable, prepare, read_table
@@ -38,11 +39,12 @@ from model_orchestration.training.training import Training
 from scorehouse.errors import ScorehouseError
 from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.derivation import derivation
-from scorehouse.scoring.figures import Vector, log_loss, root_mean_squared_error
+from scorehouse.scoring.figures import Vector, root_mean_squared_error
+from scorehouse.scoring.quality import quality
 from scorehouse.tables.frames import read_frame
 from scorehouse.usecase import Task, UseCase
 
-FIGURE: Mapping[Task, str] = {"binary": "log_loss", "amount": "rmse", "ordinal": "rmse"}
+FIGURE: Mapping[Task, str] = {"binary": "log_loss", "multiclass": "log_loss", "amount": "rmse", "ordinal": "rmse"}
 OURS = "Scorehouse"
 CLOSE = 0.02  # of the peers' median: a table on which we are farther behind is a failure
 BEST = 0.7  # share of the tables on which we must be at least as good as the best peer
@@ -82,17 +84,17 @@ class Result:
         return self.mean(OURS) / max(median(self.mean(p) for p in PEERS), 1e-12) - 1
 
 
-_TARGETS = {  # of the tables in a folder
-    "titanic": "Survived", "irises": "Species", "employees": "LeaveOrNot", "cars": "mpg", "thyroids": "binaryClass",
-    "houses": "price", "segments": "Segmentation", "survey": "Expert Diagnose", "credit_card_churn": "Attrition_Flag",
-    "motor_insurance": "Premium", "claims": "claim_status", "flights": "Price", "winequality_white": "quality",
+_OTHERS = {  # of the tables of our own systems, by name: the target
+    "credit_card_churn": "Attrition_Flag", "motor_insurance": "Premium", "claims": "claim_status", "flights": "Price",
+    "winequality_white": "quality",
 }  # fmt: skip
 
 
 def main() -> None:
     """Train on each table and seed, print the table of figures, and end with status 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, help="folders of tables; scikit-learn's are always among them")
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of tables, beside those of packages")
+    parser.add_argument("--site", type=Path, default=Path(".tables"), help="the environment with packages of tables")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--only", default="", help="names of tables, with commas between them")
@@ -103,7 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         use_cases.__path__.append(work)
         only = set(filter(None, asked.only.split(",")))
-        sources = [s for s in _sources(asked.folders, Path(work)) if not only or s.name in only]
+        sources = [s for s in _sources(asked.folders, asked.site, Path(work)) if not only or s.name in only]
         known = Known(asked.out)
         results = []
         for source in sources:
@@ -141,33 +143,23 @@ class Known:
         self._path.write_text(json.dumps(self.figures, indent=1))
 
 
-def _sources(folders: list[Path], work: Path) -> Iterator[Source]:
+def _sources(folders: list[Path], site: Path, work: Path) -> Iterator[Source]:
+    """Yield the tables in `folders` and then those of the packages in the environment `site`."""
+    targets = {**EIGHT, **_OTHERS}
     for folder in folders:
-        for path in sorted(p for p in folder.iterdir() if p.name.partition(".")[0] in _TARGETS):
+        for path in sorted(p for p in folder.iterdir() if p.name.partition(".")[0] in targets):
             name = path.name.partition(".")[0]
-            yield Source(name, path, _TARGETS[name])
-    yield from _shipped(work)
-
-
-def _shipped(work: Path) -> Iterator[Source]:
-    """Yield the tables that scikit-learn ships and that fit a task, written as CSV."""
-    from sklearn import datasets
-
-    for name in ("breast_cancer", "diabetes", "wine", "digits"):
-        bunch = getattr(datasets, f"load_{name}")(as_frame=True)
-        frame = bunch.frame
-        if "target_names" in bunch:
-            frame = frame.assign(target=[f"class {bunch.target_names[t]}" for t in bunch.target])
-        path = work / f"{name}.csv"
-        frame.to_csv(path, index=False)
-        yield Source(f"sk_{name}", path, "target")
+            yield Source(name, path, targets[name])
+    (packages,) = site.glob("lib/python*/site-packages")
+    for table in TABLES:
+        yield Source(table.name, table.copy_to(work, packages), table.target)
 
 
 def _page(source: Source, work: Path) -> tuple[UseCase, TrainingTable]:
     """Return the use case that `make use-case` writes for the table, and the table as it is trained on."""
     name = f"bench_{source.name}"
     frame = read_frame(source.path.read_bytes(), str(source.path))
-    write_page(inspect_table(frame, str(source.path), source.target), name, work)
+    write_page(inspect_table(frame, str(source.path), source.target), name, str(source.path), work)
     case = load_use_case(name)
     return case, prepare(read_table(str(source.path), case), case)
 
@@ -212,7 +204,9 @@ def _columns(case: UseCase, table: TrainingTable) -> pd.DataFrame:
 
 
 def _judge(task: Task, truth: Vector, answers: Vector) -> float:
-    return log_loss(truth, answers) if task == "binary" else root_mean_squared_error(truth, answers)
+    if task in {"binary", "multiclass"}:
+        return quality(task, truth, answers)["log_loss"]
+    return root_mean_squared_error(truth, answers)
 
 
 def _line(result: Result) -> str:
