@@ -33,6 +33,7 @@ from scorehouse.stores.store import Key
 from server.web.api.answers import choose_media, json_response, lines_response
 from server.web.api.bodies import CSV, JSON, LINES, NDJSON, is_lines, parse, parse_body, parse_each_line, read_body
 from server.web.api.csv_rows import csv_records
+from server.web.api.inference import add_inference
 from server.web.api.invocations import to_records
 from server.web.api.machine import Machine
 from server.web.api.outcomes import to_outcomes
@@ -49,6 +50,7 @@ def create_api(serving: Serving, deployment: Deployment, settings: HttpSettings)
     _add_predict(app, serving, settings)
     _add_scoring(app, serving, settings)
     _add_operations(app, serving, deployment, settings)
+    add_inference(app, serving, deployment, settings, caller)
     _add_errors(app)
     _add_metrics(app)
     return app

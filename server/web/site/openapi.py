@@ -8,7 +8,9 @@ from scorehouse.pages.records import example_record
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from server.web.api.bodies import CSV, JSON, LINES, NDJSON
+from server.web.api.inference import BINARY
 from server.web.api.problems import PROBLEM_TYPE
+from server.web.api.tensors import metadata
 from server.web.site.examples import TEST
 from server.web.site.schemas import example_outcome, ref, schemas
 
@@ -25,6 +27,10 @@ _WHY = {
     "422": "Nothing in the body can be accepted: every invalid field is listed with the allowed values",
     "429": "This key sends outcomes faster than OUTCOMES_PER_SECOND: try again after Retry-After",
     "503": "No model is loaded yet, or the journal cannot be written: try again after Retry-After",
+}
+_INFERENCE_WHY = {
+    "400": "The inputs cannot be read, or a record cannot be scored: nothing was answered",
+    "404": "There is no such model, or another version of it is served",
 }
 _BODY = ("400", "405", "406", "413", "415", "422", "503")
 _READ = (
@@ -51,7 +57,7 @@ def openapi(model: Model, settings: HttpSettings) -> Json:
             "version": f"{manifest.use_case}.{manifest.use_case_version}",
             "description": f"{manifest.about} Served by run {manifest.run_id}; /docs is a readable version. {_READ}",
         },
-        "paths": {**_scoring(model), **_pages(), **_operations()},
+        "paths": {**_scoring(model), **_inference(model), **_pages(), **_operations()},
         "components": {"schemas": schemas(model, settings)},
     }
 
@@ -95,6 +101,65 @@ def _scoring(model: Model) -> Json:
             lines={"schema": ref("OutcomeLines"), "examples": {"lines": {"value": [outcome]}}},
         ),
     }  # fmt: skip
+
+
+def _inference(model: Model) -> Json:
+    """The Open Inference Protocol's routes. Its own document describes the tensors in full."""
+    example = example_record(model.bundle.features)
+    names = [(one["name"], one["datatype"]) for one in metadata(model)["inputs"] if one["name"] in example]
+    inputs = [{"name": n, "datatype": t, "shape": [1], "data": [example[n]]} for n, t in names]
+    asked = {"id": "my-id", "inputs": inputs}
+    paths: Json = {
+        "/v2": _get("/v2", "The Open Inference Protocol, version 2: this server", _json(ref("InferenceServer"))),
+        "/v2/health/live": _get("/v2/health/live", "The process is alive", _json({"type": "object"})),
+        "/v2/health/ready": _health("health_ready", "A model is served, and its predictions can be kept"),
+    }
+    for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        parameters = [
+            {"name": n, "in": "path", "required": True, "schema": {"type": "string"}, "example": value}
+            for n, value in (("name", model.bundle.manifest.use_case), ("version", model.run_id))
+            if f"{{{n}}}" in prefix
+        ]
+        kind = "version" if "version" in prefix else "model"
+        about = "The model's inputs and outputs: name, datatype and shape"
+        described = _get(f"{kind}_metadata", about, _json(ref("InferenceModel")))["get"]
+        described["responses"] |= {status: _inference_error(status) for status in ("404", "503")}
+        paths[prefix] = {"get": {**described, "parameters": parameters}}
+        ready = _health(f"{kind}_ready", "Whether the model answers")["get"]
+        ready["responses"] |= {"404": _inference_error("404")}
+        paths[f"{prefix}/ready"] = {"get": {**ready, "parameters": parameters}}
+        paths[f"{prefix}/infer"] = {
+            "post": {
+                "operationId": f"{kind}_infer",
+                "description": "A tensor for each field with a value per row, or one tensor `record` of BYTES whose "
+                "elements are records as JSON. The id of a request is the prediction_id of its record; of several "
+                "records, each gets it with its place. One invalid record rejects all.",
+                "parameters": parameters,
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        JSON: {"schema": ref("InferenceRequest"), "examples": {"one": {"value": asked}}},
+                        BINARY: {"schema": {"type": "string", "format": "binary"}},
+                    },
+                },
+                "responses": {
+                    "200": {"description": "The answers as tensors", "content": _json(ref("InferenceResponse"))},
+                    **{status: _inference_error(status) for status in ("400", "404", "413", "415", "503")},
+                },
+            }
+        }
+    return paths
+
+
+def _health(operation: str, about: str) -> Json:
+    found = _get(operation, about, _json({"type": "object"}))
+    found["get"]["responses"]["503"] = {"description": "Not ready", "content": _json({"type": "object"})}
+    return found
+
+
+def _inference_error(status: str) -> Json:
+    why = _INFERENCE_WHY.get(status, _WHY.get(status, ""))
+    return {"description": why, "content": _json(ref("InferenceError"))}
 
 
 def _pages() -> Json:

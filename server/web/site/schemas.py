@@ -10,6 +10,7 @@ from scorehouse.scoring.classes import CHANCES
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from scorehouse.usecase import Task
+from server.web.api.tensors import DATATYPES
 from server.web.site.explain import AS_ANSWERED, LOG_CHANCE
 
 Json = dict[str, Any]
@@ -58,6 +59,7 @@ def schemas(model: Model, settings: HttpSettings) -> Json:
         **_answers(manifest),
         **_outcomes(manifest, most),
         **_problems(),
+        **_inference(),
         "Readiness": _readiness(),
     }
 
@@ -141,6 +143,33 @@ def _outcomes(manifest: Manifest, most: int) -> Json:
             "required": ["accepted"],
         },
     }
+
+
+def _inference() -> Json:
+    """The objects of the Open Inference Protocol, version 2."""
+    shape = {**_list({"type": "integer"}), "minItems": 1}
+    about: Json = {"name": _TEXT, "datatype": {"enum": sorted(DATATYPES)}, "shape": shape}
+    tensor: Json = {
+        "type": "object",
+        "required": list(about),
+        "properties": {**about, "parameters": {"type": "object"}},
+    }
+    given = {**tensor, "properties": {**about, "parameters": {"type": "object"}, "data": {"type": "array"}}}
+    described: Json = {"name": _TEXT, "versions": _list(_TEXT), "platform": _TEXT}
+    described |= {side: _list(ref("InferenceTensor")) for side in ("inputs", "outputs")}
+    answered = {"model_name": _TEXT, "model_version": RUN_ID, "outputs": _list(ref("InferenceData"))}
+    asked = {"id": _TEXT, "inputs": {**_list(ref("InferenceData")), "minItems": 1}, "outputs": {"type": "array"}}
+    return {
+        "InferenceServer": {"type": "object", "required": ["name", "version", "extensions"]},
+        "InferenceModel": _closed(described),
+        "InferenceTensor": tensor,
+        "InferenceData": {**given, "required": [*about]},
+        "InferenceRequest": {"type": "object", "required": ["inputs"], "properties": asked},
+        "InferenceResponse": {
+            "type": "object", "required": list(answered), "properties": {**answered, "id": _TEXT},
+        },
+        "InferenceError": _closed({"error": _TEXT}),
+    }  # fmt: skip
 
 
 def _problems() -> Json:
