@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _inspect(table: str, target: str, key: str, console: Console) -> Inspection:
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"reading {escape(table)}", total=1)
         try:
             content = Path(table).read_bytes()

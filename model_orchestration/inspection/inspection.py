@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -85,14 +86,21 @@ def _propose_key(columns: list[Column], target: str, rows: int) -> str:
     return ""
 
 
+_TASKS = {"binary": "two classes", "multiclass": "classes", "ordinal": "ordered classes", "amount": "an amount"}
+_MOST_SHOWN = 20
+
+
 def _choose(columns: list[Column]) -> str:
     known = {column.name: column for column in columns}
-    names = candidates(columns)
-    if not names:
-        return "no column could be a target: it must have two values, or be a number"
-    shown = "".join(f"\n  {name}: {known[name].shown}" for name in names[:10])
-    more = f"\n  and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"choose what to predict, such as TARGET={names[0]!r}:{shown}{more}"
+    targets = []
+    for name in candidates(columns):
+        with suppress(TableError):
+            targets.append(find_target(known, name))
+    if not targets:
+        return "no column could be a target: it must have a few different values, or be a number"
+    shown = "".join(f"\n  {t.name}: {_TASKS[t.task]}, {t.column.shown}" for t in targets[:_MOST_SHOWN])
+    more = f"\n  and {len(targets) - _MOST_SHOWN} more" if len(targets) > _MOST_SHOWN else ""
+    return f"choose what to predict, such as TARGET={targets[0].name!r}:{shown}{more}"
 
 
 def _reasons(columns: object) -> str:

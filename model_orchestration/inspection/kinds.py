@@ -20,6 +20,7 @@ MOST_CATEGORIES = 100  # of a declared category; rarer ones are scored as missin
 LEAST_DISTINCT = 20  # rows from which values that all differ identify the row
 _DIFFERENT = 0.5  # text of which more cells differ is free text or an identifier
 _WORDS = 3.0  # words of a cell, on average, from which text is free
+_EXACT_PLACES, _MOST_PLACES = 15, 38  # of a whole number that a float holds exactly, and of the largest of a model
 _IDENTIFIER = re.compile(
     r"(?:^|[^a-z])(?:ids?|uuid|guid|number|no|nr|num|index|idx|row|serial|unnamed.*)(?:$|[^a-z])", re.IGNORECASE
 )
@@ -140,7 +141,8 @@ def looks_like_an_id(name: str) -> bool:
 def _bounds(name: str, low: float, high: float, whole: bool) -> tuple[float, float, str]:
     """Return plausible physical limits of a number: they must be wider than what one table happens to hold."""
     words = _CAMEL.sub(" ", name)
-    widest = 10 ** (math.ceil(math.log10(max(abs(low), abs(high), 1))) + 1)
+    places = math.ceil(math.log10(max(abs(low), abs(high), 1))) + 1
+    widest = 10**places if places <= _EXACT_PLACES else float(f"1e{min(places, _MOST_PLACES)}")
     limits, why = (0 if low >= 0 else -widest, widest), "at least ten times what the table has"
     if whole and _YEAR.search(words) and low >= 1500 and high <= 2100:
         limits, why = (1500, 2200), "as a year"
@@ -148,7 +150,7 @@ def _bounds(name: str, low: float, high: float, whole: bool) -> tuple[float, flo
         limits, why = (0, 130), "as an age"
     elif not whole and low >= 0 and 0.5 < high <= 1:
         limits, why = (0, 1), "as a share"
-    return *limits, f"limits {limits[0]:,} to {limits[1]:,}, {why}"
+    return *limits, f"limits {_number_as_read(limits[0])} to {_number_as_read(limits[1])}, {why}"
 
 
 def _text(name: str, text: pd.Series[str]) -> tuple[Feature | None, list[str], str]:
@@ -232,10 +234,15 @@ def _describe(present: pd.Series[Any], levels: pd.Series[int]) -> str:
     if present.empty:
         return ""
     if pd.api.types.is_numeric_dtype(present) and present.dtype != bool and len(levels) > 2:
-        return f"{present.min():,.6g} to {present.max():,.6g}"
+        return f"{_number_as_read(present.min())} to {_number_as_read(present.max())}"
     shares = {value: count / len(present) for value, count in levels.head(4).items()}
     most = ", ".join(f"{_short(value)} {'<1%' if share < 0.005 else f'{share:.0%}'}" for value, share in shares.items())
     return most + (", …" if len(levels) > 4 else "")
+
+
+def _number_as_read(number: float) -> str:
+    """Return a number with few digits, and thousands apart from 10,000 on: 2014 may be a year."""
+    return f"{number:.6g}" if abs(number) < 10_000 else f"{number:,.6g}"
 
 
 def _short(value: Any) -> str:

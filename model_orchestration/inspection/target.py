@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,11 @@ def find_target(columns: Mapping[str, Column], name: str) -> Target:
     if name not in columns:
         nearest = closest(name, list(columns))
         meant = f"; did you mean {nearest!r}?" if nearest else ""
+        if len(columns) == 1:
+            raise TableError(
+                f"no column is called {name!r}: the table was read as one column, {next(iter(columns))!r}; "
+                "put , ; | or a tab between columns"
+            )
         raise TableError(f"no column is called {name!r}{meant} (columns: {', '.join(columns)})")
     column = columns[name]
     present = column.values.dropna()
@@ -79,15 +84,20 @@ def find_target(columns: Mapping[str, Column], name: str) -> Target:
     return _numbers(column, present.astype(float), len(levels))
 
 
-def candidates(columns: Iterable[Column]) -> list[str]:
-    """Return the columns that could be a target, likeliest first: two classes, then whole numbers, then amounts."""
+def candidates(columns: Sequence[Column]) -> list[str]:
+    """Return the columns that could be a target, likeliest first.
+
+    Most tables have it last or first. The others follow by what they are: two classes, several classes, then amounts.
+    """
     ranked = []
     for place, column in enumerate(columns):
         numeric = pd.api.types.is_numeric_dtype(column.values)
-        if column.left_out or column.distinct < 2:
+        if column.left_out or column.distinct < 2 or (column.feature is not None and column.feature.is_time):
             continue
         few = column.distinct <= (MOST_CLASSES if numeric else MOST_NAMED)
-        rank = 0 if column.distinct == 2 else 1 if few else 2
+        rank = 2 if column.distinct == 2 else 3 if few else 4
+        if place in {0, len(columns) - 1}:
+            rank = 1 if place == 0 else 0
         if numeric or few:
             ranked.append((rank, -place, column.name))
     return [name for *_, name in sorted(ranked)]

@@ -37,6 +37,17 @@ def plain(value: Any) -> Any:
     return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
 
 
+def _as_json_holds_it(value: Any) -> Any:
+    """Return a number of Python as JSON holds it: a whole number of more than 64 bits only as a float."""
+    number = plain(value)
+    if type(number) is not int or abs(number) < 2**63:
+        return number
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise ValueError("no float is as large, at most 1.8e308") from error
+
+
 def _from_list(value: Any) -> Any:
     """Return a list as a tuple. A set has no order, and `("a")` is not a tuple: both are refused."""
     return tuple(plain(v) for v in value) if isinstance(value, list | tuple) else value
@@ -73,7 +84,7 @@ Tuple = Annotated[tuple[T, ...], BeforeValidator(_from_list)]
 Categories = Annotated[tuple[str | int, ...], BeforeValidator(_require_categories), BeforeValidator(_from_list)]
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
-Finite = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], BeforeValidator(plain)]
+Finite = Annotated[int | Annotated[float, Field(allow_inf_nan=False)], BeforeValidator(_as_json_holds_it)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 

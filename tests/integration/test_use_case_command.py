@@ -75,7 +75,7 @@ def test_one_command_writes_a_page_that_trains_and_a_report(folder: Path, monkey
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("people.csv",), "use-case: choose what to predict, such as TARGET='</script><b>':"),
+        (("people.csv",), "use-case: choose what to predict, such as TARGET='[/red] [x]':"),
         (("people.csv", "left", "--name", "../x"), "use-case: NAME is '../x': use small letters, digits and _"),
         (("", ""), "use-case: TABLE is missing: make use-case TABLE=people.csv TARGET=column"),
         (("nowhere.csv", "left"), "use-case: nowhere.csv cannot be read: No such file or directory"),

@@ -17,6 +17,7 @@ from model_orchestration.inspection.inspection import Inspection, inspect_table
 from model_orchestration.inspection.page import page_name, render, write_page
 from model_orchestration.tables.sufficiency import require_enough
 from model_orchestration.tables.training_table import prepare
+from scorehouse.bundles.bundle import features_json
 from scorehouse.errors import TableError
 from scorehouse.pages import checks
 from scorehouse.pages.defaults import with_defaults
@@ -182,6 +183,25 @@ def test_the_task_follows_from_the_target() -> None:
     }  # fmt: skip
     assert tasks["answer"].outcomes == {"N": 0, "P": 1} and tasks["married"].outcomes == {"no": 0, "yes": 1}
     assert tasks["colour"].classes == ("blue", "Green", "red")
+
+
+def test_without_a_target_all_that_could_be_one_are_listed_with_their_task() -> None:
+    """The last column and the first one lead, then what has the fewest values. No date and no identifier is listed."""
+    with pytest.raises(TableError) as refused:
+        inspected(people()[["age", "Id", "joined", "note", "city", "income", "married", "left"]], "")
+    listed = [line.strip().partition(",")[0] for line in str(refused.value).splitlines()[1:]]
+    assert listed == [
+        "left: two classes", "age: an amount", "married: two classes", "city: classes", "income: an amount",
+    ]  # fmt: skip
+
+
+def test_numbers_beyond_those_of_64_bits_have_limits_that_a_bundle_can_hold() -> None:
+    """Half-lives of nuclides reach 1e32 seconds; the training ended with a traceback after all trials."""
+    found = inspected(people(half_life=10.0 ** np.random.default_rng(0).uniform(-20, 32, ROWS)))
+    feature = next(f for f in found.features if f.name == "half_life")
+    assert feature.high is not None and 1e32 <= feature.high <= 1e34
+    case = loaded(render(found, "people", "people.csv"))
+    assert features_json(case.features)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from time import process_time
 
+import orjson
 import pytest
 
 from scorehouse.errors import UseCaseError
@@ -69,6 +70,7 @@ MISTAKES = [
     ("low=1, high=100", "low=100, high=1", "feature 'guests': low=100 is above high=1"),
     ("low=1, high=100", 'low="1", high=100', "feature 'guests': low must be a valid"),
     ("low=1, high=100", "low=1.2, high=1.8", "feature 'guests': no whole number is from 1.2 to 1.8"),
+    ("low=0, high=9999", "low=0, high=10**400", "feature 'bill': high is wrong: no float is as large, at most 1.8e308"),
     ("low=0, high=9999", 'low=float("nan"), high=9999', "feature 'bill': low must be a finite number"),
     ("example=24.5", "example=-24.5", "feature 'bill': its example -24.5 is not allowed (allowed: a number from 0 to 9,999, or null)"),
     ('example="sat"', 'example="mon"', "feature 'day': its example 'mon' is not allowed (allowed: one of 'thu', 'fri',"),
@@ -237,6 +239,11 @@ def test_lists_are_as_good_as_tuples(pages: Pages) -> None:
     loaded = pages.load((DAYS, '["thu", "fri", "sat", "sun"]'), ("features=FEATURES", "features=list(FEATURES)"))
     assert loaded.features[2].categories == ("thu", "fri", "sat", "sun")
     assert len({*loaded.features}) == 4
+
+
+def test_a_bound_of_more_than_64_bits_is_a_float_because_no_bundle_holds_it_otherwise(pages: Pages) -> None:
+    bill = pages.load(("low=0, high=9999", "low=0, high=10**30")).features[0]
+    assert type(bill.high) is float and orjson.loads(orjson.dumps(bill.high)) == 1e30
 
 
 def test_values_of_numpy_become_pythons(pages: Pages) -> None:
