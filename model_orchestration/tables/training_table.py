@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from model_orchestration.tables.cleaning import Cleaned, clean_table
 from model_orchestration.tables.columns import require_columns, require_no_leak
-from model_orchestration.tables.examination import Examined, examine, parse_days
+from model_orchestration.tables.examination import Examined, examine
 from model_orchestration.tables.faults import write
+from model_orchestration.tables.reading import parse_days
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
 from scorehouse.tables.frames import Frame, frame_of, read_frame
