@@ -93,7 +93,9 @@ class SimulatedWatch(Watch):
     def __init__(self, reference: Floats, columns: list[Column], rule: DriftRule):
         """Take n reference rows, (n, columns), with the predictions last."""
         self.rule = rule
-        features: Any = SimpleNamespace(columns=columns[:-1], optional=np.zeros(len(columns) - 1, dtype=np.bool_))
+        features: Any = SimpleNamespace(
+            columns=columns[:-1], optional=np.zeros(len(columns) - 1, dtype=np.bool_), classes=[]
+        )
         nothing = np.empty(0)
         self._reference = RunReference(
             Reference(reference[:, :-1].astype(np.float32), reference[:, -1], nothing, nothing), features

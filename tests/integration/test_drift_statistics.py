@@ -144,7 +144,7 @@ class Judged:
     def __init__(self, rule: DriftRule = DEFAULT_RULE, reference: Floats | None = None) -> None:
         rows = population(np.arange(5000), seed=0) if reference is None else reference
         nothing = np.empty(0)
-        columns: Any = SimpleNamespace(columns=COLUMNS, optional=np.zeros(12, dtype=np.bool_))
+        columns: Any = SimpleNamespace(columns=COLUMNS, optional=np.zeros(12, dtype=np.bool_), classes=[])
         self._reference = RunReference(Reference(rows.astype(np.float32), rows[:, 0], nothing, nothing), columns)
         self._prepared = prepare(rows, COLUMNS)
         self._rule = rule
