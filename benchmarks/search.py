@@ -39,7 +39,7 @@ def plain(training: Training, trials: list[Trial]) -> float:
     chosen = trials[:: TRIALS // PLAIN_TRIALS]
     began = time.perf_counter()
     for trial in chosen:
-        parameters = {k: v for k, v in trial.model.parameters.items() if k != "rounds"}
+        parameters = {k: v for k, v in trial.parameters.items() if k != "rounds"}
         xgb.train({**fixed, **parameters}, xgb.DMatrix(data.rows, data.truth, weight=data.weights), LIMITS["rounds"])
     return (time.perf_counter() - began) * TRIALS / len(chosen)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from statistics import fmean
+from typing import Any, assert_never
 
-from model_orchestration.estimators.base import Data, Fitted, Trainer
+from model_orchestration.estimators.base import Data, Fitted, Parameters, Trainer
 from scorehouse.scoring.encoding import Column
 from scorehouse.usecase import Estimator, Task
 
-__all__ = ["Data", "Fitted", "Trainer", "make_trainer"]
+__all__ = ["Data", "Fitted", "Trainer", "make_trainer", "refit", "settle"]
 
 
 def make_trainer(
@@ -48,3 +49,21 @@ def make_trainer(
             return PipelineTrainer(estimator, columns, train, fit_svc, export_svc)
         case _:
             assert_never(estimator.family)
+
+
+def settle(models: Sequence[Fitted]) -> dict[str, Any]:
+    """Return the parameters with which to fit again what was fitted on several parts: the mean of their rounds."""
+    parameters = dict(models[0].parameters)
+    if "rounds" in parameters:
+        parameters["rounds"] = max(1, round(fmean(model.parameters["rounds"] for model in models)))
+    return parameters
+
+
+def refit(trainer: Trainer, parameters: Sequence[Parameters], data: Data) -> Fitted:
+    """Fit a model with each of `parameters` and return it, or the mean of several ones."""
+    models = [trainer.refit(one, data) for one in parameters]
+    if len(models) == 1:
+        return models[0]
+    from model_orchestration.estimators.boosting import BoostedTrees, mean_of
+
+    return mean_of([model for model in models if isinstance(model, BoostedTrees)])  # pages average no others

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import xgboost as xgb
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 from onnx.helper import get_attribute_value, make_node, make_tensor_value_info
 from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
+from scipy.special import expit, logit
 
 from model_orchestration.estimators.base import Data, Parameters
 from scorehouse.scoring.encoding import Matrix
@@ -22,6 +25,13 @@ from scorehouse.usecase import Estimator, Task
 # Unless the use case sets others: the most boosting rounds, and the rounds without a better score before it stops.
 LIMITS = {"rounds": 800, "patience": 25}
 _METRIC = {"binary:logistic": "logloss", "reg:gamma": "gamma-deviance", "multi:softprob": "mlogloss"}
+# XGBoost keeps the base of all margins on the scale of the answer: how to get there and back, where it is another one.
+_Link = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+_LINKS: Mapping[str, _Link] = {
+    "binary:logistic": (logit, expit),
+    **dict.fromkeys(("reg:gamma", "reg:tweedie", "count:poisson"), (np.log, np.exp)),
+}
+_IDENTITY: _Link = (np.asarray, np.asarray)
 NATIVE = "model.ubj"  # XGBoost's own file format
 VARIABLE = "variable"  # what the converter calls the answer
 OPSET = 15
@@ -58,11 +68,51 @@ class BoostedTrees:
         """Return XGBoost's own file."""
         return NATIVE, bytes(self._booster.save_raw("ubj"))
 
+    def document(self) -> Any:
+        """Return the booster as XGBoost's JSON."""
+        return orjson.loads(bytes(self._booster.save_raw("json")))
+
+    def with_document(self, document: Any, averaged: int) -> BoostedTrees:
+        """Return the model in `document`, the mean of so many, of which this one is the first."""
+        booster = xgb.Booster({"nthread": 1}, model_file=bytearray(orjson.dumps(document)))
+        return BoostedTrees(booster, {**self.parameters, "averaged": averaged}, self._task)
+
     def importance(self) -> NDArray[np.float64]:
         """Return each column's share of the total gain."""
         gains: Any = self._booster.get_score(importance_type="total_gain")
         values = np.array([gains.get(f"f{i}", 0.0) for i in range(self._booster.num_features())])
         return np.asarray(values / max(values.sum(), 1e-12))
+
+
+def mean_of(models: Sequence[BoostedTrees]) -> BoostedTrees:
+    """Return one model whose margin is the mean of the models' margins: it has all trees, with smaller leaves.
+
+    A mean on the scale of the margin is again a booster, so that it has XGBoost's own file and its contributions.
+    """
+    documents = [model.document()["learner"] for model in models]
+    forests = [one["gradient_booster"]["model"] for one in documents]
+    trees = [_shrink(tree, len(models)) for forest in forests for tree in forest["trees"]]
+    mean, forest = documents[0], forests[0]
+    in_a_round = forest["iteration_indptr"][1]
+    forest["tree_info"] = [group for one in forests for group in one["tree_info"]]
+    forest["trees"] = [{**tree, "id": number} for number, tree in enumerate(trees)]
+    forest["iteration_indptr"] = list(range(0, len(trees) + 1, in_a_round))
+    forest["gbtree_model_param"]["num_trees"] = str(len(trees))
+    bases = [orjson.loads(one["learner_model_param"]["base_score"]) for one in documents]
+    to_margin, from_margin = _LINKS.get(mean["objective"]["name"], _IDENTITY)
+    base = from_margin(np.mean(to_margin(np.array(bases)), axis=0))
+    mean["learner_model_param"]["base_score"] = orjson.dumps(base.tolist()).decode()
+    return models[0].with_document({**models[0].document(), "learner": mean}, len(models))
+
+
+def _shrink(tree: dict[str, Any], times: int) -> dict[str, Any]:
+    """Return the tree with its leaves divided by `times`. The split of a node and the value of a leaf share a list."""
+    values = zip(tree["split_conditions"], tree["left_children"], strict=True)
+    return {
+        **tree,
+        "split_conditions": [value / times if child == -1 else value for value, child in values],
+        "base_weights": [weight / times for weight in tree["base_weights"]],
+    }
 
 
 def _classes(booster: xgb.Booster) -> int:

@@ -115,7 +115,7 @@ class Tracking:
     def log_trial(self, trial: Trial) -> str:
         """Log one trial with everything in one batch. Return the id of its run."""
         run_id = self._start(f"trial {trial.number:02d}", {"kind": "trial", PARENT: self.parent})
-        parameters = {"family": trial.estimator.family, **trial.estimator.fixed, **trial.model.parameters}
+        parameters = {"family": trial.estimator.family, **trial.estimator.fixed, **trial.parameters}
         self._log_batch(run_id, {f"valid_{k}": v for k, v in trial.figures.items()}, parameters)
         self._finish(run_id)
         return run_id

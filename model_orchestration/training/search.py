@@ -5,29 +5,47 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from hyperopt import STATUS_OK, Domain, Trials, hp, space_eval, tpe
 from hyperopt.base import JOB_STATE_DONE
 
-from model_orchestration.estimators import Fitted
 from scorehouse.usecase import Estimator, Range
 
 AT_A_TIME = 2
-Fit = Callable[[Estimator, dict[str, Any]], tuple[Fitted, dict[str, float], float]]  # model, figures, loss
+Found = tuple[dict[str, Any], dict[str, float], float]  # parameters to fit the model again, figures, loss
+Fit = Callable[[Estimator, dict[str, Any]], Found]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial: its fitted model, its figures on the validation rows, and the loss by which trials are ranked."""
+    """One trial: its parameters, its figures on rows that it did not learn from, and the loss that ranks it.
+
+    `parameters` are everything that is needed to fit its model again. `others` are the trials whose models are averaged
+    with its own.
+    """
 
     number: int
     estimator: Estimator
-    model: Fitted
+    parameters: dict[str, Any]
     figures: dict[str, float]
     loss: float
+    others: tuple[Trial, ...] = ()
+
+
+def rank(trials: list[Trial]) -> list[Trial]:
+    """Return the trials, best first, each with the next best ones with which its estimator averages it."""
+    ranked = sorted(trials, key=lambda t: t.loss)
+    return [
+        replace(trial, others=tuple(_like(trial, ranked[place + 1 :])[: trial.estimator.average - 1]))
+        for place, trial in enumerate(ranked)
+    ]
+
+
+def _like(trial: Trial, trials: list[Trial]) -> list[Trial]:
+    return [other for other in trials if other.estimator == trial.estimator]
 
 
 def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) -> Iterator[Trial]:
@@ -40,7 +58,7 @@ def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) 
     known = Trials()
     rng = np.random.default_rng(seed)
     domain = Domain(lambda _: 0.0, space)
-    running: deque[tuple[Future[tuple[Fitted, dict[str, float], float]], dict[str, Any], Estimator]] = deque()
+    running: deque[tuple[Future[Found], dict[str, Any], Estimator]] = deque()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for number in range(trials + AT_A_TIME):
             if len(running) == AT_A_TIME or (running and number >= trials):
@@ -55,12 +73,17 @@ def search(estimators: tuple[Estimator, ...], fit: Fit, trials: int, seed: int) 
 
 
 def _finish(
-    known: Trials, document: dict[str, Any], estimator: Estimator, model: Fitted, figures: dict[str, float], loss: float
+    known: Trials,
+    document: dict[str, Any],
+    estimator: Estimator,
+    parameters: dict[str, Any],
+    figures: dict[str, float],
+    loss: float,
 ) -> Trial:
     document.update(state=JOB_STATE_DONE, result={"status": STATUS_OK, "loss": loss})
     known.insert_trial_doc(document)
     known.refresh()
-    return Trial(int(document["tid"]), estimator, model, figures, loss)
+    return Trial(int(document["tid"]), estimator, parameters, figures, loss)
 
 
 def _space(position: int, estimator: Estimator) -> dict[str, Any]:

@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_orchestration.estimators import Data, Fitted, Trainer, make_trainer
+from model_orchestration.estimators import Data, Fitted, Trainer, make_trainer, refit, settle
 from model_orchestration.tables.training_table import (
     FOLDS,
     TEST,
-    TRAIN,
     VALID,
     TrainingTable,
     assign_folds,
     assign_splits,
 )
-from model_orchestration.training.search import AT_A_TIME, Trial, search
+from model_orchestration.training.search import AT_A_TIME, Found, Trial, rank, search
 from scorehouse.bundles.bundle import SMOKE_ROWS, rounding
 from scorehouse.bundles.reference import Reference
 from scorehouse.errors import BundleError
@@ -77,12 +76,8 @@ class Training:
         self.split = assign_splits(table.keys, seed, use_case.split)
         self._full = self._encode(table.records)
         self._masked = self._encode(_without_optional(use_case, table.records)) if use_case.mask_optional > 0 else None
-        train = self.data(self.split == TRAIN)
-        valid = self.data(self.split == VALID)
-        self._trainers = [
-            make_trainer(e, use_case.task, self.encoder.columns, train, valid, len(use_case.classes))
-            for e in use_case.estimators
-        ]
+        self._held_out = self._choose_held_out()
+        self._trainers = [self._trainers_of(estimator) for estimator in use_case.estimators]
 
     def data(self, chosen: NDArray[np.bool_]) -> Data:
         """Return the chosen rows and, if the use case says so, a copy of each without its optional fields."""
@@ -98,29 +93,35 @@ class Training:
         yield from search(self.use_case.estimators, self._fit, trials, self.seed)
 
     def best(self, trials: list[Trial], count: int) -> list[Trial]:
-        """Return the `count` best trials, best first."""
-        return sorted(trials, key=lambda t: t.loss)[:count]
+        """Return the `count` best trials, best first, each with those with which it is averaged."""
+        return rank(trials)[:count]
 
     def retrain(self, trial: Trial) -> Trained:
         """Fit the trial's parameters on the training and validation rows, then judge the model once, on the test rows.
+
+        The model is the mean of the trial's and those of `trial.others`.
 
         Raises:
             BundleError: the ONNX form does not give the same predictions as the model itself.
         """
         known = self.split != TEST
-        refit = self._trainer(trial.estimator).refit
-        parameters = trial.model.parameters
-        model = refit(parameters, self.data(known))
+        trainer = self._trainers_for(trial.estimator)[0]
+        parameters = [t.parameters for t in (trial, *trial.others)]
+        model = refit(trainer, parameters, self.data(known))
         onnx, output = model.onnx()
-        out_of_fold, required_only = self._out_of_fold(known, lambda data: refit(parameters, data))
+        out_of_fold, required_only = self._out_of_fold(known, lambda data: refit(trainer, parameters, data))
         predict = OnnxModel(onnx, output)
         self._check_onnx(model, predict, self._full)
         if self._masked is not None:
             self._check_onnx(model, predict, self._masked)
+        full, masked = self._no_predictions()
+        self._fill(full, masked, ~known, model)
+        truth, predictions = self.table.truth[~known], {"all fields": full[~known]}
+        if self._masked is not None:
+            predictions["required fields only"] = masked[~known]
         reference = self._reference(known, out_of_fold, required_only, predict)
-        truth, predictions = self._test_predictions(model)
         out_of_fold_figures = quality(self.use_case.task, self.table.truth[known], out_of_fold[known])
-        figures = {f"test_{name}": value for name, value in self._judge(model, self.split == TEST).items()}
+        figures = {f"test_{name}": value for name, value in self._judge(full, masked, ~known).items()}
         figures |= {f"oof_{name}": value for name, value in out_of_fold_figures.items()}
         figures |= {f"valid_{name}": value for name, value in trial.figures.items()}
         return Trained(model, trial.estimator.family, onnx, output, figures, reference, truth, predictions)
@@ -129,52 +130,80 @@ class Training:
         self, known: NDArray[np.bool_], fit: Callable[[Data], Fitted]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict each known row, in full and without its optional fields, with a model fitted on the other folds."""
-        classes = self.use_case.classes
-        full, masked = np.full((2, len(known), *([len(classes)] if classes else [])), np.nan)
-        fold = assign_folds(self.table.keys, self.seed)
+        full, masked = self._no_predictions()
 
-        def predict(k: int) -> None:
-            model = fit(self.data(known & (fold != k)))
-            held_out = known & (fold == k)
-            full[held_out] = model.predict(self._full[held_out])
-            if self._masked is not None:
-                masked[held_out] = model.predict(self._masked[held_out])
+        def predict(held_out: NDArray[np.bool_]) -> None:
+            self._fill(full, masked, held_out, fit(self.data(known & ~held_out)))
 
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            list(pool.map(predict, range(FOLDS)))
+            list(pool.map(predict, self._folds()))
         return full, masked
+
+    def _no_predictions(self) -> NDArray[np.float64]:
+        """Return room for the predictions of every row, in full and masked."""
+        classes = self.use_case.classes
+        return np.full((2, len(self.split), *([len(classes)] if classes else [])), np.nan)
+
+    def _fill(
+        self, full: NDArray[np.float64], masked: NDArray[np.float64], chosen: NDArray[np.bool_], model: Fitted
+    ) -> None:
+        """Put the model's predictions of the chosen rows into their places."""
+        full[chosen] = model.predict(self._full[chosen])
+        if self._masked is not None:
+            masked[chosen] = model.predict(self._masked[chosen])
+
+    def _folds(self) -> list[NDArray[np.bool_]]:
+        """Return the rows of each fold of cross-validation. No fold has a test row."""
+        fold = assign_folds(self.table.keys, self.seed)
+        parts = [(self.split != TEST) & (fold == k) for k in range(FOLDS)]
+        return [part for part in parts if part.any()]
+
+    def _choose_held_out(self) -> list[NDArray[np.bool_]]:
+        """Return the rows by which trials are ranked: each part by models that learn from the rest of the known rows.
+
+        A validation split of a small table says little: which of 50 trials is best on its rows is mostly luck.
+        """
+        small = int((self.split != TEST).sum()) < self.use_case.folds_below
+        return self._folds() if small else [self.split == VALID]
+
+    def _trainers_of(self, estimator: Estimator) -> list[Trainer]:
+        """Return a trainer for each part of the rows by which trials are ranked."""
+        task, classes, columns = self.use_case.task, len(self.use_case.classes), self.encoder.columns
+        known = self.split != TEST
+        return [
+            make_trainer(estimator, task, columns, self.data(known & ~part), self.data(part), classes)
+            for part in self._held_out
+        ]
 
     def _encode(self, records: Iterable[Record]) -> Matrix:
         derive = derivation(self.use_case.features, self.use_case.derive)
         return self.encoder.rows(derive(r) for r in records)
 
-    def _trainer(self, estimator: Estimator) -> Trainer:
-        """Return the trainer of an estimator of the use case, which may be a copy of it."""
+    def _trainers_for(self, estimator: Estimator) -> list[Trainer]:
+        """Return the trainers of an estimator of the use case, which may be a copy of it."""
         return self._trainers[self.use_case.estimators.index(estimator)]
 
-    def _fit(self, estimator: Estimator, parameters: dict[str, Any]) -> tuple[Fitted, dict[str, float], float]:
-        model = self._trainer(estimator).fit(parameters)
-        figures = self._judge(model, self.split == VALID)
+    def _fit(self, estimator: Estimator, parameters: dict[str, Any]) -> Found:
+        models = [trainer.fit(parameters) for trainer in self._trainers_for(estimator)]
+        full, masked = self._no_predictions()
+        for part, model in zip(self._held_out, models, strict=True):
+            self._fill(full, masked, part, model)
+        figures = self._judge(full, masked, np.logical_or.reduce(self._held_out))
         metric = self.use_case.rank_by
         loss = figures[metric] + self.use_case.mask_optional * figures.get(f"required_only_{metric}", 0.0)
-        return model, figures, -loss if better(metric, 1, 0) else loss
+        return settle(models), figures, -loss if better(metric, 1, 0) else loss
 
-    def _judge(self, model: Fitted, chosen: NDArray[np.bool_]) -> dict[str, float]:
-        """Return the model's figures on the chosen rows and on their copies without optional fields."""
+    def _judge(
+        self, full: NDArray[np.float64], masked: NDArray[np.float64], chosen: NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """Return the figures of predictions for the chosen rows and for their copies without optional fields."""
         task = self.use_case.task
         truth = self.table.truth[chosen]
-        figures = quality(task, truth, model.predict(self._full[chosen]))
+        figures = quality(task, truth, full[chosen])
         if self._masked is not None:
-            masked = quality(task, truth, model.predict(self._masked[chosen]))
-            figures |= {f"required_only_{name}": value for name, value in masked.items()}
+            required_only = quality(task, truth, masked[chosen])
+            figures |= {f"required_only_{name}": value for name, value in required_only.items()}
         return figures
-
-    def _test_predictions(self, model: Fitted) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-        test = self.split == TEST
-        predictions = {"all fields": model.predict(self._full[test])}
-        if self._masked is not None:
-            predictions["required fields only"] = model.predict(self._masked[test])
-        return self.table.truth[test], predictions
 
     def _reference(
         self,

@@ -182,15 +182,20 @@ class Choice:
 @_checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimator:
-    """A family of models with its fixed parameters and the space that is searched."""
+    """A family of models with its fixed parameters and the space that is searched.
+
+    With `average` above 1, the model is the mean of that many of the best trials (of XGBoost: on the scale of the
+    margin, so it is one booster).
+    """
 
     family: Family
     space: Mapping[str, Range | Choice]
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    average: Count = 1
 
 
 def boosted_trees(objective: str) -> Estimator:
-    """Return XGBoost with a search space that suits most tables, for an objective such as `reg:gamma`."""
+    """Return the mean of XGBoost's best trials in a space that suits most tables, for an objective like `reg:gamma`."""
     space: dict[str, Range | Choice] = {
         "learning_rate": Range(0.02, 0.3, log=True),
         "max_depth": Range(2, 8, integer=True),
@@ -199,7 +204,7 @@ def boosted_trees(objective: str) -> Estimator:
         "colsample_bynode": Range(0.3, 1.0),
         "reg_lambda": Range(0.1, 30, log=True),
     }
-    return Estimator(family="xgboost", fixed={"objective": objective}, space=space)
+    return Estimator(family="xgboost", fixed={"objective": objective}, space=space, average=3)
 
 
 @_checked
@@ -292,6 +297,7 @@ class UseCase:
     sample_rows: Count = 10_000  # rows to train on if there is no table
     mask_optional: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # weight of copies without optional fields
     trials: Count = 50
+    folds_below: Annotated[int, Field(ge=0)] = 5_000  # rows to learn from; fewer rank trials by cross-validation
     retrain_best: Count = 1
     envelope: Envelope | None = None  # how records of its stream may be wrapped
     dated: str = ""  # the column, YYYY-MM-DD, with the day of a row, if the table has one

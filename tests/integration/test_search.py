@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from model_orchestration.estimators import Fitted
-from model_orchestration.training.search import Trial, search
+from model_orchestration.training.search import Found, Trial, rank, search
 from scorehouse.usecase import Choice, Estimator, Range
 
 SPACE = {
@@ -22,20 +22,19 @@ SPACE = {
 }
 TREES = Estimator(family="xgboost", space=SPACE)
 FOREST = Estimator(family="random_forest", space={"depth": Range(1, 3, integer=True)})
-MODEL = cast("Fitted", None)
 
 
 def loss_of(parameters: dict[str, Any]) -> float:
     return float(np.log10(parameters["rate"]) ** 2 + (parameters["depth"] - 5) ** 2 / 10)
 
 
-def fit(estimator: Estimator, parameters: dict[str, Any]) -> tuple[Fitted, dict[str, float], float]:
+def fit(estimator: Estimator, parameters: dict[str, Any]) -> Found:
     loss = loss_of(parameters)
-    return cast("Fitted", parameters), {"loss": loss}, loss
+    return parameters, {"loss": loss}, loss
 
 
 def parameters_of(trial: Trial) -> dict[str, Any]:
-    return cast("dict[str, Any]", trial.model)
+    return trial.parameters
 
 
 def test_every_trial_is_yielded_once_with_its_figures() -> None:
@@ -59,9 +58,9 @@ def test_a_log_range_is_searched_evenly_by_magnitude() -> None:
 
 
 def test_all_families_are_tried_each_with_its_own_space() -> None:
-    def either(estimator: Estimator, parameters: dict[str, Any]) -> tuple[Fitted, dict[str, float], float]:
+    def either(estimator: Estimator, parameters: dict[str, Any]) -> Found:
         assert set(parameters) == set(estimator.space)
-        return MODEL, {}, 0.0
+        return {}, {}, 0.0
 
     families = {t.estimator.family for t in search((TREES, FOREST), either, 20, seed=0)}
     assert families == {"xgboost", "random_forest"}
@@ -71,7 +70,7 @@ def test_two_trials_run_at_a_time_and_never_three() -> None:
     both, lock = threading.Barrier(2), threading.Lock()
     running, most = 0, 0
 
-    def meet(estimator: Estimator, parameters: dict[str, Any]) -> tuple[Fitted, dict[str, float], float]:
+    def meet(estimator: Estimator, parameters: dict[str, Any]) -> Found:
         nonlocal running, most
         with lock:
             running += 1
@@ -79,14 +78,14 @@ def test_two_trials_run_at_a_time_and_never_three() -> None:
         both.wait(timeout=20)  # breaks unless another trial runs beside this one
         with lock:
             running -= 1
-        return MODEL, {}, 0.0
+        return {}, {}, 0.0
 
     assert len(list(search((TREES,), meet, 8, seed=0))) == 8
     assert most == 2
 
 
 def test_a_trial_that_fails_ends_the_search_with_its_reason() -> None:
-    def fail(estimator: Estimator, parameters: dict[str, Any]) -> tuple[Fitted, dict[str, float], float]:
+    def fail(estimator: Estimator, parameters: dict[str, Any]) -> Found:
         raise ValueError("no such objective")
 
     with pytest.raises(ValueError, match="no such objective"):
@@ -112,10 +111,19 @@ def test_the_same_seed_proposes_the_same_trials_whichever_of_two_ends_first() ->
         """Every second trial takes longer: those with an even number, or those with an odd one."""
         begun = itertools.count()
 
-        def dawdle(estimator: Estimator, parameters: dict[str, Any]) -> tuple[Fitted, dict[str, float], float]:
+        def dawdle(estimator: Estimator, parameters: dict[str, Any]) -> Found:
             time.sleep(0.02 if next(begun) % 2 == slow else 0)
             return fit(estimator, parameters)
 
         return [parameters_of(t) for t in search((TREES,), dawdle, 40, seed=7)]
 
     assert proposals(0) == proposals(1)
+
+
+def test_a_trial_is_averaged_with_the_next_best_ones_of_its_estimator() -> None:
+    mean_of_three = replace(TREES, average=3)
+    trials = [Trial(n, e, {}, {}, loss) for n, (e, loss) in enumerate(
+        [(mean_of_three, 0.4), (FOREST, 0.1), (mean_of_three, 0.2), (mean_of_three, 0.3), (mean_of_three, 0.5)]
+    )]  # fmt: skip
+    found = [(t.number, [other.number for other in t.others]) for t in rank(trials)]
+    assert found == [(1, []), (2, [3, 0]), (3, [0, 4]), (0, [4]), (4, [])]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from model_orchestration.estimators.boosting import NATIVE
 from model_orchestration.tables.outcomes import add_outcomes
@@ -56,7 +57,7 @@ def with_other_rows(table: TrainingTable, chosen: NDArray[np.bool_]) -> Training
 def seen(trials: list[Any], trained: Trained) -> list[Any]:
     """All that the search and the retrained model amount to, but what is told of the test rows."""
     figures = {k: v for k, v in trained.quality.items() if not k.startswith("test_")}
-    found = [(t.number, dict(t.model.parameters), t.figures, t.loss) for t in trials]
+    found = [(t.number, dict(t.parameters), t.figures, t.loss) for t in trials]
     return [found, trained.model.native(), trained.reference.to_bytes(), figures]
 
 
@@ -237,3 +238,26 @@ def test_retraining_on_outcomes_repairs_what_drift_broke(toy: Toy) -> None:
     rows = toy.training.encoder.rows(window.records)
     before, after = (auc(window.truth, model.model.predict(rows)) for model in (toy.trained, mended))
     assert after > before + 0.05
+
+
+@pytest.mark.parametrize("folds_below", [0, 5_000])
+def test_small_tables_rank_trials_on_all_known_rows_and_others_on_validation_rows(
+    toy: Toy, table: TrainingTable, folds_below: int
+) -> None:
+    training = Training(replace(toy.use_case, folds_below=folds_below), table)
+    trial = next(training.search(1))
+    judged = training.split != TEST if folds_below else training.split == VALID
+    assert trial.figures["mean_true"] == pytest.approx(table.truth[judged].mean())
+    assert trial.parameters["rounds"] >= 1
+
+
+def test_the_model_is_the_mean_of_the_best_trials_of_its_estimator(toy: Toy, table: TrainingTable) -> None:
+    estimators = tuple(replace(e, average=2) for e in toy.use_case.estimators)
+    training = Training(replace(toy.use_case, estimators=estimators), table)
+    best = training.best(list(training.search(3)), 1)[0]
+    rows = training.encoder.rows(table.records)
+    alone = [training.retrain(replace(t, others=())).model.predict(rows) for t in (best, *best.others)]
+    mean = training.retrain(best)
+    assert len(alone) == 2
+    assert mean.model.predict(rows) == pytest.approx(expit(np.mean(logit(alone), axis=0)), abs=1e-5)
+    assert mean.model.parameters["averaged"] == 2

@@ -116,6 +116,8 @@ def faults(estimator: Estimator, task: Task) -> Iterator[str]:
         able = [name for name, family in FAMILIES.items() if task in family.tasks]
         yield f"it learns {_either(rules.tasks)}; the task {task!r} is learnt by {_either(able)}"
         return
+    if estimator.average > 1 and estimator.family != "xgboost":
+        yield f"average is {estimator.average}, but only models of xgboost can be averaged: leave it out"
     yield from _objective_faults(estimator, task, rules.objectives.get(task, ()))
     for name in sorted({*estimator.fixed} & {*estimator.space}):
         yield f"{name} is in fixed and in space: keep one"

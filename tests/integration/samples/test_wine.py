@@ -40,7 +40,8 @@ def test_both_kernels_are_searched_and_the_best_trial_ranks_wines_it_never_saw(t
 def test_a_scored_wine_gets_a_whole_mark_with_all_measurements_and_with_three(training: Training) -> None:
     estimator = use_case.estimators[0]
     trial = next(t for t in training.search(4) if t.estimator is estimator)
-    model, output = trial.model.onnx()
+    trained = training.retrain(trial)
+    model, output = trained.onnx, trained.output
     scorer = Scorer(RecordSchema(use_case.features), use_case.derive, training.encoder, OnnxModel(model, output))
     answers = scorer.score([RECORD, {k: RECORD[k] for k in REQUIRED}, dict.fromkeys(REQUIRED)])
     assert [type(a) for a in answers] == [int, int, int]

@@ -17,6 +17,7 @@ from tests.unit.scorehouse.pages.pages import PAGE, Pages
 
 OBJECTIVE = 'fixed={"objective": "reg:squarederror"}'
 GUESTS = 'Feature(name="guests", kind="integer", required=True, low=1, high=100, help="People at the table", example=2)'
+TREES = 'family="xgboost"'
 DEPTH = '"max_depth": Range(2, 5, integer=True)'
 DAYS = '("thu", "fri", "sat", "sun")'
 RANK = 'rank_by="mae"'
@@ -109,6 +110,7 @@ MISTAKES = [
     (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "rounds": 0}', "fixed['rounds'] must be a whole number from 1, not 0"),
     (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "max_depth": 5}', "max_depth is in fixed and in space: keep one"),
     (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "tree_method": "exact"}', "fixed['tree_method'] must be 'hist', not 'exact'"),
+    (TREES, 'family="ridge", average=3', "average is 3, but only models of xgboost can be averaged: leave it out"),
     (DEPTH, '"rounds": Range(2, 5, integer=True)', "rounds is not searched: move it from space to fixed"),
     (DEPTH, '"max_depth": Range(5, 2, integer=True)', "estimator 'xgboost': space['max_depth']: the low bound 5 is not below the high bound 2"),
     (DEPTH, '"max_depth": Range(2, 5)', "space['max_depth']: it takes whole numbers: Range(2, 5, integer=True)"),
