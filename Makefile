@@ -33,9 +33,10 @@ screenshots: .venv/.ready .emulator/.ready  ## take the README's screenshots fro
 use-case: export TABLE := $(TABLE)
 use-case: export TARGET := $(TARGET)
 use-case: export KEY := $(KEY)
+use-case: export TIME := $(TIME)
 use-case: export NAME := $(NAME)
-use-case: .venv/.ready  ## write a use case for a table of your own: TABLE=people.csv TARGET=column (KEY=column NAME=…)
-	@$(BIN)/python -m model_orchestration.inspection "$$TABLE" "$$TARGET" --key "$$KEY" --name "$$NAME"
+use-case: .venv/.ready  ## write a use case for a table of your own: TABLE=people.csv TARGET=column (KEY=column TIME=column NAME=…)
+	@$(BIN)/python -m model_orchestration.inspection "$$TABLE" "$$TARGET" --key "$$KEY" --time "$$TIME" --name "$$NAME"
 
 get-data: .venv/.ready  ## download the use case's real table from its publisher into data/ (USE_CASE=…)
 	@$(BIN)/python -m model_orchestration.get_data

@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("table", help="the table: CSV, Parquet or a workbook")
     parser.add_argument("target", nargs="?", default="", help="the column to predict")
     parser.add_argument("--key", default="", help="the column that names rows that belong together")
+    parser.add_argument("--time", default="", help="the column with the time of a row: the newest rows judge the model")
     parser.add_argument("--name", default="", help="the use case's name; the file's name if empty")
     parser.add_argument("--reports", type=Path, default=Path("var/inspections"), help="the folder of the report")
     arguments = parser.parse_args()
@@ -35,7 +36,7 @@ def main() -> None:
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         sys.exit(f"use-case: NAME is {name!r}: use small letters, digits and _, and begin with a letter")
     try:
-        inspection = _inspect(arguments.table, arguments.target, arguments.key, console)
+        inspection = _inspect(arguments.table, arguments.target, arguments.key, arguments.time, console)
         report = write_report(inspection, arguments.reports / f"{name}.html")
         written = write_page(inspection, name, arguments.table)
     except ScorehouseError as error:
@@ -44,7 +45,7 @@ def main() -> None:
     _say_next(written, report, name, console)
 
 
-def _inspect(table: str, target: str, key: str, console: Console) -> Inspection:
+def _inspect(table: str, target: str, key: str, time: str, console: Console) -> Inspection:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"reading {escape(table)}", total=1)
         try:
@@ -53,7 +54,7 @@ def _inspect(table: str, target: str, key: str, console: Console) -> Inspection:
             raise TableError(f"{table} cannot be read: {error.strerror}") from error
         frame = read_frame(content, table)
         progress.update(task, description=f"inspecting {len(frame.table):,} rows")
-        return inspect_table(frame, table, target, key, lambda share: progress.update(task, completed=share))
+        return inspect_table(frame, table, target, key, time, lambda share: progress.update(task, completed=share))
 
 
 def _show(inspection: Inspection, console: Console) -> None:

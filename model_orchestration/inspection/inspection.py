@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from model_orchestration.inspection.kinds import Column, inspect_column, looks_like_an_id
 from model_orchestration.inspection.leaks import without_leaks
 from model_orchestration.inspection.target import Target, candidates, find_target
+from model_orchestration.tables.faults import closest, write
+from model_orchestration.tables.times import LEAST as LEAST_TIMES
+from model_orchestration.tables.times import read_times
 from scorehouse.errors import TableError
 from scorehouse.tables.frames import Frame
 from scorehouse.usecase import Feature
@@ -28,6 +33,7 @@ class Inspection:
     columns: tuple[Column, ...]
     target: Target
     key: str  # the column that names rows that belong together; empty if none does
+    time: str  # the column by which the newest rows judge the model; empty if rows are split by their key
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -36,12 +42,18 @@ class Inspection:
 
 
 def inspect_table(
-    frame: Frame, source: str, target: str, key: str = "", progress: Callable[[float], None] = lambda _: None
+    frame: Frame,
+    source: str,
+    target: str,
+    key: str = "",
+    time: str = "",
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Inspection:
     """Return what `frame`, read from `source`, is. `progress` is told the share that is done, 0 to 1.
 
     Raises:
-        TableError: the target or the key is not a column, nothing can be learnt, or no column is left to learn from.
+        TableError: the target, the key or the time is not a column that can be one, nothing can be learnt, or no column
+            is left to learn from.
     """
     names = [str(name) for name in frame.table.columns]
     columns: dict[str, Column] = {}
@@ -52,9 +64,11 @@ def inspect_table(
         raise TableError(_choose(list(columns.values())))
     found = find_target(columns, target)
     if key and key not in columns:
-        raise TableError(f"KEY is {key!r}, but no column is called so (columns: {', '.join(names)})")
+        raise TableError(_unknown("KEY", key, columns))
     if key == target:
         raise TableError(f"KEY is the target, {target!r}: name another column, or leave KEY out")
+    if time:
+        columns[time] = _as_time(columns, time, target)
     proposed = key or _propose_key(list(columns.values()), target, len(frame.table))
     others = [
         replace(column, feature=None) if column.name == proposed else column
@@ -74,7 +88,52 @@ def inspect_table(
         columns=tuple(in_order),
         target=found,
         key=proposed,
+        time=time,
     )
+
+
+def _unknown(role: str, name: str, columns: Mapping[str, Column]) -> str:
+    nearest = closest(name, list(columns))
+    meant = f"; did you mean {nearest!r}?" if nearest else ""
+    return f"{role} is {name!r}, but no column is called so{meant} (columns: {', '.join(columns)})"
+
+
+def _as_time(columns: Mapping[str, Column], name: str, target: str) -> Column:
+    """Return the column by which rows are split. The model does not see its year: it is asked about later ones.
+
+    Raises:
+        TableError: there is no such column, or its cells are neither days nor times nor numbers.
+    """
+    if name not in columns:
+        raise TableError(_unknown("TIME", name, columns))
+    if name == target:
+        raise TableError(f"TIME is the target, {name!r}: name another column, or leave TIME out")
+    column = columns[name]
+    times = read_times(column.values)
+    is_time = np.isfinite(times) if times.dtype.kind == "f" else ~np.isnat(times)
+    known = column.values.notna().to_numpy()
+    if not is_time[known].all() or column.values.dtype == bool or not known.any():
+        cell = column.values[known & ~is_time].iloc[0] if (known & ~is_time).any() else column.shown
+        raise TableError(
+            f"TIME is {name!r}, but {write(cell)} is neither a day, a time nor a number, or its order of day and month "
+            "is not known: write times as 2018-09-26 or 2018-09-26T13:45, or leave TIME out"
+        )
+    if column.distinct < LEAST_TIMES:
+        raise TableError(
+            f"TIME is {name!r}, but it has only {column.distinct} different values: at least {LEAST_TIMES} are needed, "
+            "to train, to choose and to judge models"
+        )
+    guess = "rows are split by it: the newest judge the model"
+    feature = column.feature
+    if feature is not None and "year" in feature.parts:
+        parts = tuple(part for part in feature.parts if part != "year")
+        if not parts:
+            return replace(column, feature=None, left_out=f"time: {guess}, and its year is later there")
+        feature = replace(feature, parts=parts)
+        return replace(column, feature=feature, guesses=(f"the model sees its {', '.join(parts)}; {guess}",))
+    if feature is None:
+        return replace(column, left_out=f"time: {guess}")
+    return replace(column, guesses=(*column.guesses, guess))
 
 
 def _propose_key(columns: list[Column], target: str, rows: int) -> str:

@@ -53,7 +53,7 @@ class Column:
         if self.feature is not None:
             return self.feature.kind
         word = self.left_out.partition(":")[0]
-        return word if word in {"target", "key"} else "left out"
+        return word if word in {"target", "key", "time"} else "left out"
 
     @property
     def remarks(self) -> str:
@@ -143,14 +143,14 @@ def _bounds(name: str, low: float, high: float, whole: bool) -> tuple[float, flo
     words = _CAMEL.sub(" ", name)
     places = math.ceil(math.log10(max(abs(low), abs(high), 1))) + 1
     widest = 10**places if places <= _EXACT_PLACES else float(f"1e{min(places, _MOST_PLACES)}")
-    limits, why = (0 if low >= 0 else -widest, widest), "at least ten times what the table has"
+    limits, why = (0 if low >= 0 else -widest, widest), ""
     if whole and _YEAR.search(words) and low >= 1500 and high <= 2100:
-        limits, why = (1500, 2200), "as a year"
+        limits, why = (1500, 2200), ", as a year"
     elif _AGE.search(words) and low >= 0 and high <= 120:
-        limits, why = (0, 130), "as an age"
+        limits, why = (0, 130), ", as an age"
     elif not whole and low >= 0 and 0.5 < high <= 1:
-        limits, why = (0, 1), "as a share"
-    return *limits, f"limits {_number_as_read(limits[0])} to {_number_as_read(limits[1])}, {why}"
+        limits, why = (0, 1), ", as a share"
+    return *limits, f"limits {_number_as_read(limits[0])} to {_number_as_read(limits[1])}{why}"
 
 
 def _text(name: str, text: pd.Series[str]) -> tuple[Feature | None, list[str], str]:
@@ -242,7 +242,9 @@ def _describe(present: pd.Series[Any], levels: pd.Series[int]) -> str:
 
 def _number_as_read(number: float) -> str:
     """Return a number with few digits, and thousands apart from 10,000 on: 2014 may be a year."""
-    return f"{number:.6g}" if abs(number) < 10_000 else f"{number:,.6g}"
+    if abs(number) < 10_000:
+        return f"{number:.6g}"
+    return f"{number:,.0f}" if abs(number) < 10**_EXACT_PLACES else f"{number:.3g}"
 
 
 def _short(value: Any) -> str:

@@ -109,16 +109,19 @@ def _feature_lines(column: Column, feature: Feature) -> Iterator[str]:
 def _clean_lines(inspection: Inspection) -> Iterator[str]:
     target = inspection.target
     yield "def clean(table: pd.DataFrame) -> pd.DataFrame:"
+    undated = next((c.missing for c in inspection.columns if c.name == inspection.time), 0)
     missing = target.column.missing
     renamed = {c.name: c.feature.name for c in inspection.columns if c.feature and c.feature.name != c.name}
     has_words = any(raw != code or isinstance(raw, bool) for raw, code in target.outcomes.items())
-    if not missing and not renamed and not has_words:
+    if not missing and not undated and not renamed and not has_words:
         yield '    """Change nothing: the table has the features and the target as they are."""'
         yield "    return table"
         return
     yield f'    """Return the features, and the target{"" if target.classes else " as a number"}."""'
     if missing:
         yield f"    table = table.dropna(subset=[{target.name!r}])  # {missing:,} rows have no answer to learn from"
+    if undated:
+        yield f"    table = table.dropna(subset=[{inspection.time!r}])  # {undated:,} rows have no time to be split by"
     steps = ""
     if has_words:
         coded = f"table[{target.name!r}].map({dict(target.outcomes)!r})"
@@ -146,6 +149,8 @@ def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[s
     yield f"    answer={_answer(target)!r},"
     why = "" if inspection.key else "  # no column names what belongs together, so copies of a row do"
     yield f"    key={inspection.key!r},{why}"
+    if inspection.time:
+        yield f"    split_by={inspection.time!r},  # the newest rows judge the model"
     yield "    clean=clean,"
     yield f"    table={table!r},  # where DATA names no other"
     if len(target.objectives) > 1:

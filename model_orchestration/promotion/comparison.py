@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from model_orchestration.promotion.rule import RESAMPLES, Candidate, Rule, choose_alias
 from model_orchestration.tables import windows
-from model_orchestration.tables.training_table import SPLIT_TAG, TrainingTable, describe_split
+from model_orchestration.tables.training_table import (
+    SPLIT_TAG,
+    TrainingTable,
+    describe_split,
+    knows_test_rows,
+    split_rows,
+)
 from scorehouse.bundles.cache import BundleCache
 from scorehouse.errors import AliasMoved, BundleError, RunNotFound, TableError
 from scorehouse.registry.client import Registry, Version
@@ -78,10 +84,10 @@ class Promotion:
         """Take the test rows of `table`. Raises TableError if there are none."""
         self._use_case = use_case
         self._table = table
-        self._split = describe_split(use_case, seed)
+        self._split = describe_split(table, use_case, seed)
         self._registry = registry
         self._cache = cache
-        self._window = windows.assign_windows(table.keys, seed, use_case.split)
+        self._window = windows.assign_windows(table.keys, seed, split_rows(table, use_case, seed))
         if (self._window < 0).all():
             raise TableError(f"the table for {use_case.name} has no held-out rows, so models cannot be compared on it")
         self.rule = Rule.of(use_case, confidence)
@@ -210,10 +216,10 @@ class Promotion:
         return None if version is None else self._score(version, rows)
 
     def _score(self, version: Version, rows: NDArray[np.intp]) -> Candidate:
-        # Before runs were tagged, rows without a key were split in another way.
-        untagged = self._split if self._use_case.key else "an older one"
+        # Before runs were tagged, rows without a key were split in another way, and none by time.
+        untagged = self._split if self._use_case.key and not self._use_case.split_by else "an older one"
         split = self._registry.run_tags(version.run_id).get(SPLIT_TAG, untagged)
-        if split != self._split:
+        if knows_test_rows(split, self._split):
             return Candidate(
                 version,
                 problem=f"run {version.run_id} was trained with another split of the rows ({split}, now {self._split}) "

@@ -30,12 +30,14 @@ def require_columns(cleaned: Cleaned, use_case: UseCase) -> list[str]:
     names = [f.name for f in use_case.features]
     if use_case.target in names:
         raise TableError(f"the target {use_case.target!r} is among the features of {page}: remove it from them")
-    unused = [c for c in columns if c not in {*names, use_case.target, use_case.key, use_case.dated}]
+    unused = [c for c in columns if c not in {*names, use_case.target, use_case.key, use_case.dated, use_case.split_by}]
     required = [
         (use_case.target, "the target"),
         *((f.name, "a required feature") for f in use_case.features if f.required),
     ]
-    for name, role in (*required, *([(use_case.key, "the key")] if use_case.key else [])):
+    required += [(use_case.key, "the key")] if use_case.key else []
+    required += [(use_case.split_by, "the time by which rows are split")] if use_case.split_by else []
+    for name, role in required:
         if name not in columns:
             raise TableError(
                 f"clean of {page} returns no column {name!r}, which is {role}"

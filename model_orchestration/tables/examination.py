@@ -106,7 +106,8 @@ def _used(parents: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def _names(use_case: UseCase) -> set[str]:
-    return {f.name for f in use_case.features} | {use_case.target, use_case.key, use_case.dated} - {""}
+    others = {use_case.target, use_case.key, use_case.dated, use_case.split_by} - {""}
+    return {f.name for f in use_case.features} | others
 
 
 def _replace(raw: pd.DataFrame, readings: Mapping[str, Mapping[int, Any]]) -> pd.DataFrame:

@@ -14,8 +14,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
+import pandas as pd
+from numpy.typing import NDArray
 
 from model_orchestration.tables.sufficiency import require_enough
+from model_orchestration.tables.times import read_times
 from model_orchestration.tables.training_table import TrainingTable, content_key, key_text, prepare, read_table
 from scorehouse.errors import TableError
 from scorehouse.scoring.schema import RecordSchema, Rejected
@@ -117,9 +120,25 @@ def add_outcomes(
         keys=[*table.keys, *_keys(table, use_case, accepted)],
         weights=np.concatenate([table.weights, recency_weights((times.max() - times) / 86_400)]),
         senders=[*table.senders, *(sender(d) for d in added)],
+        times=None if table.times is None else np.concatenate([table.times, _times(table.times, use_case, accepted)]),
         source=f"{table.source}, and {len(added):,} outcomes until {added[-1]['outcome_at'][:16]}",
         data_hash=hashlib.sha256(table.data_hash.encode() + content).hexdigest(),
     )
+
+
+def _times(
+    known: NDArray[Any], use_case: UseCase, accepted: Sequence[tuple[Document, Mapping[str, Any]]]
+) -> NDArray[Any]:
+    """Return the time of each outcome's row: that in its record, or else when it was predicted.
+
+    Where the times are numbers that a record does not have, such as years, an outcome is as new as the newest row.
+    """
+    own = [record.get(use_case.split_by) for _, record in accepted]
+    if np.issubdtype(known.dtype, np.datetime64):
+        written = [time or document["created_at"] for time, (document, _) in zip(own, accepted, strict=True)]
+        return read_times(pd.Series(written, dtype=object))
+    newest = known.max()
+    return np.array([newest if time is None else float(time) for time in own])
 
 
 def sender(document: Document) -> str:

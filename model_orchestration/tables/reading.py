@@ -282,12 +282,16 @@ def parse_days(column: pd.Series[Any], frame: Frame, parent: str | None = None) 
     `parent` is the raw column of `frame` from which it comes: by default the one of its name, if there is one.
     """
     text = column.astype(str)
+    order = day_order(column, frame, parent)
+    return pd.to_datetime(text.map({cell: parse_day(cell, order) for cell in text.unique()}), format="%Y-%m-%d")
+
+
+def day_order(column: pd.Series[Any], frame: Frame, parent: str | None = None) -> str:
+    """Return the order of days whose year comes last: that of the file, as every door judges it, if it is its text."""
     parent = str(column.name) if parent is None else parent
     if frame.notations is not None and parent in frame.table and set(column.dropna()) <= set(frame.table[parent]):
-        order = frame.notations.of(Feature(name=parent, kind="date", help="a day")).days
-    else:
-        order = day_orders(text.unique())
-    return pd.to_datetime(text.map({cell: parse_day(cell, order) for cell in text.unique()}), format="%Y-%m-%d")
+        return frame.notations.of(Feature(name=parent, kind="date", help="a day")).days
+    return day_orders(column.astype(str).unique())
 
 
 def target_feature(use_case: UseCase) -> Feature:

@@ -13,7 +13,7 @@ from model_orchestration.tables.training_table import (
     VALID,
     TrainingTable,
     assign_folds,
-    assign_splits,
+    split_rows,
 )
 from scorehouse.errors import TableError
 from scorehouse.scoring.figures import figure_label
@@ -49,7 +49,7 @@ def require_enough(table: TrainingTable, use_case: UseCase, seed: int) -> None:
             f"{table.target_name}: all {len(table.truth):,} rows have one {kind}, {_outcome(table, outcomes[0])}, "
             "so there is nothing to learn"
         )
-    split = assign_splits(table.keys, seed, use_case.split)
+    split = split_rows(table, use_case, seed)
     for side in (TRAIN, VALID, TEST):
         if not (split == side).any():
             raise TableError(

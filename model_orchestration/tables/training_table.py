@@ -20,7 +20,8 @@ from model_orchestration.tables.cleaning import Cleaned, clean_table
 from model_orchestration.tables.columns import require_columns, require_no_leak
 from model_orchestration.tables.examination import Examined, examine
 from model_orchestration.tables.faults import write
-from model_orchestration.tables.reading import parse_days
+from model_orchestration.tables.reading import day_order, parse_days
+from model_orchestration.tables.times import first_tested, is_not_later, read_times, split_by_time
 from scorehouse.aws import aws_client
 from scorehouse.errors import TableError
 from scorehouse.tables.frames import Frame, frame_of, read_frame
@@ -38,10 +39,10 @@ class TrainingTable:
     """A table that can be trained on.
 
     `records` are n records without the target, as the schema returns them: checked once, never again.
-    `truth`, `keys`, `weights` and `senders` have n entries each. A row's sender is who sent its outcome, and empty for
-    a row of the table itself. `source` and `data_hash` say which table it was. `notes` say, a line each, how the table
-    was read. For messages, `target_name` and `key_name` are the raw columns of target and key, and `outcomes` are
-    classes as the raw table writes them.
+    `truth`, `keys`, `weights`, `senders` and, if rows are split by time, `times` have n entries each. A row's sender is
+    who sent its outcome, and empty for a row of the table itself. `source` and `data_hash` say which table it was.
+    `notes` say, a line each, how the table was read. For messages, `target_name` and `key_name` are the raw columns of
+    target and key, and `outcomes` are classes as the raw table writes them.
     """
 
     records: list[dict[str, Any]]
@@ -51,6 +52,7 @@ class TrainingTable:
     data_hash: str
     weights: NDArray[np.float64]
     senders: list[str]
+    times: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
     target_name: str = "the target"
     key_name: str = "the key"
@@ -126,11 +128,28 @@ def _prepare(frame: Frame, use_case: UseCase, source: str, before: date | None) 
         data_hash=hashlib.sha256(pd.util.hash_pandas_object(clean, index=False).to_numpy().tobytes()).hexdigest(),
         weights=np.ones(len(clean)),
         senders=[""] * len(clean),
+        times=_times(frame, use_case, examined) if use_case.split_by else None,
         notes=tuple(notes),
         target_name=_raw_name(use_case.target, examined.parents),
         key_name=_raw_name(use_case.key, examined.parents),
         outcomes=_name_outcomes(frame, use_case, examined),
     )
+
+
+def _times(frame: Frame, use_case: UseCase, examined: Examined) -> NDArray[Any]:
+    """Return the time of each row. Raises TableError for a cell that is none, with its row."""
+    column = examined.cleaned.table[use_case.split_by]
+    name = _raw_name(use_case.split_by, examined.parents)
+    times = read_times(column, day_order(column, frame, name if name in frame.table else None))
+    if (bad := np.flatnonzero(np.isnat(times) if times.dtype.kind == "M" else np.isnan(times))).size:
+        position = int(examined.cleaned.positions[bad[0]])
+        row = f"row {frame.rows[position]}" if position >= 0 else f"row {bad[0] + 1} of what clean returns"
+        more = f", and so have {len(bad) - 1:,} more" if len(bad) > 1 else ""
+        raise TableError(
+            f"{name}: {row} has {write(column.iloc[bad[0]])}{more}, but rows are split by this column, so that each "
+            f"needs a day, a time or a number: drop such rows in clean of use_cases/{use_case.name}.py"
+        )
+    return times
 
 
 def _raw_name(name: str, parents: Mapping[str, tuple[str, ...]]) -> str:
@@ -154,6 +173,17 @@ def _name_outcomes(frame: Frame, use_case: UseCase, examined: Examined) -> dict[
     classes, rows = np.unique(examined.truth, return_index=True)
     cells = frame.table[parents[0]].iloc[examined.cleaned.positions[rows]]
     return {float(outcome): write(cell) for outcome, cell in zip(classes, cells, strict=True)}
+
+
+def split_rows(table: TrainingTable, use_case: UseCase, seed: int) -> NDArray[np.int8]:
+    """Return the split of each row, (n,), by its time if the use case says so, otherwise by the hash of its key.
+
+    Raises:
+        TableError: there are too few different times.
+    """
+    if table.times is None:
+        return assign_splits(table.keys, seed, use_case.split)
+    return split_by_time(table.times, use_case.split)
 
 
 def assign_splits(keys: list[str], seed: int, shares: tuple[float, ...]) -> NDArray[np.int8]:
@@ -203,9 +233,26 @@ def assign_folds(keys: list[str], seed: int) -> NDArray[np.int8]:
     return assign_splits(keys, seed + 1_000_003, (1 / FOLDS,) * (FOLDS - 1))
 
 
-def describe_split(use_case: UseCase, seed: int) -> str:
-    """Return what decides the side of a row. Models with another split were trained on rows that judge this one."""
-    return f"seed {seed}, by {use_case.key or 'content'}"
+def describe_split(table: TrainingTable, use_case: UseCase, seed: int) -> str:
+    """Return what decides the side of a row."""
+    if table.times is None:
+        return f"seed {seed}, by {use_case.key or 'content'}"
+    return f"by time ({use_case.split_by}){_TESTED}{first_tested(table.times, use_case.split)}"
+
+
+_TESTED = ", tested from "
+
+
+def knows_test_rows(theirs: str, ours: str) -> bool:
+    """Return whether a model of the split `theirs` may have been trained on rows that judge models of the split `ours`.
+
+    By time, it knows none if its own test rows begin no later: it was trained on earlier rows than ours.
+    """
+    how, _, their_first = theirs.partition(_TESTED)
+    our_how, _, our_first = ours.partition(_TESTED)
+    if their_first and our_first and how == our_how:
+        return not is_not_later(their_first, our_first)
+    return theirs != ours
 
 
 def _read_file(source: str) -> bytes:

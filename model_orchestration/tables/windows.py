@@ -39,10 +39,10 @@ class Window:
         return self.uses >= USES
 
 
-def assign_windows(keys: list[str], seed: int, shares: tuple[float, ...]) -> NDArray[np.int8]:
-    """Return the window of each row, (n,): from 0 for test rows, and -1 for all others."""
+def assign_windows(keys: list[str], seed: int, split: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return the window of each row, (n,), whose split is `split`: from 0 for test rows, and -1 for all others."""
     window = assign_splits(keys, seed + _SEED, (1 / WINDOWS,) * (WINDOWS - 1))
-    return np.where(assign_splits(keys, seed, shares) == TEST, window, -1).astype(np.int8)
+    return np.where(split == TEST, window, -1).astype(np.int8)
 
 
 def sketch(keys: Sequence[str]) -> frozenset[str]:

@@ -87,7 +87,7 @@ class Tracking:
             "data_hash": table.data_hash,
             "code": code_version(),
             "configuration": configuration,
-            SPLIT_TAG: describe_split(use_case, seed),
+            SPLIT_TAG: describe_split(table, use_case, seed),
         }
         self._unfinished: list[str] = []
         self.parent = self._start("training", {})

@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from model_orchestration.tables.training_table import SPLITS
+from model_orchestration.tables.training_table import SPLITS, describe_split
 from model_orchestration.training.training import Trained, Training
 from scorehouse.bundles import bundle
 from scorehouse.bundles.bundle import ONNX, REFERENCE, Manifest
@@ -36,7 +36,8 @@ def write_bundle(
         features=bundle.features_json(case.features), columns=training.encoder.to_json(),
         output=trained.output, quality=trained.quality, confusion=trained.confusion,
         rows={name: int((training.split == i).sum()) for i, name in enumerate(SPLITS)},
-        test_uses=test_uses, data=table.source, data_hash=table.data_hash,
+        split=describe_split(table, case, training.seed), test_uses=test_uses,
+        data=table.source, data_hash=table.data_hash,
         libraries={name: version(name) for name in LIBRARIES},
     )  # fmt: skip
     native = trained.model.native()

@@ -20,7 +20,7 @@ from model_orchestration.tables.training_table import (
     VALID,
     TrainingTable,
     assign_folds,
-    assign_splits,
+    split_rows,
 )
 from model_orchestration.training.search import AT_A_TIME, Found, Trial, rank, search
 from scorehouse.bundles.bundle import SMOKE_ROWS, rounding
@@ -73,7 +73,7 @@ class Training:
         self.table = table
         self.seed = seed
         self.encoder = Encoder.of(use_case.columns)
-        self.split = assign_splits(table.keys, seed, use_case.split)
+        self.split = split_rows(table, use_case, seed)
         self._full = self._encode(table.records)
         self._masked = self._encode(_without_optional(use_case, table.records)) if use_case.mask_optional > 0 else None
         self._held_out = self._choose_held_out()

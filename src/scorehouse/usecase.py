@@ -301,6 +301,7 @@ class UseCase:
     retrain_best: Count = 1
     envelope: Envelope | None = None  # how records of its stream may be wrapped
     dated: str = ""  # the column, YYYY-MM-DD, with the day of a row, if the table has one
+    split_by: str = ""  # the column with the time of a row, if the newest rows judge models, not those of some keys
     schedule: Schedule = Schedule()
     download: str = ""  # the publisher's address, for make get-data
     split: tuple[Share, Share] = (0.70, 0.15)  # shares of training and validation; the rest is the test split

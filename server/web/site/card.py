@@ -56,6 +56,8 @@ def build_card(manifest: Manifest, optional: int) -> Card:
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     training, validation, test = (manifest.rows.get(side, 0) for side in ("training", "validation", "test"))
     rows = f"{training:,} to train on, {validation:,} to choose the best model, {test:,} held out to test it"
+    if manifest.split.startswith("by time"):
+        rows += f"; {manifest.split}"
     return [
         ("What it predicts", manifest.about),
         ("Data", f"{manifest.data} (hash {manifest.data_hash[:12]})"),

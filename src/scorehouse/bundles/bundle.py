@@ -63,6 +63,7 @@ class Manifest(BaseModel):
     quality: dict[str, float]
     confusion: list[list[int]] = []  # of several classes: test rows by true (outer) and predicted class
     rows: dict[str, int]  # of each side of the split
+    split: str = ""  # what decided the sides
     test_uses: int = 0  # how often test rows had judged models when this one was trained
     data: str  # where the table came from
     data_hash: str

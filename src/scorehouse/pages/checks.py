@@ -242,7 +242,7 @@ def _column_faults(use_case: UseCase) -> Iterator[str]:
         yield f"the target {target!r} has the name of a part of a date: rename it in clean, or remove the part"
     if target in {f.name for f in use_case.derived}:
         yield f"the target {target!r} is among the derived features: remove it there"
-    for name in ("key", "dated"):
+    for name in ("key", "dated", "split_by"):
         if getattr(use_case, name) == target:
             yield f"{name} is the target, {target!r}: name another column, or leave {name} empty"
         elif getattr(use_case, name) != getattr(use_case, name).strip():
@@ -250,6 +250,8 @@ def _column_faults(use_case: UseCase) -> Iterator[str]:
     kinds = {f.name: f.kind for f in use_case.features}
     if (kind := kinds.get(use_case.dated, "date")) not in {"date", "datetime"}:
         yield f"dated is {use_case.dated!r}, a feature of kind={kind!r}: name a column of days"
+    if (kind := kinds.get(use_case.split_by, "date")) in {"category", "boolean"}:
+        yield f"split_by is {use_case.split_by!r}, a feature of kind={kind!r}: name a column of days, times or numbers"
     for feature in use_case.features:
         for mark in (
             m for m in use_case.missing if str(m).casefold() in {str(c).casefold() for c in feature.categories}

@@ -204,6 +204,39 @@ def test_numbers_beyond_those_of_64_bits_have_limits_that_a_bundle_can_hold() ->
     assert features_json(case.features)
 
 
+def test_a_time_splits_the_rows_and_its_year_is_no_part_because_later_ones_are_asked_about() -> None:
+    table = people()
+    table.loc[:2, "joined"] = ""
+    found = inspect_table(frame_of(table), "people.csv", "left", time="joined")
+    assert roles(found)["joined"] == "date" and found.time == "joined"
+    assert next(f.parts for f in found.features if f.name == "joined") == ("month", "weekday")
+    case = loaded(render(found, "people", "people.csv"))
+    assert case.split_by == "joined"
+    ready = prepare(frame_of(table), case)
+    assert len(ready.records) == ROWS - 3
+    require_enough(ready, case, 0)
+    serial = inspect_table(frame_of(table), "people.csv", "left", time="Id")
+    assert roles(serial)["Id"] == "time"
+    assert loaded(render(serial, "people", "people.csv")).split_by == "Id"
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        ("joinned", "TIME is 'joinned', but no column is called so; did you mean 'joined'?"),
+        ("city", "TIME is 'city', but 'York' is neither a day, a time nor a number"),
+        ("nothing", "TIME is 'nothing', but"),
+        ("left", "TIME is the target, 'left': name another column"),
+        ("twice", "TIME is 'twice', but it has only 2 different values: at least 3 are needed"),
+    ],
+)
+def test_what_is_no_time_is_told_in_one_sentence(time: str, words: str) -> None:
+    table = people(twice=np.arange(ROWS) % 2 + 2)
+    with pytest.raises(TableError) as refused:
+        inspect_table(frame_of(table), "people.csv", "left", time=time)
+    assert str(refused.value).startswith(words)
+
+
 @pytest.mark.parametrize(
     ("target", "key", "words"),
     [

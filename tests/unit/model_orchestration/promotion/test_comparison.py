@@ -13,7 +13,7 @@ from model_orchestration.promotion import comparison
 from model_orchestration.promotion.comparison import USES_TAG, WINDOW_TAG, Promotion, Verdict
 from model_orchestration.promotion.report import summarize, write_report
 from model_orchestration.promotion.rule import Candidate, Rule, choose_alias
-from model_orchestration.tables.training_table import SPLIT_TAG, TEST, assign_splits
+from model_orchestration.tables.training_table import SPLIT_TAG, TEST, assign_splits, describe_split
 from model_orchestration.tables.windows import USES, assign_windows
 from scorehouse.errors import AliasMoved, BundleError, TableError
 from scorehouse.registry.client import Hold, Version
@@ -100,7 +100,7 @@ def promotion(registry: FakeRegistry, cache: FakeCache, toy: Toy) -> Promotion:
 def test_models_are_judged_on_the_rows_that_no_training_saw(promotion: Promotion, toy: Toy) -> None:
     table = toy.table
     test = assign_splits(table.keys, 0, toy.use_case.split) == TEST
-    held_out = assign_windows(table.keys, 0, toy.use_case.split) == 0
+    held_out = assign_windows(table.keys, 0, assign_splits(table.keys, 0, toy.use_case.split)) == 0
     assert (test | ~held_out).all() and 0.3 < held_out.sum() / test.sum() < 0.7
     answers = toy.bundle().scorer(toy.use_case).score([table.records[i] for i in np.flatnonzero(held_out)])
     expected = quality(toy.use_case.task, table.truth[held_out], np.array(answers, dtype=float))
@@ -224,6 +224,29 @@ def test_a_model_of_another_split_may_know_the_rows_and_is_not_compared(
     keyless = Promotion(replace(toy.use_case, key=""), toy.table, 0, registry, cache)
     with pytest.raises(BundleError, match="an older one"):
         keyless.judge(B)  # before runs were tagged, the key of such a row was another
+
+
+def test_a_champion_of_an_earlier_time_is_compared_and_one_of_a_later_time_may_know_the_rows(
+    registry: FakeRegistry, cache: FakeCache, toy: Toy
+) -> None:
+    case = replace(toy.use_case, split_by="day")
+    table = replace(toy.table, times=np.arange(len(toy.table.keys), dtype=np.float64))
+    now = describe_split(table, case, 0)
+    first = int(now.rpartition(" ")[2])
+    assert now == f"by time (day), tested from {first}"
+    promotion = Promotion(case, table, 0, registry, cache)
+    registry.tag_run(A.run_id, SPLIT_TAG, f"by time (day), tested from {first - 9}")
+    registry.tag_run(B.run_id, SPLIT_TAG, now)
+    registry.aliases["production"] = A
+    found = promotion.judge(B)
+    assert found.reservations == () and found.challenger.figures and found.holders["production"] is not None
+    assert not found.holders["production"].problem
+    registry.tag_run(A.run_id, SPLIT_TAG, f"by time (day), tested from {first + 9}")
+    holder = promotion.judge(B).holders["production"]
+    assert holder is not None and f"(by time (day), tested from {first + 9}, now {now})" in holder.problem
+    untagged = Promotion(case, table, 0, FakeRegistry(), cache)
+    with pytest.raises(BundleError, match="an older one"):
+        untagged.judge(B)
 
 
 def from_senders(toy: Toy, registry: FakeRegistry, cache: FakeCache, *senders: str) -> Promotion:
