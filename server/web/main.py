@@ -8,7 +8,7 @@ from threading import Event
 import numpy as np
 from flask import Flask
 
-from scorehouse.access import open_access
+from scorehouse.access import Access, open_access
 from scorehouse.environment import settings_or_exit
 from scorehouse.logs import start_logging
 from scorehouse.serving.deployment import Deployment
@@ -36,7 +36,20 @@ def build() -> Dispatcher:
     deployment.follow(Event())
     app = create_app(use_case, serving, deployment, settings)
     access = open_access(settings, settings.http.origins)
+    if settings.grpc_port:
+        _start_grpc(serving, deployment, settings, access)
     return Dispatcher(app.wsgi_app, MicroBatcher(serving), access, settings.max_body_bytes, settings.scorer_threads)
+
+
+def _start_grpc(serving: Serving, deployment: Deployment, settings: Settings, access: Access) -> None:
+    from server.web.rpc.service import GrpcDoor, GrpcError, start  # grpcio takes .2 s to import
+
+    door = GrpcDoor(serving, deployment, settings.http, access)
+    address = f"{settings.bind_address}:{settings.grpc_port}"
+    try:
+        start(door, address, settings.scorer_threads, settings.max_body_bytes)
+    except GrpcError as error:
+        sys.exit(str(error))
 
 
 def create_app(use_case: UseCase, serving: Serving, deployment: Deployment, settings: Settings) -> Flask:

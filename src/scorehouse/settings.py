@@ -192,6 +192,7 @@ class HttpSettings(DataSettings):
     """The HTTP scorer."""
 
     scorer_port: Port = Field(9696, description="The HTTP scorer's port")
+    grpc_port: int = Field(0, ge=0, le=65535, description="The HTTP scorer's port for gRPC; 0: it answers none")
     scorer_workers: int = Field(1, ge=1, le=64, description="Worker processes of the HTTP scorer: one per core at most")
     scorer_threads: int = Field(4, ge=1, le=256, description="Threads of a worker for all but single records")
     max_body_bytes: int = Field(2**20, ge=1024, description="The largest request body, in bytes")

@@ -75,7 +75,8 @@ def test_every_modules_first_line_says_its_job() -> None:
         first = path.read_text().partition("\n")[0]
         return not re.match(r'^"""[A-Z`].*[.:]( |""")|^"""[A-Z`].*\.$', first)
 
-    assert named(p for p in modules() if silent(p)) == []
+    written = (p for p in modules() if not p.stem.endswith("_pb2"))  # the others are generated
+    assert named(p for p in written if silent(p)) == []
 
 
 def test_there_are_no_modules_for_what_has_no_place() -> None:

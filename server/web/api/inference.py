@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -35,16 +35,6 @@ def add_inference(
     def is_ready() -> bool:
         return not readiness(serving, deployment.status)["problem"]
 
-    def required(name: str, version: str | None) -> Model:
-        model = serving.require_model()
-        if name != serving.use_case:
-            raise Problem(
-                HTTPStatus.NOT_FOUND, f"there is no model {name[:80]!r}; this scorer has {serving.use_case!r}"
-            )
-        if version not in {None, model.run_id}:
-            raise Problem(HTTPStatus.NOT_FOUND, f"the version {str(version)[:80]!r} is not served; {model.run_id!r} is")
-        return model
-
     @_route(app, "/v2")
     def server() -> Response:
         return json_response({"name": "scorehouse", "version": "2", "extensions": EXTENSIONS})
@@ -60,18 +50,18 @@ def add_inference(
     @_route(app, "/v2/models/<name>")
     @_route(app, "/v2/models/<name>/versions/<version>")
     def describe(name: str, version: str | None = None) -> Response:
-        return json_response(tensors.metadata(required(name, version)))
+        return json_response(tensors.metadata(require(serving, name, version)))
 
     @_route(app, "/v2/models/<name>/ready")
     @_route(app, "/v2/models/<name>/versions/<version>/ready")
     def model_ready(name: str, version: str | None = None) -> Response:
-        required(name, version)
+        require(serving, name, version)
         return json_response({"name": name, "ready": is_ready()}, 200 if is_ready() else 503)
 
     @_route(app, "/v2/models/<name>/infer", "POST")
     @_route(app, "/v2/models/<name>/versions/<version>/infer", "POST")
     def infer(name: str, version: str | None = None) -> Response:
-        model = required(name, version)
+        model = require(serving, name, version)
         asked, binary = _request(settings)
         given, offset = [], 0
         inputs = asked.get("inputs")
@@ -82,9 +72,24 @@ def add_inference(
             given.append(tensor)
         records = tensors.records(given, model.bundle.features, settings.max_records)
         answers = answer_all(serving, model, records, asked.get("id"), caller())
-        shown = _chosen(tensors.outputs(model, answers), asked.get("outputs"))
+        shown = choose(tensors.outputs(model, answers), _asked(asked.get("outputs")))
         body = {"model_name": name, "model_version": model.run_id, "outputs": [tensors.to_json(t) for t in shown]}
         return json_response({**body, "id": asked["id"]} if "id" in asked else body)
+
+
+def require(serving: Serving, name: str, version: str | None) -> Model:
+    """Return the serving model if it is the one that is asked for.
+
+    Raises:
+        NotServing: no model is loaded yet.
+        Problem: 404 for another model, or another version than the serving run.
+    """
+    model = serving.require_model()
+    if name != serving.use_case:
+        raise Problem(HTTPStatus.NOT_FOUND, f"there is no model {name[:80]!r}; this scorer has {serving.use_case!r}")
+    if version not in {None, model.run_id}:
+        raise Problem(HTTPStatus.NOT_FOUND, f"the version {str(version)[:80]!r} is not served; {model.run_id!r} is")
+    return model
 
 
 def answer_all(serving: Serving, model: Model, records: list[Any], id_: Any, caller: str | None) -> list[Answer]:
@@ -125,20 +130,24 @@ def _request(settings: HttpSettings) -> tuple[dict[str, Any], bytes]:
     return value, content[length:]
 
 
-def _chosen(outputs: list[tensors.Tensor], wanted: Any) -> list[tensors.Tensor]:
-    """Return the outputs that a request asks for; all if it names none. Raises Problem (400) for an unknown one."""
-    if not wanted:
-        return outputs
+def _asked(wanted: Any) -> list[Any]:
+    """Return the names in a request's `outputs`."""
+    if wanted is None:
+        return []
+    return (
+        [one.get("name") if isinstance(one, dict) else None for one in wanted] if isinstance(wanted, list) else [None]
+    )
+
+
+def choose(outputs: list[tensors.Tensor], names: Sequence[Any]) -> list[tensors.Tensor]:
+    """Return the outputs of these names; all if there are no names. Raises Problem (400) for an unknown one."""
     by_name = {tensor.name: tensor for tensor in outputs}
-    chosen: dict[str, tensors.Tensor] = {}
-    for one in wanted if isinstance(wanted, list) else [None]:
-        name = one.get("name") if isinstance(one, dict) else None
+    for name in names:
         if not isinstance(name, str) or name not in by_name:
             raise Problem(
                 HTTPStatus.BAD_REQUEST, f"there is no output {str(name)[:80]!r}; there are {', '.join(by_name)}"
             )
-        chosen[name] = by_name[name]
-    return list(chosen.values())
+    return [by_name[name] for name in dict.fromkeys(names)] if names else outputs
 
 
 def _route(app: Flask, path: str, method: str = "GET") -> Callable[[Route], Route]:
