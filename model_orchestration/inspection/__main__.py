@@ -69,6 +69,8 @@ def _show(inspection: Inspection, console: Console) -> None:
         grid.add_row(*map(escape, (column.name, column.role, missing, column.shown, remarks)), style=style)
     console.print(inspection.read_as, highlight=False, markup=False)
     console.print(grid)
+    for caveat in inspection.caveats:
+        console.print(f"\n[yellow]Note:[/yellow] {escape(caveat)}", highlight=False)
 
 
 def _say_next(written: Written, report: Path, name: str, console: Console) -> None:

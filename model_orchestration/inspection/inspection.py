@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,12 @@ from scorehouse.tables.frames import Frame
 from scorehouse.usecase import Feature
 
 _LEAST_KEYS = 20
+_LEAST_ROWS = 20  # with an answer: with fewer, no training starts
+_SMALL = 200  # rows
+_SPLIT, SMALL_SPLIT = (0.7, 0.15), (0.6, 0.2)  # shares of training and validation: that of every page, and a small one
+_FEW = 50  # rows by which a figure or a class is known only roughly
+_PER_COLUMN = 5  # rows to learn from that a column should have
+_BYTES_PER_CELL = 100  # of memory in a training: 2.5 GB were measured for 100,000 rows of 240 columns
 _REPEATED = 0.95  # different values per row up to which a column that looks like an id names groups of rows
 
 
@@ -34,6 +40,16 @@ class Inspection:
     target: Target
     key: str  # the column that names rows that belong together; empty if none does
     time: str  # the column by which the newest rows judge the model; empty if rows are split by their key
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the table has so few rows that a larger share of them has to judge the model."""
+        return self.rows < _SMALL
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a person should know before trusting a model of this table, in sentences."""
+        return tuple(_caveats(self))
 
     @property
     def features(self) -> tuple[Feature, ...]:
@@ -63,6 +79,8 @@ def inspect_table(
     if not target:
         raise TableError(_choose(list(columns.values())))
     found = find_target(columns, target)
+    if (answers := int(np.isfinite(found.truth()).sum())) < _LEAST_ROWS:
+        raise TableError(f"only {answers} rows have a {target}, but at least {_LEAST_ROWS} are needed to train a model")
     if key and key not in columns:
         raise TableError(_unknown("KEY", key, columns))
     if key == target:
@@ -134,6 +152,34 @@ def _as_time(columns: Mapping[str, Column], name: str, target: str) -> Column:
     if feature is None:
         return replace(column, left_out=f"time: {guess}")
     return replace(column, guesses=(*column.guesses, guess))
+
+
+def _caveats(inspection: Inspection) -> Iterator[str]:
+    truth = inspection.target.truth()
+    truth = truth[np.isfinite(truth)]
+    rows, columns = len(truth), sum(max(1, len(feature.parts)) for feature in inspection.features)
+    tested = round(rows * (1 - sum(SMALL_SPLIT if inspection.is_small else _SPLIT)))
+    if tested < _FEW:
+        yield f"Only about {tested} of {rows:,} rows judge the model, so its figures are rough: collect more rows."
+    learnt = rows - tested
+    if columns * _PER_COLUMN > learnt:
+        yield (
+            f"There are {columns:,} columns for {learnt:,} rows to learn from, so that some fit by chance: "
+            "remove from the page what cannot matter."
+        )
+    classes, counts = np.unique(truth, return_counts=True)
+    if inspection.target.task != "amount" and counts.min() < _FEW:
+        names = {code: raw for raw, code in inspection.target.outcomes.items()} | dict(
+            enumerate(inspection.target.classes)
+        )
+        rarest = classes[counts.argmin()]
+        name = names.get(int(rarest), f"{rarest:g}")
+        yield f"Only {counts.min():,} rows have {inspection.target.name} {name}, so little is learnt about them."
+    if (gigabytes := rows * columns * _BYTES_PER_CELL / 1e9) > 1:
+        yield (
+            f"The table is large: a training needs about {gigabytes:.0f} GB of memory, and 50 trials take long "
+            "(TRIALS=10 takes a fifth)."
+        )
 
 
 def _propose_key(columns: list[Column], target: str, rows: int) -> str:

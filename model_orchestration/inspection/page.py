@@ -7,12 +7,13 @@ import keyword
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_orchestration.inspection.inspection import Inspection
+from model_orchestration.inspection.inspection import SMALL_SPLIT, Inspection
 from model_orchestration.inspection.kinds import Column
 from model_orchestration.inspection.target import Target
 from scorehouse.errors import UseCaseError
@@ -66,6 +67,7 @@ def _lines(inspection: Inspection, name: str, table: str) -> Iterator[str]:
     yield f'"""{_in_docstring(_title(target))} Written by `make use-case` from {inspection.rows:,} rows.'
     yield ""
     yield 'Each "guess" is for you to check: limits that a value must keep, and what the table does not say by itself.'
+    yield from (line for caveat in inspection.caveats for line in ("", *textwrap.wrap(_plain(caveat), 118)))
     yield '"""'
     yield ""
     yield "from __future__ import annotations"
@@ -149,6 +151,8 @@ def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[s
     yield f"    answer={_answer(target)!r},"
     why = "" if inspection.key else "  # no column names what belongs together, so copies of a row do"
     yield f"    key={inspection.key!r},{why}"
+    if inspection.is_small:
+        yield f"    split={SMALL_SPLIT},  # few rows, so that a larger share judges the model"
     if inspection.time:
         yield f"    split_by={inspection.time!r},  # the newest rows judge the model"
     yield "    clean=clean,"
@@ -184,8 +188,13 @@ def _literal(value: Any) -> str:
 
 
 def _in_docstring(text: str) -> str:
-    """Return a name of the table that cannot end the docstring: what follows would run when the page is loaded."""
-    return " ".join(text.translate({ord('"'): "'", ord("\\"): "/"}).split())[:60]
+    """Return a name of the table for the docstring's first line."""
+    return _plain(text)[:60]
+
+
+def _plain(text: str) -> str:
+    """Return text that cannot end the docstring: what follows would run when the page is loaded."""
+    return " ".join(text.translate({ord('"'): "'", ord("\\"): "/"}).split())
 
 
 def _comment(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,29 @@ def test_a_time_splits_the_rows_and_its_year_is_no_part_because_later_ones_are_a
     serial = inspect_table(frame_of(table), "people.csv", "left", time="Id")
     assert roles(serial)["Id"] == "time"
     assert loaded(render(serial, "people", "people.csv")).split_by == "Id"
+
+
+def test_caveats_are_said_in_the_page_and_a_small_table_gives_more_rows_to_the_test() -> None:
+    small = people().head(60)[["age", "income", "city", "joined", "left"]]
+    wide = small.assign(**{f"m{n}": np.random.default_rng(n).normal(size=60).round(3) for n in range(30)})
+    assert [c.split(",")[0] for c in inspected(people()).caveats] == ["Only about 45 of 300 rows judge the model"]
+    found = inspected(wide)
+    assert [caveat.split(",")[0] for caveat in found.caveats] == [
+        "Only about 12 of 60 rows judge the model", "There are 36 columns for 48 rows to learn from",
+        f"Only {min(small['left'].sum(), 60 - small['left'].sum())} rows have left {small['left'].mode()[0] ^ 1}",
+    ]  # fmt: skip
+    source = render(found, "people", "people.csv")
+    assert " ".join(found.caveats[0].split()) in " ".join(source.split()) and loaded(source).split == (0.6, 0.2)
+    with pytest.raises(TableError, match="only 19 rows have a left, but at least 20 are needed to train a model"):
+        inspected(small.head(19))
+
+
+def test_a_large_table_says_how_much_memory_its_training_needs() -> None:
+    found = inspected(people())
+    large = dataclasses.replace(found.target.column, values=pd.Series(np.arange(3_000_000) % 2))
+    target = dataclasses.replace(found.target, column=large, outcomes={})
+    (caveat,) = dataclasses.replace(found, rows=3_000_000, target=target).caveats
+    assert caveat.startswith("The table is large: a training needs about 2 GB of memory")
 
 
 @pytest.mark.parametrize(
