@@ -227,7 +227,7 @@ def test_caveats_are_said_in_the_page_and_a_small_table_gives_more_rows_to_the_t
     assert [c.split(",")[0] for c in inspected(people()).caveats] == ["Only about 45 of 300 rows judge the model"]
     found = inspected(wide)
     assert [caveat.split(",")[0] for caveat in found.caveats] == [
-        "Only about 12 of 60 rows judge the model", "There are 36 columns for 48 rows to learn from",
+        "Only about 12 of 60 rows judge the model", "There are 35 columns for 48 rows to learn from",
         f"Only {min(small['left'].sum(), 60 - small['left'].sum())} rows have left {small['left'].mode()[0] ^ 1}",
     ]  # fmt: skip
     source = render(found, "people", "people.csv")
