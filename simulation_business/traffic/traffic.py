@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -71,7 +71,8 @@ def generate_rows(use_case: UseCase, seed: int, drift: Drift = NO_DRIFT) -> Iter
     for chunk in count():
         state = int(np.random.SeedSequence([seed, chunk]).generate_state(1)[0])
         rows = _sample_rows(use_case, use_case.draw_sample(CHUNK, state, drift.at(number)))
-        yield from rows
+        # A sample numbers its customers from 1 each time it is asked, or not at all.
+        yield from (replace(row, customer_id=f"{chunk}-{row.customer_id}") for row in rows)
         number += len(rows)
 
 

@@ -17,7 +17,7 @@ from scorehouse.errors import TableError
 from scorehouse.pages.loading import load_use_case
 from scorehouse.scoring.schema import RecordSchema, Rejected
 from simulation_business.traffic.faults import FAULTS, NOT_JSON
-from simulation_business.traffic.traffic import Drift, generate_rows, read_rows, to_cases
+from simulation_business.traffic.traffic import CHUNK, Drift, generate_rows, read_rows, to_cases
 
 CHURN = load_use_case("churn")
 PAGES = Path(__file__).parents[2] / "use_cases"
@@ -77,6 +77,13 @@ def test_drifting_traffic_is_usual_at_first_and_other_customers_later():
     usual = [row.record["credit_limit"] for row in islice(generate_rows(CHURN, 9), 1200)]
     assert sent[:400] == usual[:400]
     assert np.mean(sent[800:]) < 0.85 * np.mean(usual[800:])
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in PAGES.glob("[a-z]*.py")))
+def test_the_customers_of_generated_traffic_are_others_each_time_the_sample_is_asked(name: str):
+    sent = [row.customer_id for row in islice(generate_rows(load_use_case(name), 3), 1000)]
+    assert set(sent[:CHUNK]).isdisjoint(sent[CHUNK:])
+    assert len(set(sent)) >= 400, "enough for a window of the monitor"
 
 
 def test_a_table_is_sent_again_and_again_each_round_whole(tmp_path: Path):

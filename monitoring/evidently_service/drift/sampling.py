@@ -53,6 +53,13 @@ class Sampling:
         """Return how many subjects are not held."""
         return len(np.setdiff1d(keys, self.held.keys))
 
+    def count_changed(self, newer: Observed) -> int:
+        """Return how many subjects are held with another record than their last one in `newer`."""
+        _, held, last = np.intersect1d(self.held.keys, newer.keys[::-1], return_indices=True)
+        last = len(newer) - 1 - last
+        same = np.isclose(self.held.rows[held], newer.rows[last], rtol=0, atol=0, equal_nan=True)
+        return int((~same | (self.held.sent[held] != newer.sent[last])).any(axis=1).sum())
+
     def take(self, newer: Observed) -> None:
         """Add records; forget what no window will need."""
         if not len(newer):

@@ -58,7 +58,7 @@ class Watch:
         self._estimates = Estimates(bundle.manifest.task, bundle.reference, self.columns)
         self.sampling = Sampling(self.columns.observe([]), rule)
         self.window: Observed = self.sampling.window()
-        self.unseen = 0  # new subjects since the last evaluation
+        self.unseen = 0  # subjects since the last evaluation that are new, or come with another record
         self._read_to = 0  # the store's number of the newest prediction
         self.evaluation: Evaluation | None = None
         self.drifting: dict[str, Drifting] = {}
@@ -90,8 +90,9 @@ class Watch:
         keys = self.columns.keys(new)
         times = times_of(new, "created_at")
         candidates = self.sampling.candidates(keys, times)
-        self.unseen += self.sampling.count_new(keys)
-        self.sampling.take(self.columns.observe([new[i] for i in candidates]))
+        observed = self.columns.observe([new[i] for i in candidates])
+        self.unseen += self.sampling.count_new(keys) + self.sampling.count_changed(observed)
+        self.sampling.take(observed)
         self.window = self.sampling.window()
         self._read_to = new[-1]["seq"]
         self.minutes.take(times)

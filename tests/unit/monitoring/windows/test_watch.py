@@ -144,6 +144,24 @@ def test_a_customer_counts_once_with_the_newest_record(watch: Watch) -> None:
     assert watch.window.numbers.tolist() == list(range(51, 301))
 
 
+def test_drift_is_found_among_customers_who_are_all_known(watch: Watch) -> None:
+    def send(seed: int, first: int, drift: float = 0.0) -> int:
+        before = 0
+        for start in range(0, 400, 100):
+            of = records(400, seed=seed, drift=drift)[start : start + 100]
+            named = [{**d, "customer_id": start + i} for i, d in enumerate(documents(of, first + start))]
+            watch.take(named)
+            before += watch.due
+            if watch.due:
+                watch.evaluate()
+        return before
+
+    assert send(2, 1) and not watch.drifting
+    assert send(2, 401) == 0, "the same records again change nothing"
+    assert send(3, 801, drift=1) == 2
+    assert "limit" in watch.drifting
+
+
 def test_equal_contents_count_each_where_they_are_common_in_training() -> None:
     coarse = bundle()
     coarse.reference.rows[:] = np.round(coarse.reference.rows[:1])
