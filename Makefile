@@ -16,7 +16,7 @@ export USE_CASE DATA CUSTOMER_ID
 # Unset, so that Python keeps its byte code: without it, every process would compile its imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic bench-use-cases bench-leaks bench-defaults quality get-data proto lock clean dashboards check-dashboards \
+.PHONY: help use-case demo screenshots emulator init_aws test run_tests packages lint format unit integration system bench bench-monitor bench-shadow bench-stream bench-search bench-drift bench-traffic bench-table-traffic bench-use-cases bench-leaks bench-defaults quality get-data proto lock clean dashboards check-dashboards \
   up down addresses secrets key keys revoke setup-model-registry apply-model-train-flow apply-prediction-reporting report setup-model-serve start-serve stop-serve deploy check sign rollback lift-hold deployments promote score-batch applications bench-batch reset_all erase compose-test
 
 help:  ## list the commands
@@ -195,6 +195,9 @@ bench-leaks: .venv/.ready .tables/.ready  ## add the answer to public tables in 
 
 bench-defaults: .peers/.ready .tables/.ready  ## compare the default search with scikit-learn, LightGBM and CatBoost at their defaults (TABLES="folder …")
 	@.peers/bin/python -m benchmarks.defaults $(TABLES)
+
+bench-table-traffic: .venv/.ready  ## show which columns drift in the traffic made of tables, without and with drift sent (TABLES="people.csv:left …")
+	@$(BIN)/python -m benchmarks.table_traffic $(TABLES)
 
 quality: .venv/.ready  ## check a use case's promised quality over several splits (USE_CASE=… DATA=…)
 	@$(BIN)/python -m benchmarks.quality

@@ -17,6 +17,8 @@ from scorehouse.errors import ScorehouseError, SettingError
 from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
+from simulation_business.traffic.shift import NothingShifts, describe
+from simulation_business.traffic.table import read_real_table
 from simulation_business.traffic.tally import Tally
 from simulation_business.traffic.traffic import (
     INVALID_SHARE,
@@ -29,12 +31,13 @@ from simulation_business.traffic.traffic import (
     to_cases,
 )
 
+BARE_SHARE = 0.3  # of the records, unless --required-only is given
 DRIFT_OVER = 2_000  # records over which drift grows, unless --drift-over is given
 STOP_SECONDS = 10  # from a signal until the process ends whatever it does
 
 
 class NothingToSend(ScorehouseError):
-    """The use case has no sample, and no table was named. This is no failure."""
+    """The use case has neither a table nor a sample, or no feature that could drift. This is no failure."""
 
 
 def make_parser(what: str, rate: float, about: str) -> argparse.ArgumentParser:
@@ -59,11 +62,10 @@ def make_parser(what: str, rate: float, about: str) -> argparse.ArgumentParser:
     p.add_argument(
         "--required-only",
         type=_share,
-        default=0.3,
         metavar="SHARE",
-        help="share of records without optional fields, 0 to 1 (0.3)",
+        help=f"share of records without optional fields, 0 to 1 ({BARE_SHARE}; 0 with a table and no mask_optional)",
     )
-    p.add_argument("--data", type=Path, help="send the rows of this raw table instead of the use case's own sample")
+    p.add_argument("--data", type=Path, help="send all rows of this raw table, instead of what DATA or the page names")
     p.add_argument(
         "--keep-running",
         action="store_true",
@@ -92,26 +94,33 @@ def make_parser(what: str, rate: float, about: str) -> argparse.ArgumentParser:
 def print_summary(options: argparse.Namespace, what: str, tally: Tally, seconds: float) -> None:
     """Print what was sent and what happened to it."""
     if options.json:
-        sys.stdout.write(orjson.dumps(tally.to_json(seconds)).decode() + "\n")
+        sys.stdout.write(orjson.dumps({**tally.to_json(seconds), **options.about}).decode() + "\n")
     else:
-        Console().print(tally.to_table(f"{what}, {options.profile}, seed {options.seed}", seconds))
+        console = Console()
+        console.print(tally.to_table(f"{what}, {options.profile}, seed {options.seed}", seconds))
+        for name, words in options.about.items():
+            console.print(f"{name}: {words}", highlight=False, markup=False)
 
 
 def make_cases(options: argparse.Namespace, settings: Settings, random: Random, wrap: bool = False) -> Iterator[Case]:
-    """Return the cases that `options` ask for. Set `options.seed` if it was not given.
+    """Return the cases that `options` ask for. Set `options.about`, what is sent, and a seed if none was given.
 
     Raises:
         SettingError: options contradict each other.
-        TableError: the table of --data cannot be read.
+        TableError: the table cannot be read.
+        ConfigurationError: the config.json next to it, which may name the seed of the split, has a fault.
         UseCaseError: the use case does not exist, or its page has a fault.
-        NothingToSend: the use case has no sample, and --data names no table.
+        NothingToSend: there is neither a table nor a sample, or nothing that could drift.
     """
     use_case = load_use_case(settings.use_case)
     if options.seed is None:
         options.seed = random.randrange(1, 2**31)
-    rows = _rows(options, use_case)
+    rows, is_real = _rows(options, use_case, settings)
     invalid = INVALID_SHARE if options.profile == "invalid" else 0.0
-    return to_cases(use_case, rows, options.seed, invalid, options.required_only, wrap)
+    bare = options.required_only
+    if bare is None:  # a model that was not trained for short records would look worse than it is
+        bare = 0.0 if is_real and not use_case.mask_optional else BARE_SHARE
+    return to_cases(use_case, rows, options.seed, invalid, bare, wrap)
 
 
 def stop_on_signals() -> Event:
@@ -140,18 +149,34 @@ def wait_for_nothing(reason: NothingToSend, options: argparse.Namespace, stop: E
     return 0
 
 
-def _rows(options: argparse.Namespace, use_case: UseCase) -> Iterator[Row]:
+def _rows(options: argparse.Namespace, use_case: UseCase, settings: Settings) -> tuple[Iterator[Row], bool]:
+    """Return what is sent, and whether it is made of a table."""
+    options.about = {}
+    drift = _drift(options)
     if options.data is not None:
-        if options.profile == "drift":
-            raise SettingError("--profile drift needs the use case's own sample: leave out --data")
-        return read_rows(use_case, options.data, Random(options.seed))  # noqa: S311
+        if drift is not NO_DRIFT:
+            raise SettingError("--profile drift sends all rows of no table: leave out --data, or set DATA instead")
+        return read_rows(use_case, options.data, Random(options.seed)), True  # noqa: S311
+    if (real := read_real_table(use_case, settings)) is not None:
+        options.about["rows"] = real.about
+        try:
+            shifted = real.shifts() if drift is not NO_DRIFT else ()
+        except NothingShifts as reason:
+            raise NothingToSend(str(reason)) from reason
+        if shifted:
+            options.about["drift"] = describe(shifted)
+        return real.rows(options.seed, drift, shifted), True
     if use_case.sample is None:
-        raise NothingToSend(f"{use_case.name} has no sample, so nothing is sent: name a table with --data")
+        raise NothingToSend(f"{use_case.name} has no table and no sample, so nothing is sent: set DATA to your table")
+    return generate_rows(use_case, options.seed, drift), False
+
+
+def _drift(options: argparse.Namespace) -> Drift:
     if options.profile != "drift":
-        return generate_rows(use_case, options.seed, NO_DRIFT)
+        return NO_DRIFT
     after = _to_records(options.drift_after, options.rate, "--drift-after")
     over = DRIFT_OVER if options.drift_over is None else _to_records(options.drift_over, options.rate, "--drift-over")
-    return generate_rows(use_case, options.seed, Drift(after, max(over, 1)))
+    return Drift(after, max(over, 1))
 
 
 def _to_records(text: str, rate: float, name: str) -> int:

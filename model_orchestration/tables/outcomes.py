@@ -42,9 +42,7 @@ def read_training_table(use_case: UseCase, settings: Settings) -> TrainingTable:
         TableError: the table cannot be trained on, or is not enough to train and judge a model.
         StoreUnavailable: the outcomes cannot be read.
     """
-    before = start_of_month(use_case, datetime.now(UTC)) if use_case.dated else None
-    source = use_case.table_at(settings.data)
-    table = prepare(read_table(source, use_case, settings.s3_address), use_case, source, before)
+    table = read_own_rows(use_case, settings)
     if settings.train_on_outcomes:
         documents = read_outcomes(open_store(settings.store), use_case)
         table = add_outcomes(table, use_case, documents, settings.outcomes_max_share)
@@ -53,6 +51,17 @@ def read_training_table(use_case: UseCase, settings: Settings) -> TrainingTable:
     except TableError as error:
         raise TableError(f"{table.source}: {error}") from error
     return table
+
+
+def read_own_rows(use_case: UseCase, settings: Settings) -> TrainingTable:
+    """Return the rows of the table itself, DATA or the page's own: as training sees them, without sent outcomes.
+
+    Raises:
+        TableError: the table cannot be trained on.
+    """
+    before = start_of_month(use_case, datetime.now(UTC)) if use_case.dated else None
+    source = use_case.table_at(settings.data)
+    return prepare(read_table(source, use_case, settings.s3_address), use_case, source, before)
 
 
 def start_of_month(use_case: UseCase, now: datetime) -> date:

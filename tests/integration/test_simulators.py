@@ -14,8 +14,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from model_orchestration.tables.training_table import TEST, assign_splits, prepare, read_table
+from scorehouse.pages.loading import load_use_case
 from tests import toy as toys
 from tests.engines import Engine, ministack
 from tests.streams import create_streams, stream_scorer
@@ -28,8 +32,9 @@ class House:
     def __init__(self, engine: Engine, scorer: Scorer, stream: Scorer, folder: Path):
         self.engine, self.scorer, self.stream, self.folder = engine, scorer, stream, folder
 
-    def simulator(self, door: str, *arguments: str) -> subprocess.Popen[str]:
+    def simulator(self, door: str, *arguments: str, data: str = "") -> subprocess.Popen[str]:
         environ = {
+            "DATA": data,
             "KINESIS_ADDRESS": self.engine.address,
             "SCORER_PORT": self.scorer.url.rpartition(":")[2],
             "USE_CASE": "churn",
@@ -39,8 +44,8 @@ class House:
             cwd=ROOT, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def run(self, door: str, *arguments: str) -> dict[str, Any]:
-        process = self.simulator(door, *arguments, "--json")
+    def run(self, door: str, *arguments: str, data: str = "") -> dict[str, Any]:
+        process = self.simulator(door, *arguments, "--json", data=data)
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         return json.loads(out)  # type: ignore[no-any-return]
@@ -79,6 +84,26 @@ def test_http_traffic_is_answered_and_the_truth_follows(house: House):
     stored = all_outcomes(house, 11, 300)
     assert {id_ for id_, _ in stored} == {f"sim-11-{n}" for n in range(300)}
     assert 0.05 < sum(outcome or 0 for _, outcome in stored) / 300 < 0.35, "about a sixth of the customers leave"
+
+
+def test_the_rows_of_a_table_that_training_never_saw_are_sent_with_their_outcomes(house: House, tmp_path: Path):
+    case = load_use_case("churn")
+    pd.DataFrame(case.sample(4000, 9, 0.0)).to_csv(tmp_path / "table.csv", index=False)
+    table = prepare(read_table(str(tmp_path / "table.csv"), case), case)
+    unseen = np.flatnonzero(assign_splits(table.keys, 0, case.split) == TEST)
+    known = {table.keys[i]: table.truth[i] for i in unseen}
+    count, data = len(unseen), str(tmp_path / "table.csv")
+    said = house.run(
+        "http", "--rate", "900", "--count", str(count), "--seed", "21", "--outcomes-after", "0.5", data=data
+    )
+    assert said["answered"] == said["outcomes sent"] == count
+    assert said["rows"] == f"the {count} rows of {data} that training never saw"
+    all_outcomes(house, 21, count)
+    with closing(sqlite3.connect(house.folder / "predictions.db")) as db:
+        query = "SELECT customer_id, outcome FROM predictions WHERE prediction_id LIKE 'sim-21-%'"
+        assert {str(customer): outcome for customer, outcome in db.execute(query)} == known
+    said = house.run("kinesis", "--rate", "900", "--count", "300", "--profile", "drift", "--answers", data=data)
+    assert said["answered"] == 300 and said["drift"]
 
 
 def test_the_same_seed_again_changes_nothing(house: House):

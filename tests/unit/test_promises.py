@@ -142,7 +142,8 @@ def test_only_what_uses_the_emulator_is_in_its_network_and_only_nginx_meets_this
     def joined(network: str) -> set[str]:
         return {name for name, about in compose_services().items() if network in about.get("networks", ["default"])}
 
-    assert joined("emulator") == {"localstack", "reports", "worker", "stream", "web_service", "simulator-kinesis"}
+    simulators = {"simulator-http", "simulator-kinesis"}  # they read the table from the bucket
+    assert joined("emulator") == {"localstack", "reports", "worker", "stream", "web_service", *simulators}
     assert joined("border") == {"gateway", "reports", "insurance"}
     assert "localstack" not in joined("default")
 

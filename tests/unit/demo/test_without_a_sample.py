@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -17,11 +16,6 @@ from scorehouse.settings import Settings
 
 CHURN = load_use_case("churn")
 BARE = replace(CHURN, sample=None)
-
-
-def rows_to_send(use_case: Any, data: str) -> tuple[str, ...] | None:
-    nothing: Any = None
-    return Demo(use_case, Path(), Settings(data=data), set(), nothing, nothing).rows_to_send()
 
 
 def test_without_a_sample_and_without_a_table_it_says_what_to_type_before_anything_is_started() -> None:
@@ -40,21 +34,27 @@ def test_a_table_that_is_not_there_is_named_before_anything_is_started(tmp_path:
         require_rows(replace(BARE, table="gone.csv"), Settings())
 
 
-def test_the_rows_of_the_table_are_sent_where_there_is_no_sample(tmp_path: Path) -> None:
-    table = tmp_path / "table.csv"
-    table.write_text("a\n1\n")
-    assert rows_to_send(CHURN, str(table)) == ()
-    assert rows_to_send(BARE, str(table)) == ("--data", str(table))
-    assert rows_to_send(BARE, "s3://bucket/table.csv") is None
+def test_it_says_what_was_sent_and_what_drifted(tmp_path: Path) -> None:
+    answered = {
+        "answered": 1,
+        "sent": 1,
+        "p99_ms": 1.0,
+        "outcomes sent": 1,
+        "rows": "made rows",
+        "drift": "age (higher)",
+    }
+    processes = Mock(**{"run.return_value": json.dumps(answered)})
+    demo = Demo(BARE, tmp_path, Settings(), set(), Mock(), processes)
+    said = demo.send_traffic("run")
+    assert said["traffic"] == "made rows"
+    assert said["drift"] == "1 drifting records fired the alert: age (higher)"
 
 
-def test_it_says_that_the_quality_on_rows_of_the_table_is_too_good(tmp_path: Path) -> None:
-    table = tmp_path / "table.csv"
-    table.write_text("a\n1\n")
-    answered = json.dumps({"answered": 1, "sent": 1, "p99_ms": 1.0, "outcomes sent": 1})
-    processes = Mock(**{"run.return_value": answered})
-    demo = Demo(BARE, tmp_path, Settings(data=str(table)), set(), Mock(), processes)
-    assert demo.send_traffic("run")["live quality"].startswith("too good: the traffic repeats the rows of DATA")
+def test_where_nothing_can_drift_it_waits_for_no_alert(tmp_path: Path) -> None:
+    processes = Mock(**{"run.return_value": ""})
+    demo = Demo(BARE, tmp_path, Settings(), set(), Mock(), processes)
+    assert demo.let_it_drift("run").startswith("none: no feature that could drift")
+    processes.wait_for.assert_not_called()
 
 
 def test_the_demo_links_to_no_dashboard_even_if_the_shell_names_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from random import Random
 from threading import Event, Thread
 from typing import Any
 
+import orjson
+import pandas as pd
 import pytest
 
-from scorehouse.errors import SettingError, UseCaseError
+from scorehouse.errors import SettingError, TableError, UseCaseError
 from scorehouse.pages.loading import load_use_case
 from scorehouse.settings import Settings
 from simulation_business import options
@@ -59,6 +62,23 @@ def test_drift_of_a_table_and_a_bad_number_are_refused():
             make_cases(read("--profile", "drift", *wrong), Settings(), Random(1))
 
 
+def test_with_a_table_its_unseen_rows_are_sent_whole_and_what_drifts_is_named(tmp_path: Path):
+    pd.DataFrame(load_use_case("flights").sample(4000, 1, 0.0)).to_csv(tmp_path / "table.csv", index=False)
+    settings = Settings(use_case="flights", data=str(tmp_path / "table.csv"))
+    usual, drifting = read("--seed", "3"), read("--seed", "3", "--profile", "drift", "--drift-over", "1")
+    one, other = (list(islice(make_cases(o, settings, Random(1)), 300)) for o in (usual, drifting))
+    assert usual.about == {"rows": f"the 615 rows of {tmp_path}/table.csv that training never saw"}
+    assert drifting.about["rows"] == usual.about["rows"] and "(" in drifting.about["drift"]
+    assert [c.customer_id for c in one] == [c.customer_id for c in other]
+    assert sum(a.body != b.body for a, b in zip(one, other, strict=True)) > 150
+    assert all(len(orjson.loads(c.body)) == len(orjson.loads(one[0].body)) for c in one), "none is without its optional"
+
+
+def test_a_table_that_is_not_there_is_named_in_one_line():
+    with pytest.raises(TableError, match=r"^cannot read the table at nowhere\.csv: No such file .*; set DATA to where"):
+        make_cases(read(), Settings(data="nowhere.csv"), Random(1))
+
+
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Gives churn another sample."""
@@ -71,7 +91,9 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
 
 def test_a_page_without_a_sample_has_nothing_to_send_and_says_what_would_be_sent(page: Callable[[Any], None]):
     page(None)
-    with pytest.raises(NothingToSend, match=r"^churn has no sample, so nothing is sent: name a table with --data$"):
+    with pytest.raises(
+        NothingToSend, match=r"^churn has no table and no sample, so nothing is sent: set DATA to your table$"
+    ):
         make_cases(read(), Settings(), Random(1))
 
 
