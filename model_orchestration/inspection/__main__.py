@@ -64,9 +64,10 @@ def _show(inspection: Inspection, console: Console) -> None:
         remarks = "; ".join(filter(None, (column.warning, column.remarks)))
         if column.name == target.name:
             remarks = "; ".join(filter(None, (remarks, *target.guesses)))
-        missing = f"{column.missing / inspection.rows:.0%}" if column.missing else ""
         style = "yellow" if column.warning else "dim" if column.role == "left out" else None
-        grid.add_row(*map(escape, (column.name, column.role, missing, column.shown, remarks)), style=style)
+        grid.add_row(
+            *map(escape, (column.name, column.role, inspection.gaps(column), column.shown, remarks)), style=style
+        )
     console.print(inspection.read_as, highlight=False, markup=False)
     console.print(grid)
     for caveat in inspection.caveats:

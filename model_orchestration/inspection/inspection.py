@@ -41,6 +41,11 @@ class Inspection:
     key: str  # the column that names rows that belong together; empty if none does
     time: str  # the column by which the newest rows judge the model; empty if rows are split by their key
 
+    def gaps(self, column: Column) -> str:
+        """Return the share of rows in which a column has no value, as people read it; nothing if all have one."""
+        share = column.missing / self.rows
+        return "" if not column.missing else "<1%" if share < 0.005 else f"{share:.0%}"
+
     @property
     def is_small(self) -> bool:
         """Whether the table has so few rows that a larger share of them has to judge the model."""
@@ -97,7 +102,7 @@ def inspect_table(
     if not any(column.feature for column in judged.values()):
         raise TableError(f"no column is left from which {target} could be learnt: {_reasons(judged.values())}")
     guess = "" if key else " (guess: its name and its repeated values say so)"
-    roles = {target: f"target: {found.task}", proposed: f"key: rows of one value stay on one side of the split{guess}"}
+    roles = {target: f"target: {found.words}", proposed: f"key: rows of one value stay on one side of the split{guess}"}
     in_order = [judged.get(name) or replace(columns[name], feature=None, left_out=roles[name]) for name in names]
     return Inspection(
         file=Path(source).name,
@@ -191,7 +196,6 @@ def _propose_key(columns: list[Column], target: str, rows: int) -> str:
     return ""
 
 
-_TASKS = {"binary": "two classes", "multiclass": "classes", "ordinal": "ordered classes", "amount": "an amount"}
 _MOST_SHOWN = 20
 
 
@@ -203,7 +207,7 @@ def _choose(columns: list[Column]) -> str:
             targets.append(find_target(known, name))
     if not targets:
         return "no column could be a target: it must have a few different values, or be a number"
-    shown = "".join(f"\n  {t.name}: {_TASKS[t.task]}, {t.column.shown}" for t in targets[:_MOST_SHOWN])
+    shown = "".join(f"\n  {t.name}: {t.words}, {t.column.shown}" for t in targets[:_MOST_SHOWN])
     more = f"\n  and {len(targets) - _MOST_SHOWN} more" if len(targets) > _MOST_SHOWN else ""
     return f"choose what to predict, such as TARGET={targets[0].name!r}:{shown}{more}"
 

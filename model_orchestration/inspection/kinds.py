@@ -236,6 +236,8 @@ def _describe(present: pd.Series[Any], levels: pd.Series[int]) -> str:
     if pd.api.types.is_numeric_dtype(present) and present.dtype != bool and len(levels) > 2:
         return f"{_number_as_read(present.min())} to {_number_as_read(present.max())}"
     shares = {value: count / len(present) for value, count in levels.head(4).items()}
+    if len(levels) > 4 and levels.iloc[0] < 0.01 * len(present):
+        return ", ".join(map(_short, levels.index[:3])) + ", …"
     most = ", ".join(f"{_short(value)} {'<1%' if share < 0.005 else f'{share:.0%}'}" for value, share in shares.items())
     return most + (", …" if len(levels) > 4 else "")
 

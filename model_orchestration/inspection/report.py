@@ -9,9 +9,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from model_orchestration.inspection.inspection import Inspection
+from model_orchestration.inspection.kinds import Column
 from scorehouse.tables.cells import is_missing
 
-MOST_ROWS = 20_000  # of which the profile is made
+MOST_ROWS, MOST_COLUMNS = 10_000, 50  # of which the profile is made: it costs more than all the rest
 
 
 def write_report(inspection: Inspection, path: Path) -> Path:
@@ -23,21 +24,30 @@ def write_report(inspection: Inspection, path: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html").render(inspection=inspection, profile=_profile(inspection))
+    used = [c for c in inspection.columns if c.feature is not None]
+    shown = [c for c in inspection.columns if c.name == inspection.target.name] + used[: MOST_COLUMNS - 1]
+    page = environment.get_template("report.html").render(
+        inspection=inspection,
+        profile=_profile(inspection, shown),
+        shown=f"The target and the first {len(shown) - 1} of {len(used)} used columns"
+        if len(shown) <= len(used)
+        else "The target and all used columns",
+        rows=f"of {MOST_ROWS:,} random rows" if inspection.rows > MOST_ROWS else "of all rows",
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     return path
 
 
-def _profile(inspection: Inspection) -> str:
-    """Return Evidently's page about the features and the target."""
+def _profile(inspection: Inspection, shown: list[Column]) -> str:
+    """Return Evidently's page about some columns."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from evidently import Dataset, Report
         from evidently.presets import DataSummaryPreset
 
-        shown = [c for c in inspection.columns if c.feature is not None or c.name == inspection.target.name]
-        table = pd.DataFrame({column.name: column.values for column in shown}).head(MOST_ROWS)
+        table = pd.DataFrame({column.name: column.values for column in shown})
+        table = table.sample(min(MOST_ROWS, inspection.rows), random_state=0).sort_index()
         for name in table.select_dtypes(object).columns:
             table[name] = [None if is_missing(value) else _without_markup(str(value)) for value in table[name]]
         table.columns = pd.Index([_without_markup(str(name)) for name in table.columns])

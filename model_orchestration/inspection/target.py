@@ -21,6 +21,9 @@ MOST_NAMED = 50  # classes without an order; a column of more is text
 LEAST_OF_CLASS = 3  # rows on average: fewer, and it is no class
 MOST_CLASSES = 20  # whole numbers of which a column has more are amounts
 MOST_ORDERED_ROWS = 10_000  # beyond, whole numbers are amounts: only support vector machines learn ordered classes
+_WORDS: Mapping[Task, str] = {
+    "binary": "two classes", "multiclass": "classes", "ordinal": "ordered classes", "amount": "an amount",
+}  # fmt: skip
 _SKEWED = 1.0  # the skewness from which amounts get an objective for skewed ones
 # Words of which the one on the right is the yes. The rarer outcome is, where a table has other words.
 _OPPOSITES = (
@@ -45,6 +48,11 @@ class Target:
     def name(self) -> str:
         """The raw column's name."""
         return self.column.name
+
+    @property
+    def words(self) -> str:
+        """The task as people read it."""
+        return _WORDS[self.task]
 
     def truth(self) -> NDArray[np.float64]:
         """Return the outcome of each row of the table, (n,): NaN where it has none, the place of several classes."""

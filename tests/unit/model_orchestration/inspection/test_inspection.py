@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_orchestration.inspection import kinds
+from model_orchestration.inspection import kinds, report
 from model_orchestration.inspection.inspection import Inspection, inspect_table
 from model_orchestration.inspection.page import page_name, render, write_page
 from model_orchestration.tables.sufficiency import require_enough
@@ -242,6 +242,26 @@ def test_a_large_table_says_how_much_memory_its_training_needs() -> None:
     target = dataclasses.replace(found.target, column=large, outcomes={})
     (caveat,) = dataclasses.replace(found, rows=3_000_000, target=target).caveats
     assert caveat.startswith("The table is large: a training needs about 2 GB of memory")
+
+
+def test_shares_are_shown_where_they_say_something() -> None:
+    table = people()
+    table.loc[0, "city"] = None
+    found = inspected(table)
+    column = {c.name: c for c in found.columns}
+    assert "<1%" not in column["ticket"].shown and column["ticket"].shown.endswith(", …")
+    assert column["city"].shown.count("%") == 3 and found.gaps(column["city"]) == "<1%"
+    assert found.gaps(column["age"]) == "" and found.gaps(column["nothing"]) == "100%"
+
+
+def test_the_report_profiles_some_columns_and_rows_of_a_large_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_ROWS", 50)
+    monkeypatch.setattr(report, "MOST_COLUMNS", 3)
+    page = report.write_report(inspected(people()), tmp_path / "people.html").read_text()
+    assert "The target and the first 2 of 5 used columns, of 50 random rows" in page
+    assert all(f"<td>{name}</td>" in page for name in people().columns)
 
 
 @pytest.mark.parametrize(
