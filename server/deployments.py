@@ -17,8 +17,8 @@ HEAD = ("FROM (UTC)", "DURATION", "VERSION", "RUN", "CHANGED BY", "WHY")
 def rows(changes: Sequence[Change], served: Version | None, now: datetime) -> list[tuple[str, ...]]:
     """Return the lines of the table, newest first. A serving run without a noted change comes first of all."""
     lines: list[tuple[str, ...]] = []
-    ends = [*(c.at for c in changes[1:]), now]
-    for change, until in zip(changes, ends, strict=True):
+    for place, change in enumerate(changes):
+        until = changes[place + 1].at if place + 1 < len(changes) else now
         lasts = "now, " if until is now and change.version == served else ""
         lines.append((
             f"{change.at:%Y-%m-%d %H:%M:%S}", lasts + span(until - change.at), change.version.number,
@@ -58,7 +58,10 @@ def main() -> None:
     except ScorehouseError as error:
         sys.exit(f"deployments: {error}")
     if not (lines := rows(changes, served, datetime.now(UTC))):
-        sys.exit(f"deployments: no run of {settings.use_case} has served yet: set RUN_ID and run `make start-serve`")
+        sys.exit(
+            f"deployments: no run of {settings.use_case} has served yet: set RUN_ID and run `make start-serve`, or name "
+            "another use case (USE_CASE=…)"
+        )
     sys.stdout.write(table([HEAD, *lines]) + "\n")
     if hold:
         sys.stdout.write(

@@ -63,7 +63,8 @@ def svg(name: str, drawn: list[Bar]) -> Markup:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    # Four digits have no comma, because they may be a year.
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _rect(kind: str, x: float, width: float, share: float) -> str:

@@ -87,7 +87,8 @@ def _usual(feature: Feature, seen: np.ndarray[tuple[int], np.dtype[np.float32]])
     if feature.kind in {"category", "boolean"} or not len(known):
         return ""
     low, high = np.quantile(known, USUAL, method="nearest").tolist()
-    return f"{low:,.4g} to {high:,.4g}" if max(abs(low), abs(high)) < 1e4 else f"{low:,.0f} to {high:,.0f}"
+    # Four digits have no comma, because they may be a year.
+    return f"{low:.4g} to {high:.4g}" if max(abs(low), abs(high)) < 1e4 else f"{low:,.0f} to {high:,.0f}"
 
 
 def _hint(feature: Feature, usual: str) -> str:

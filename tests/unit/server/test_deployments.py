@@ -32,6 +32,10 @@ def test_what_the_registry_names_but_nobody_wrote_down_stands_on_top() -> None:
     assert not second[1].startswith("now")
 
 
+def test_without_any_change_there_are_no_lines() -> None:
+    assert rows([], None, NOON) == []
+
+
 def test_durations_are_told_in_their_two_largest_units() -> None:
     assert [span(timedelta(seconds=s)) for s in (0, 59, 61, 3600, 90_000)] == [
         "0 s", "59 s", "1 min 1 s", "1 h 0 min", "1 d 1 h",

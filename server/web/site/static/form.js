@@ -9,7 +9,8 @@ const derived = JSON.parse(panel.dataset.derived); // name -> [help, unit, label
 const SHOWN = 8; // bars; the rest is added up in one more
 const WAIT = 15000; // milliseconds
 
-const decimal = (most) => new Intl.NumberFormat("en", { maximumFractionDigits: most });
+// Four digits have no comma, because they may be a year.
+const decimal = (most) => new Intl.NumberFormat("en", { maximumFractionDigits: most, useGrouping: "min2" });
 const percent = (share) => {
   const hundredths = share * 100;
   if (hundredths > 0 && hundredths < 0.1) return "under 0.1\u00a0%";
@@ -172,7 +173,7 @@ function saidOf({ feature, value }) {
   if (chosen) return chosen.textContent;
   const [, unitOf, labels] = derived[feature] ?? [];
   if (labels?.[value] !== undefined) return labels[value];
-  const text = typeof value !== "number" || feature.endsWith("_year") ? String(value) : decimal(3).format(value);
+  const text = typeof value === "number" ? decimal(3).format(value) : String(value);
   return `${text} ${field?.dataset.unit ?? unitOf ?? ""}`.trim();
 }
 
