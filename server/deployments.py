@@ -59,8 +59,8 @@ def main() -> None:
         sys.exit(f"deployments: {error}")
     if not (lines := rows(changes, served, datetime.now(UTC))):
         sys.exit(
-            f"deployments: no run of {settings.use_case} has served yet: set RUN_ID and run `make start-serve`, or name "
-            "another use case (USE_CASE=…)"
+            f"deployments: no run of {settings.use_case} has served yet: set RUN_ID and run `make start-serve`, or "
+            "name another use case (USE_CASE=…)"
         )
     sys.stdout.write(table([HEAD, *lines]) + "\n")
     if hold:
