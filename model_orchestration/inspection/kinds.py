@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from scorehouse.scoring.schema import ID_FIELDS
-from scorehouse.tables.cells import is_missing
+from scorehouse.tables.cells import is_missing, parse_number
 from scorehouse.tables.dates import day_orders, parse_day, parse_time
 from scorehouse.tables.frames import Frame
 from scorehouse.usecase import Feature, Kind, Part
@@ -19,6 +19,8 @@ from scorehouse.usecase import Feature, Kind, Part
 MOST_CATEGORIES = 100  # of a declared category; rarer ones are scored as missing
 LEAST_DISTINCT = 20  # rows from which values that all differ identify the row
 _DIFFERENT = 0.5  # text of which more cells differ is free text or an identifier
+_MOST_MARKS = 3  # words beside the numbers of a column
+_LEAST_NUMBERS = 10  # different ones: of fewer, the words are as likely to be classes
 _WORDS = 3.0  # words of a cell, on average, from which text is free
 _EXACT_PLACES, _MOST_PLACES = 15, 38  # of a whole number that a float holds exactly, and of the largest of a model
 _IDENTIFIER = re.compile(
@@ -44,6 +46,7 @@ class Column:
     feature: Feature | None = None
     left_out: str = ""  # why it is no feature, with the evidence
     guesses: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()  # words among numbers that are taken as missing values
     warning: str = ""  # why a person should look at a feature before trusting the model
     values: pd.Series[Any] = field(repr=False, compare=False)  # as the reader gives it
 
@@ -66,6 +69,17 @@ class Column:
 def inspect_column(frame: Frame, name: str) -> Column:
     """Return what the column `name` of a table is, judged by itself: not whether it contains the answer."""
     values = frame.table[name]
+    if marks := _marks(frame, name):
+        decimal = frame.decimal(name)
+        numbers = values.map(lambda cell: np.nan if cell is None or cell in marks else parse_number(cell, decimal))
+        column = _inspect(name, numbers.astype(np.float64))
+        known = " and ".join(map(repr, marks))
+        guess = f"{known} in {values.isin(marks).sum():,} rows counts as missing"
+        return replace(column, marks=marks, guesses=(*column.guesses, guess))
+    return _inspect(name, values)
+
+
+def _inspect(name: str, values: pd.Series[Any]) -> Column:
     present = values[[not is_missing(value) for value in values]]
     levels = present.value_counts()
     facts: dict[str, Any] = {
@@ -79,6 +93,28 @@ def inspect_column(frame: Frame, name: str) -> Column:
         return Column(**facts, left_out=why)
     feature, guesses, why = _kind_of(name, values, present, levels)
     return Column(**facts, feature=feature, guesses=tuple(guesses), left_out=why)
+
+
+def _marks(frame: Frame, name: str) -> tuple[str, ...]:
+    """Return the few words that stand among the numbers of a column, as `nil` or `-` do for a missing value."""
+    values = frame.table[name]
+    if values.dtype != object:
+        return ()
+    decimal, numbers = None, 0
+    marks: list[str] = []
+    levels = values.value_counts()
+    for cell in levels.index:
+        if not isinstance(cell, str):
+            return ()
+        decimal = frame.decimal(name) if decimal is None else decimal
+        if is_missing(cell) or parse_number(cell, decimal) is not None:
+            numbers += 1
+        elif len(marks) == _MOST_MARKS:
+            return ()
+        else:
+            marks.append(cell)
+    is_few = levels[marks].sum() <= _DIFFERENT * levels.sum()
+    return tuple(marks) if marks and is_few and numbers >= _LEAST_NUMBERS else ()
 
 
 def field_name(column: str) -> str:

@@ -113,25 +113,37 @@ def _clean_lines(inspection: Inspection) -> Iterator[str]:
     yield "def clean(table: pd.DataFrame) -> pd.DataFrame:"
     undated = next((c.missing for c in inspection.columns if c.name == inspection.time), 0)
     missing = target.column.missing
+    marked = [c for c in inspection.columns if c.marks and (c.feature or c.name in {target.name, inspection.time})]
     renamed = {c.name: c.feature.name for c in inspection.columns if c.feature and c.feature.name != c.name}
     has_words = any(raw != code or isinstance(raw, bool) for raw, code in target.outcomes.items())
-    if not missing and not undated and not renamed and not has_words:
+    if not missing and not marked and not undated and not renamed and not has_words:
         yield '    """Change nothing: the table has the features and the target as they are."""'
         yield "    return table"
         return
     yield f'    """Return the features, and the target{"" if target.classes else " as a number"}."""'
+    steps: list[tuple[str, str]] = []
+    for column in marked:
+        kept = f"table[{column.name!r}].where(~table[{column.name!r}].isin({list(column.marks)!r}))"
+        steps.append((f"table{_assign(column.name, kept)}", ""))
     if missing:
-        yield f"    table = table.dropna(subset=[{target.name!r}])  # {missing:,} rows have no answer to learn from"
+        steps.append((f"table.dropna(subset=[{target.name!r}])", f"{missing:,} rows have no answer to learn from"))
     if undated:
-        yield f"    table = table.dropna(subset=[{inspection.time!r}])  # {undated:,} rows have no time to be split by"
-    steps = ""
+        steps.append((f"table.dropna(subset=[{inspection.time!r}])", f"{undated:,} rows have no time to be split by"))
+    last = ""
     if has_words:
-        coded = f"table[{target.name!r}].map({dict(target.outcomes)!r})"
-        plain = target.name.isidentifier() and not keyword.iskeyword(target.name)
-        steps += f".assign({target.name}={coded})" if plain else f".assign(**{{{target.name!r}: {coded}}})"
+        last += _assign(target.name, f"table[{target.name!r}].map({dict(target.outcomes)!r})")
     if renamed:
-        steps += f".rename(columns={renamed!r})"
-    yield f"    return table{steps}"
+        last += f".rename(columns={renamed!r})"
+    if last:
+        steps.append((f"table{last}", ""))
+    for place, (step, why) in enumerate(steps, 1):
+        to = "return" if place == len(steps) else "table ="
+        yield f"    {to} {step}{f'  # {why}' if why else ''}"
+
+
+def _assign(column: str, value: str) -> str:
+    plain = column.isidentifier() and not keyword.iskeyword(column)
+    return f".assign({column}={value})" if plain else f".assign(**{{{column!r}: {value}}})"
 
 
 def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[str]:
@@ -157,6 +169,8 @@ def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[s
         yield f"    split_by={inspection.time!r},  # the newest rows judge the model"
     yield "    clean=clean,"
     yield f"    table={table!r},  # where DATA names no other"
+    if marks := tuple(dict.fromkeys(mark for column in inspection.columns for mark in column.marks)):
+        yield f"    missing={marks!r},  # guess: they stand for missing numbers"
     if len(target.objectives) > 1:
         yield f"    estimators=({', '.join(f'boosted_trees({o!r})' for o in target.objectives)}),"
     yield ")"

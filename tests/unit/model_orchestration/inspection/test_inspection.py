@@ -82,6 +82,15 @@ def loaded(source: str) -> UseCase:
     return checked
 
 
+def require_clean(source: str) -> None:
+    """The linter has nothing to say about a page."""
+    lint = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--stdin-filename", "use_cases/people.py", "-"],
+        input=source, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert lint.returncode == 0, lint.stdout
+
+
 def test_each_column_is_what_a_person_would_say_it_is() -> None:
     found = inspected(people())
     assert roles(found) == {
@@ -244,6 +253,26 @@ def test_a_large_table_says_how_much_memory_its_training_needs() -> None:
     assert caveat.startswith("The table is large: a training needs about 2 GB of memory")
 
 
+def test_a_word_among_numbers_counts_as_missing_and_many_words_make_a_text() -> None:
+    table = people()
+    table["income"] = table["income"].mask(np.arange(ROWS) % 9 == 0, "nil")
+    table["age"] = table["age"].astype(str).mask(np.arange(ROWS) % 7 == 0, "-")
+    table["grade"] = np.random.default_rng(0).choice(["1", "2", "3", "none yet"], ROWS)
+    for target in ("left", "age"):
+        found = inspected(table, target)
+        column = {c.name: c for c in found.columns}
+        assert roles(found)["income"] == "number" and column["income"].marks == ("nil",)
+        assert column["income"].guesses[-1] == "'nil' in 34 rows counts as missing"
+        assert roles(found)["grade"] == "category"
+        source = render(found, "people", "people.csv")
+        require_clean(source)
+        case = loaded(source)
+        assert set(case.missing) == {"nil", "-"}
+        ready = prepare(frame_of(table), case)
+        assert sum(r["income"] is None for r in ready.records) > 25
+        assert len(ready.records) == (ROWS if target == "left" else ROWS - 43)
+
+
 def test_shares_are_shown_where_they_say_something() -> None:
     table = people()
     table.loc[0, "city"] = None
@@ -303,19 +332,15 @@ def test_the_page_is_one_that_a_training_takes() -> None:
     """It is formatted, has no fault, and every row of the table is read by it."""
     table = people(answer=np.random.default_rng(1).choice(["P", "N"], ROWS))
     table.loc[:4, "answer"] = ""
-    for target in ("left", "answer", "age"):
+    table.loc[:4, "income"] = ""
+    for target in ("left", "answer", "age", "income"):
         source = render(inspected(table, target), "people", "data/people.csv")
-        ast.parse(source)
-        lint = subprocess.run(
-            [sys.executable, "-m", "ruff", "check", "--stdin-filename", "use_cases/people.py", "-"],
-            input=source, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert lint.returncode == 0, lint.stdout
+        require_clean(source)
         case = loaded(source)
         assert case.table == "data/people.csv"
         ready = prepare(frame_of(table), case)
         require_enough(ready, case, 0)
-        assert len(ready.records) == (ROWS - 5 if target == "answer" else ROWS)
+        assert len(ready.records) == (ROWS - 5 if target in {"answer", "income"} else ROWS)
 
 
 def test_a_page_that_was_edited_is_left_as_it_is_and_the_difference_is_shown(tmp_path: Path) -> None:
