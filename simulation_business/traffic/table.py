@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_orchestration.tables.outcomes import read_own_rows
-from model_orchestration.tables.training_table import TEST, TrainingTable, assign_splits
+from model_orchestration.tables.training_table import TEST, TrainingTable, split_rows
 from model_orchestration.training.configuration import tune_run
 from scorehouse.settings import Settings
 from scorehouse.usecase import UseCase
@@ -90,4 +90,4 @@ def read_real_table(use_case: UseCase, settings: Settings) -> RealTable | None:
         return None
     settings = tune_run(use_case, settings).settings
     table = read_own_rows(use_case, settings)
-    return RealTable(use_case, table, assign_splits(table.keys, settings.split_seed, use_case.split) == TEST)
+    return RealTable(use_case, table, split_rows(table, use_case, settings.split_seed) == TEST)

@@ -109,6 +109,12 @@ def test_the_split_is_the_one_that_config_json_asks_for(tmp_path: Path) -> None:
     assert real(case).unseen.tolist() == sides[1] != sides[0]
 
 
+def test_where_rows_are_split_by_time_the_newest_are_sent(tmp_path: Path) -> None:
+    found = real(page(write(tmp_path, 400), split_by="joined"))
+    joined = np.array([record["joined"] for record in found.table.records])
+    assert joined[found.unseen].min() > joined[~found.unseen].max()
+
+
 def test_customers_are_named_by_their_key(tmp_path: Path) -> None:
     table = pd.read_csv(write(tmp_path, 4000)).assign(id=lambda t: np.arange(len(t)) // 2)
     table.to_csv(tmp_path / "people.csv", index=False)
