@@ -111,7 +111,7 @@ def test_the_split_is_the_one_that_config_json_asks_for(tmp_path: Path) -> None:
 
 def test_where_rows_are_split_by_time_the_newest_are_sent(tmp_path: Path) -> None:
     found = real(page(write(tmp_path, 400), split_by="joined"))
-    joined = np.array([record["joined"] for record in found.table.records])
+    joined = np.array([record["joined"] for record in found.table.records], dtype="datetime64[D]")
     assert joined[found.unseen].min() > joined[~found.unseen].max()
 
 
