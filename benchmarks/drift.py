@@ -64,7 +64,7 @@ class TableRows:
         encoder = Encoder.of(use_case.columns)
         derive = derivation(use_case.features, use_case.derive)
         features = encoder.rows([derive(r) for r in table.records]).astype(np.float64)
-        columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoder.columns]
+        columns: list[Column] = [(c.name, "category" if c.is_category else "number") for c in encoder.columns]
         kind = xgboost.XGBClassifier if use_case.task == "binary" else xgboost.XGBRegressor
         fold = np.arange(len(features)) % FOLDS
         models = [

@@ -151,6 +151,12 @@ def _episodes(observed: Observed, reference: RunReference, rule: DriftRule) -> d
 
 def _unseen(documents: Sequence[Document], bundle: Bundle) -> dict[str, int]:
     """How many records have a category without a code: it is counted but not shown, because it may be any text."""
-    known = {c.name: c.codes for c in bundle.encoder.columns if c.codes is not None}
+    known = {c.source: c.codes for c in bundle.encoder.columns if c.codes is not None}
     sent = ((name, d["record"].get(name)) for d in documents for name in known)
-    return dict(Counter(name for name, value in sent if isinstance(value, str | int) and value not in known[name]))
+    return dict(
+        Counter(
+            name
+            for name, value in sent
+            if isinstance(value, str | int) and not {value, str(value)} & known[name].keys()
+        )
+    )

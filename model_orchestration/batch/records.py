@@ -46,4 +46,4 @@ def arrow_type(feature: Feature) -> Any:
 
 
 def _has_integer_codes(feature: Feature) -> bool:
-    return feature.kind == "category" and all(isinstance(c, int) for c in feature.categories)
+    return feature.has_number_codes

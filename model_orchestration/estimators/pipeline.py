@@ -64,8 +64,8 @@ def _indicators(sizes: list[int]) -> tuple[Any, ...]:
 
 def _positions(columns: Sequence[Column]) -> tuple[list[int], list[int]]:
     """Return the positions of the numbers and of the categories."""
-    numbers = [i for i, c in enumerate(columns) if c.codes is None]
-    return numbers, [i for i, c in enumerate(columns) if c.codes is not None]
+    numbers = [i for i, c in enumerate(columns) if not c.is_category]
+    return numbers, [i for i, c in enumerate(columns) if c.is_category]
 
 
 class PipelineModel:

@@ -16,11 +16,12 @@ from scorehouse.tables.dates import day_orders, parse_day, parse_time
 from scorehouse.tables.frames import Frame
 from scorehouse.usecase import Feature, Kind, Part
 
-MOST_CATEGORIES = 100  # of a declared category; rarer ones are scored as missing
+MOST_CATEGORIES = 100  # of a declared category; the levels of others are learnt
 LEAST_DISTINCT = 20  # rows from which values that all differ identify the row
 _DIFFERENT = 0.5  # text of which more cells differ is free text or an identifier
 _MOST_MARKS = 3  # words beside the numbers of a column
 _LEAST_NUMBERS = 10  # different ones: of fewer, the words are as likely to be classes
+_REPEATED = 0.3  # share of the rows with a level that others have, from which levels can be learnt
 _WORDS = 3.0  # words of a cell, on average, from which text is free
 _EXACT_PLACES, _MOST_PLACES = 15, 38  # of a whole number that a float holds exactly, and of the largest of a model
 _IDENTIFIER = re.compile(
@@ -196,16 +197,16 @@ def _text(name: str, text: pd.Series[str]) -> tuple[Feature | None, list[str], s
     if distinct == count and count >= LEAST_DISTINCT and text.str.contains(r"\d").mean() > 0.5:
         return None, [], f"identifier: {of}"
     words = float(np.mean([len(cell.split()) for cell in text]))
-    if distinct > MOST_CATEGORIES // 4 and distinct > _DIFFERENT * count:
+    repeated = levels[levels > 1].sum() / count
+    learnable = distinct > MOST_CATEGORIES and repeated >= _REPEATED and words < _WORDS
+    if distinct > MOST_CATEGORIES // 4 and distinct > _DIFFERENT * count and not learnable:
         return None, [], f"{'free text' if words >= _WORDS else 'identifier'}: {of}"
     if distinct > LEAST_DISTINCT and words >= 2 * _WORDS:
         return None, [], f"free text: {words:.0f} words in a cell, {of}"
-    kept = sorted(levels.index[:MOST_CATEGORIES], key=str)
     if distinct <= MOST_CATEGORIES:
-        return _feature(name, text, "category", categories=tuple(kept)), [], ""
-    share = levels.iloc[:MOST_CATEGORIES].sum() / count
-    guess = f"the {MOST_CATEGORIES} most frequent of {distinct:,} values, {share:.0%} of the rows; others are missing"
-    return _feature(name, text, "category", categories=tuple(kept), unseen="missing"), [guess], ""
+        return _feature(name, text, "category", categories=tuple(sorted(levels.index, key=str))), [], ""
+    guess = f"training learns what its {distinct:,} values say about the target; other values count as missing"
+    return _feature(name, text, "category", levels="learnt"), [guess], ""
 
 
 def _days(text: pd.Series[str]) -> pd.Series[Any] | None:
@@ -252,7 +253,7 @@ def _feature(name: str, present: pd.Series[Any], kind: Kind, **more: Any) -> Fea
     if kind == "boolean":
         example: Any = bool(TRUTHS.get(str(values.mode().iloc[0]).casefold(), values.mode().iloc[0]))
     elif kind == "category":
-        known = values[values.isin(more["categories"])]
+        known = values[values.isin(more["categories"])] if "categories" in more else values
         example = str(known.mode().iloc[0])
     else:
         middle = np.sort(values.astype(float).to_numpy())[len(values) // 2]

@@ -20,7 +20,7 @@ from scorehouse.errors import UseCaseError
 from scorehouse.usecase import Feature
 
 PAGES = Path("use_cases")
-_FIELDS = ("name", "kind", "required", "low", "high", "parts", "categories", "unseen", "help", "example")
+_FIELDS = ("name", "kind", "required", "low", "high", "parts", "categories", "levels", "help", "example")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _feature_lines(column: Column, feature: Feature) -> Iterator[str]:
         yield _comment(f"  Check: {column.warning}")
     values: dict[str, Any] = {field: getattr(feature, field) for field in _FIELDS}
     values["required"] = column.missing == 0
-    defaults = {"required": False, "low": None, "high": None, "categories": (), "parts": (), "unseen": "refuse"}
+    defaults = {"required": False, "low": None, "high": None, "categories": (), "parts": (), "levels": "declared"}
     given = ", ".join(f"{k}={_literal(v)}" for k, v in values.items() if k not in defaults or v != defaults[k])
     guess = f"  # guess: {'; '.join(column.guesses)}" if column.guesses else ""
     yield f"    Feature({given}),{guess}"

@@ -73,7 +73,7 @@ def examine(frame: Frame, use_case: UseCase, cleaned: Cleaned, keep: Callable[[C
 def _unseen(
     use_case: UseCase, records: Sequence[Mapping[str, Any]], parents: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
-    for feature in (f for f in use_case.features if f.unseen == "missing"):
+    for feature in (f for f in use_case.features if f.unseen == "missing" and not f.is_learnt):
         known = {*feature.categories, None}
         counts = Counter(value for r in records if (value := r.get(feature.name)) not in known)
         if counts:

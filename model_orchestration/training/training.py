@@ -22,6 +22,7 @@ from model_orchestration.tables.training_table import (
     assign_folds,
     split_rows,
 )
+from model_orchestration.training.levels import LearntLevels
 from model_orchestration.training.search import AT_A_TIME, Found, Trial, rank, search
 from scorehouse.bundles.bundle import SMOKE_ROWS, rounding
 from scorehouse.bundles.reference import Reference
@@ -64,6 +65,14 @@ class Trained:
         return rows
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """All rows of a table as one model sees them, in full and, if the use case says so, masked: (n, columns)."""
+
+    full: Matrix
+    masked: Matrix | None
+
+
 class Training:
     """A checked table, split by its keys and encoded once: in full and, if the use case says so, masked."""
 
@@ -72,20 +81,27 @@ class Training:
         self.use_case = use_case
         self.table = table
         self.seed = seed
-        self.encoder = Encoder.of(use_case.columns)
         self.split = split_rows(table, use_case, seed)
+        self._known = self.split != TEST
+        self._levels = LearntLevels(use_case, table.records, table.truth, table.weights, self._folds())
+        self.encoder = Encoder.of(use_case.columns, self._levels.columns(self._known))
         self._full = self._encode(table.records)
         self._masked = self._encode(_without_optional(use_case, table.records)) if use_case.mask_optional > 0 else None
         self._held_out = self._choose_held_out()
+        self._views = [self._view(self._known & ~part) for part in self._held_out]
         self._trainers = [self._trainers_of(estimator) for estimator in use_case.estimators]
 
-    def data(self, chosen: NDArray[np.bool_]) -> Data:
-        """Return the chosen rows and, if the use case says so, a copy of each without its optional fields."""
+    def data(self, chosen: NDArray[np.bool_], view: View | None = None) -> Data:
+        """Return the chosen rows and, if the use case says so, a copy of each without its optional fields.
+
+        They are those of `view`, by default as a model sees them that learns from them.
+        """
         truth = self.table.truth[chosen]
         weights = self.table.weights[chosen]
-        if self._masked is None:
-            return Data(self._full[chosen], truth, weights)
-        rows = np.vstack([self._full[chosen], self._masked[chosen]])
+        seen = view or self._view(chosen)
+        if seen.masked is None:
+            return Data(seen.full[chosen], truth, weights)
+        rows = np.vstack([seen.full[chosen], seen.masked[chosen]])
         return Data(rows, np.tile(truth, 2), np.concatenate([weights, weights * self.use_case.mask_optional]))
 
     def search(self, trials: int) -> Iterator[Trial]:
@@ -104,22 +120,22 @@ class Training:
         Raises:
             BundleError: the ONNX form does not give the same predictions as the model itself.
         """
-        known = self.split != TEST
+        known = self._known
+        view = self._view(known)
         trainer = self._trainers_for(trial.estimator)[0]
         parameters = [t.parameters for t in (trial, *trial.others)]
-        model = refit(trainer, parameters, self.data(known))
+        model = refit(trainer, parameters, self.data(known, view))
         onnx, output = model.onnx()
         out_of_fold, required_only = self._out_of_fold(known, lambda data: refit(trainer, parameters, data))
         predict = OnnxModel(onnx, output)
-        self._check_onnx(model, predict, self._full)
-        if self._masked is not None:
-            self._check_onnx(model, predict, self._masked)
+        for rows in (view.full, *([] if view.masked is None else [view.masked])):
+            self._check_onnx(model, predict, rows)
         full, masked = self._no_predictions()
-        self._fill(full, masked, ~known, model)
+        self._fill(full, masked, ~known, model, view)
         truth, predictions = self.table.truth[~known], {"all fields": full[~known]}
-        if self._masked is not None:
+        if view.masked is not None:
             predictions["required fields only"] = masked[~known]
-        reference = self._reference(known, out_of_fold, required_only, predict)
+        reference = self._reference(view, out_of_fold, required_only, predict)
         out_of_fold_figures = quality(self.use_case.task, self.table.truth[known], out_of_fold[known])
         figures = {f"test_{name}": value for name, value in self._judge(full, masked, ~known).items()}
         figures |= {f"oof_{name}": value for name, value in out_of_fold_figures.items()}
@@ -133,7 +149,9 @@ class Training:
         full, masked = self._no_predictions()
 
         def predict(held_out: NDArray[np.bool_]) -> None:
-            self._fill(full, masked, held_out, fit(self.data(known & ~held_out)))
+            learnt = known & ~held_out
+            view = self._view(learnt)
+            self._fill(full, masked, held_out, fit(self.data(learnt, view)), view)
 
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             list(pool.map(predict, self._folds()))
@@ -145,17 +163,31 @@ class Training:
         return np.full((2, len(self.split), *([len(classes)] if classes else [])), np.nan)
 
     def _fill(
-        self, full: NDArray[np.float64], masked: NDArray[np.float64], chosen: NDArray[np.bool_], model: Fitted
+        self,
+        full: NDArray[np.float64],
+        masked: NDArray[np.float64],
+        chosen: NDArray[np.bool_],
+        model: Fitted,
+        view: View,
     ) -> None:
         """Put the model's predictions of the chosen rows into their places."""
-        full[chosen] = model.predict(self._full[chosen])
-        if self._masked is not None:
-            masked[chosen] = model.predict(self._masked[chosen])
+        full[chosen] = model.predict(view.full[chosen])
+        if view.masked is not None:
+            masked[chosen] = model.predict(view.masked[chosen])
+
+    def _view(self, learnt: NDArray[np.bool_]) -> View:
+        """Return all rows as a model sees them that learns from the rows `learnt`."""
+        columns = self.encoder.columns
+        full = self._levels.seen_by(learnt, self._full, columns)
+        if self._masked is None:
+            return View(full, None)
+        optional = {f.name for f in self.use_case.features if not f.required}
+        return View(full, self._levels.seen_by(learnt, self._masked, columns, without=optional))
 
     def _folds(self) -> list[NDArray[np.bool_]]:
         """Return the rows of each fold of cross-validation. No fold has a test row."""
         fold = assign_folds(self.table.keys, self.seed)
-        parts = [(self.split != TEST) & (fold == k) for k in range(FOLDS)]
+        parts = [self._known & (fold == k) for k in range(FOLDS)]
         return [part for part in parts if part.any()]
 
     def _choose_held_out(self) -> list[NDArray[np.bool_]]:
@@ -163,16 +195,15 @@ class Training:
 
         A validation split of a small table says little: which of 50 trials is best on its rows is mostly luck.
         """
-        small = int((self.split != TEST).sum()) < self.use_case.folds_below
+        small = self.table.times is None and int(self._known.sum()) < self.use_case.folds_below
         return self._folds() if small else [self.split == VALID]
 
     def _trainers_of(self, estimator: Estimator) -> list[Trainer]:
         """Return a trainer for each part of the rows by which trials are ranked."""
         task, classes, columns = self.use_case.task, len(self.use_case.classes), self.encoder.columns
-        known = self.split != TEST
         return [
-            make_trainer(estimator, task, columns, self.data(known & ~part), self.data(part), classes)
-            for part in self._held_out
+            make_trainer(estimator, task, columns, self.data(self._known & ~part, view), self.data(part, view), classes)
+            for part, view in zip(self._held_out, self._views, strict=True)
         ]
 
     def _encode(self, records: Iterable[Record]) -> Matrix:
@@ -186,8 +217,8 @@ class Training:
     def _fit(self, estimator: Estimator, parameters: dict[str, Any]) -> Found:
         models = [trainer.fit(parameters) for trainer in self._trainers_for(estimator)]
         full, masked = self._no_predictions()
-        for part, model in zip(self._held_out, models, strict=True):
-            self._fill(full, masked, part, model)
+        for part, model, view in zip(self._held_out, models, self._views, strict=True):
+            self._fill(full, masked, part, model, view)
         figures = self._judge(full, masked, np.logical_or.reduce(self._held_out))
         metric = self.use_case.rank_by
         loss = figures[metric] + self.use_case.mask_optional * figures.get(f"required_only_{metric}", 0.0)
@@ -207,15 +238,15 @@ class Training:
 
     def _reference(
         self,
-        known: NDArray[np.bool_],
+        view: View,
         out_of_fold: NDArray[np.float64],
         required_only: NDArray[np.float64],
         predict: Predict,
     ) -> Reference:
-        chosen = np.flatnonzero(known)
+        chosen = np.flatnonzero(self._known)
         rng = np.random.default_rng(self.seed)
         chosen = rng.permutation(chosen)[:REFERENCE_ROWS]
-        rows = self._full[chosen]
+        rows = view.full[chosen]
         smoke = np.asarray(predict(rows[:SMOKE_ROWS]), dtype=np.float64)
         masked = required_only[chosen] if self._masked is not None else None
         return Reference(rows, out_of_fold[chosen], self.table.truth[chosen], smoke, masked)

@@ -17,6 +17,7 @@ MOST = 3  # features that drift: those that say most about the outcome
 DONORS = 2  # other values of the column, of which the highest (or lowest) is sent if it beats the record's own
 REPLACED = 0.5  # the share of the records that get the category, at full drift
 LEAST_EFFECT = 0.15  # how far the column's distribution must move: the monitor finds 0.10 of a number
+MOST_CATEGORIES = 100  # the most frequent ones, of which one becomes more frequent
 BINS = 10  # of a number's values, by which its association with the outcome is measured
 Record = dict[str, Any]
 
@@ -104,7 +105,7 @@ def _category(values: Sequence[Any], outcome: Iterable[NDArray[np.float64]]) -> 
         chosen = np.array([value == category for value in values])
         return float(np.abs(rows[chosen].mean(axis=0) - mean).sum() * np.sqrt(counts[category]))
 
-    rarer = [c for c, _ in counts.most_common()[1:]]
+    rarer = [c for c, _ in counts.most_common(MOST_CATEGORIES)[1:]]
     return max(rarer, key=weight)
 
 

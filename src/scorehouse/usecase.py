@@ -95,6 +95,9 @@ class Feature:
 
     `required` means that a record must contain it (null is allowed where `nullable`). Bounds are physical limits, not
     the range seen in training: a record outside them is refused, one inside them is scored and checked for drift.
+    A category has either declared `categories`, or `levels="learnt"`: then any text of at most 128 characters, or a
+    whole number, is allowed. Training learns from its table what each level says about the target; a level that it has
+    not seen counts as missing.
     A boolean is true or false in JSON, or 1 or 0; the model sees 1 or 0.
     A date is text, YYYY-MM-DD, and a datetime is text in ISO 8601, 2014-05-02T13:45:00: the seconds and their decimals
     may be left out, there may be a blank for the T, and Z or an offset after it. Both are bounded by whole centuries
@@ -111,6 +114,7 @@ class Feature:
     high: Finite | None = None
     categories: Categories = ()
     unseen: Literal["refuse", "missing"] = "refuse"
+    levels: Literal["declared", "learnt"] = "declared"
     labels: Mapping[Any, str] = field(default_factory=dict, hash=False)  # what people read for a category or a code
     unit: str = ""
     parts: Tuple[Part] = ()  # of a date or datetime: the columns that the model sees of it
@@ -120,6 +124,21 @@ class Feature:
     def is_time(self) -> bool:
         """Whether it is a date or a datetime, which no model can read but for its parts."""
         return self.kind in {"date", "datetime"}
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether its levels come from the training table: thousands of them may, such as zip codes."""
+        return self.levels == "learnt"
+
+    @property
+    def takes_any_level(self) -> bool:
+        """Whether a level that nobody knows is scored, as if it were missing."""
+        return self.is_learnt or self.unseen == "missing"
+
+    @property
+    def has_number_codes(self) -> bool:
+        """Whether it is a category of whole numbers."""
+        return self.kind == "category" and not self.is_learnt and all(isinstance(c, int) for c in self.categories)
 
     @property
     def part_columns(self) -> tuple[Feature, ...]:
@@ -148,7 +167,9 @@ class Feature:
     @property
     def allowed(self) -> str:
         """The values that are allowed, in words: `a whole number from 18 to 120, or null`."""
-        if self.kind == "category":
+        if self.is_learnt:
+            words = "text of at most 128 characters, or a whole number"
+        elif self.kind == "category":
             words = "one of " + ", ".join(repr(c) if isinstance(c, str) else str(c) for c in self.categories)
         elif self.kind == "boolean":
             words = "true or false"

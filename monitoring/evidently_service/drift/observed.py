@@ -80,10 +80,11 @@ class RunColumns:
         self.classes = bundle.manifest.classes
         self._optional = [f.name for f in bundle.features if not f.required]
         self._field_of = {column.name: f.name for f in bundle.features for column in with_parts([f])}
+        self._field_of |= {c.name: c.source for c in self._encoder.columns if c.learnt}
         features = set(self._field_of)  # and the parts of dates, which are missing where their field is
         optional = {column for column, field in self._field_of.items() if field in self._optional}
         encoded = self._encoder.columns
-        self.columns: list[Column] = [(c.name, "number" if c.codes is None else "category") for c in encoded]
+        self.columns: list[Column] = [(c.name, "category" if c.is_category else "number") for c in encoded]
         self.optional: Flags = np.array([c.name in optional for c in encoded], dtype=np.bool_)
         own = np.array([c.name in features and c.name not in optional for c in encoded], dtype=np.bool_)
         self.content_identifies = _rarely_equal(bundle.reference.rows[:CHECKED_ROWS, own])

@@ -203,7 +203,7 @@ def code_labels(bundle: Bundle, name: str, feature: Feature | None) -> dict[floa
     labels = feature.labels if feature else {}
     if feature and feature.kind == "boolean":
         labels = {False: "false", True: "true", **labels}
-    codes = next((c.codes for c in bundle.encoder.columns if c.name == name), None)
+    codes = next((c.codes for c in bundle.encoder.columns if c.name == name and c.is_category), None)
     if codes is None:
         return {float(value): str(word) for value, word in labels.items()}
     return {code: str(labels.get(category, category)) for category, code in codes.items()}

@@ -62,7 +62,7 @@ def metadata(model: Model) -> dict[str, Any]:
 
 
 def _datatype(feature: Feature) -> str:
-    if feature.kind == "category" and all(isinstance(c, int) for c in feature.categories):
+    if feature.has_number_codes:
         return "INT64"
     return _KINDS.get(feature.kind, "BYTES")
 

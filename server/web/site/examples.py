@@ -20,13 +20,13 @@ def random_record(bundle: Bundle, rng: np.random.Generator) -> dict[str, Value]:
     The reference does not contain fields that the model sees only through derived ones: such a category or boolean is
     any of its values, and such a number is the declared example.
     """
-    columns = {c.name: (i, c) for i, c in enumerate(bundle.encoder.columns)}
+    columns = {c.source: (i, c) for i, c in enumerate(bundle.encoder.columns)}
     record: dict[str, Value] = {}
     for feature in bundle.features:
         if feature.name in columns:
             place, column = columns[feature.name]
             record[feature.name] = _random_value(feature, column, bundle.reference.rows[:, place], rng)
-        elif feature.kind in {"category", "boolean"}:
+        elif feature.choices and feature.kind in {"category", "boolean"}:
             record[feature.name] = feature.choices[int(rng.integers(len(feature.choices)))]
         else:
             record[feature.name] = example_value(feature)
@@ -42,8 +42,8 @@ def _random_value(
     value = values[int(rng.integers(len(values)))]
     if np.isnan(value):
         return None
-    if column.codes is not None:
-        return next(category for category, code in column.codes.items() if code == value)
+    if column.codes:  # the reference has out-of-fold values of learnt levels, which no level has exactly
+        return min(column.codes.items(), key=lambda item: abs(item[1] - value))[0]
     if feature.kind == "boolean":
         return bool(value)
     number = float(str(value))  # the shortest decimal that is this float32

@@ -60,8 +60,8 @@ class Explainer:
         scale, (*parts, base) = self._contributions(model, rows, prediction)
         values: Mapping[str, Any] = {**record, **model.scorer.derive(checked)}
         explained = [
-            {"feature": name, "value": plain(values.get(name)), "contribution": round(part, 6)}
-            for name, part in zip(model.scorer.encoder.names, parts, strict=True)
+            {"feature": column.name, "value": plain(values.get(column.source)), "contribution": round(part, 6)}
+            for column, part in zip(model.scorer.encoder.columns, parts, strict=True)
         ]
         return {
             "scale": scale,

@@ -13,7 +13,7 @@ from scorehouse.bundles.bundle import Bundle
 from scorehouse.pages.records import example_value
 from scorehouse.usecase import Feature, Value
 
-Control = Literal["choice", "integer", "number", "date", "datetime"]
+Control = Literal["choice", "text", "integer", "number", "date", "datetime"]
 USUAL = (0.05, 0.95)  # the quantiles of the reference between which a value is usual
 
 
@@ -47,8 +47,8 @@ def fields(bundle: Bundle) -> list[Field]:
 
 def field(feature: Feature, usual: str = "") -> Field:
     """Return the field of `feature`. An optional one starts empty, so that the answer is to what is shown."""
-    coded = feature.choices
     example = example_value(feature)
+    coded = feature.choices
     shown = f"{example:.15g}" if isinstance(example, float) else f"{example}"
     if feature.kind == "datetime":
         shown = _local(shown)
@@ -72,6 +72,8 @@ def field(feature: Feature, usual: str = "") -> Field:
 
 
 def _control(feature: Feature) -> Control:
+    if feature.is_learnt:
+        return "text"
     if feature.choices or feature.kind == "category" or feature.kind == "boolean":  # noqa: PLR1714 - mypy narrows
         return "choice"
     return feature.kind

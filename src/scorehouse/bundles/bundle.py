@@ -30,9 +30,9 @@ from scorehouse.usecase import Feature, UseCase, as_it_is
 MANIFEST, ONNX, REFERENCE = "bundle.json", "model.onnx", "reference.json.gz"
 # The newest format; all before it are read. A field that a door may ignore does not change it: doors skip fields that
 # they do not know. 1: labels of a feature as an object. 2: as pairs of category and label. 3: a feature is boolean.
-# 4: a feature is a datetime, or has parts. 5: several classes. A bundle is written in the oldest format that has what
-# it needs, which older doors read: at least 2.
-FORMAT = 5
+# 4: a feature is a datetime, or has parts. 5: several classes. 6: a feature's levels are learnt.
+# A bundle is written in the oldest format that has what it needs, which older doors read: at least 2.
+FORMAT = 6
 SMOKE_ROWS = 16  # reference rows that a door scores before it serves a bundle
 PROBE = "2024-12-30T01:45:30+02:00"  # in UTC the day before, a Sunday; in a leap year
 TOLERANCE = 1e-5  # float32 differs that much between machines (see `rounding`)
@@ -191,6 +191,9 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
 
 
 def _format_of(features: Iterable[Feature], manifest: Manifest) -> int:
+    features = list(features)
+    if any(f.is_learnt for f in features):
+        return 6
     if manifest.classes:
         return 5
     if any(f.kind == "datetime" or f.parts for f in features):
@@ -266,13 +269,14 @@ def read_manifest(description: bytes, digest: str | None = None, called: str = "
 
 
 def features_json(features: Iterable[Feature]) -> list[dict[str, Any]]:
-    """Return features as JSON for a manifest; `parts` only where there are some, as older doors know none."""
+    """Return features as JSON for a manifest; `parts` and `levels` only where needed, as older doors know none."""
     return [orjson.loads(orjson.dumps(_to_json(f))) for f in features]
 
 
 def _to_json(feature: Feature) -> dict[str, Any]:
     stored = {**asdict(feature), "labels": list(feature.labels.items())}
-    return {k: v for k, v in stored.items() if k != "parts" or v}
+    usual = {"parts": (), "levels": "declared"}
+    return {k: v for k, v in stored.items() if k not in usual or v != usual[k]}
 
 
 def _feature(stored: Mapping[str, Any]) -> Feature:

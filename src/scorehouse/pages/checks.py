@@ -145,8 +145,12 @@ def _kind_faults(feature: Feature) -> Iterator[str]:
         yield "its name has blanks at an end"
     if feature.name in ID_FIELDS:
         yield "every record may have a field of this name already: give it another"
-    if feature.kind == "category" and not categories:
-        yield 'a category needs categories, such as categories=("yes", "no")'
+    if feature.is_learnt and feature.kind != "category":
+        yield f'levels="learnt" is for kind="category", not {feature.kind!r}'
+    elif feature.is_learnt and (categories or feature.labels):
+        yield f'levels="learnt" needs no {"categories" if categories else "labels"}: remove one of them'
+    elif feature.kind == "category" and not categories and not feature.is_learnt:
+        yield 'a category needs categories, such as categories=("yes", "no"), or levels="learnt"'
     if feature.kind != "category" and categories:
         yield f'categories are for kind="category", not {feature.kind!r}'
     if feature.kind != "category" and feature.unseen == "missing":
@@ -219,6 +223,8 @@ def _date_faults(use_case: UseCase) -> Iterator[str]:
     for date in (dates[name] for name in use_case.inputs if name in dates):
         instead = f"name its parts, such as {date.part_columns[0].name!r}" if date.parts else _READABLE
         yield f"inputs has the {date.kind} {date.name!r}, which no model can read: {instead}"
+    for feature in (f for f in use_case.derived if f.is_learnt):
+        yield f'{feature.name!r}: levels="learnt" is for features, not for derived ones'
     for feature in (f for f in use_case.derived if f.parts):
         yield f"{feature.name!r} is derived, and parts are for features: derive the parts too"
     unread = sorted(name for name, date in dates.items() if not date.parts)

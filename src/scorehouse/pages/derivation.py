@@ -75,7 +75,7 @@ def value_fault(feature: Feature, value: Any) -> str | None:
         return f'the value {value!r}: declare it with kind="boolean",'
     if feature.kind == "category":
         known = isinstance(value, str | int | float) and value in feature.categories
-        is_right = known or (feature.unseen == "missing" and isinstance(value, str | int))
+        is_right = known or (feature.takes_any_level and isinstance(value, str | int))
     elif not isinstance(value, int | float):
         is_right = False
     elif feature.kind == "boolean":

@@ -30,6 +30,8 @@ def example_value(feature: Feature) -> Value:
         return False
     if feature.categories:
         return feature.categories[0]
+    if feature.is_learnt:
+        return "a level"
     if feature.is_time:
         low, high = feature.low or 0, feature.high or 9999
         day = f"{2000 if low <= 2000 <= high else max(int(low), 1):04d}-01-01"
@@ -56,7 +58,7 @@ def records_with_gaps(features: tuple[Feature, ...]) -> Iterator[tuple[str, dict
             yield f"{feature.name} is null", {**full, feature.name: None}
         if not feature.required:
             yield f"{feature.name} is absent", {k: v for k, v in full.items() if k != feature.name}
-        if feature.unseen == "missing":
+        if feature.takes_any_level:
             yield f"{feature.name} is a new category", {**full, feature.name: "a new category"}
     nothing = {f.name: None if f.nullable else full[f.name] for f in features if f.required}
     yield "everything is null or absent", nothing
@@ -87,6 +89,8 @@ def _random_value(feature: Feature, rng: random.Random) -> Any:
         return None
     if feature.kind == "boolean":
         return rng.random() < 0.5
+    if feature.is_learnt:
+        return rng.choice([str(feature.example), f"level {rng.randrange(100)}", rng.randrange(10_000)])
     if feature.kind == "category":
         return rng.choice([*feature.categories, *([UNKNOWN] if feature.nullable else [])])
     if feature.is_time:

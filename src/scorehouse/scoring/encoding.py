@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,31 @@ from numpy.typing import NDArray
 from scorehouse.usecase import Feature, Record
 
 Matrix = NDArray[np.float32]
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the model's row: a number as it is, or the code of a category. Missing is NaN in both."""
+    """One column of the model's row: a number as it is, or the code of a category. Missing is NaN in both.
+
+    Codes that are `learnt` are numbers: what a level says about the target. Of several classes, such a field has a
+    column for each class.
+    """
 
     name: str
     codes: Mapping[str | int, float] | None = None
+    learnt: bool = False
+    field: str = ""  # whose value it is; that of its own name if empty
+
+    @property
+    def source(self) -> str:
+        """The field or derived feature whose value it is."""
+        return self.field or self.name
+
+    @property
+    def is_category(self) -> bool:
+        """Whether its codes are names, which have no order."""
+        return self.codes is not None and not self.learnt
 
 
 class Encoder:
@@ -34,16 +51,23 @@ class Encoder:
     def __init__(self, columns: Iterable[Column]) -> None:
         """Keep `columns` in the order in which the model was trained."""
         self.columns = tuple(columns)
-        self._names = tuple(c.name for c in self.columns)
+        self._names = tuple(c.source for c in self.columns)
         self._missing = (math.nan,) * len(self.columns)
         self._coded = tuple((place, c.codes.get) for place, c in enumerate(self.columns) if c.codes is not None)
 
     @classmethod
-    def of(cls, features: Iterable[Feature]) -> Encoder:
-        """Return the encoder of `features`: the code of a category is its index among the declared ones."""
+    def of(cls, features: Iterable[Feature], learnt: Mapping[str, Sequence[Column]] = _NOTHING) -> Encoder:
+        """Return the encoder of `features`: the code of a category is its index among the declared ones.
+
+        `learnt` has the columns of the features whose levels are learnt, by name.
+        """
         return cls(
-            Column(f.name, {c: float(i) for i, c in enumerate(f.categories)} if f.kind == "category" else None)
+            column
             for f in features
+            for column in learnt.get(
+                f.name,
+                [Column(f.name, {c: float(i) for i, c in enumerate(f.categories)} if f.kind == "category" else None)],
+            )
         )
 
     @property
@@ -76,9 +100,23 @@ class Encoder:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the columns as JSON, for the bundle; codes as pairs, because JSON would turn keys into strings."""
-        return [{"name": c.name, "codes": list(c.codes.items()) if c.codes is not None else None} for c in self.columns]
+        return [_column_json(c) for c in self.columns]
 
     @classmethod
     def from_json(cls, columns: Iterable[Mapping[str, Any]]) -> Encoder:
         """Return the encoder that `to_json` described."""
-        return cls(Column(c["name"], None if c["codes"] is None else dict(c["codes"])) for c in columns)
+        return cls(
+            Column(
+                c["name"],
+                None if c["codes"] is None else dict(c["codes"]),
+                learnt=c.get("learnt", False),
+                field=c.get("field", ""),
+            )
+            for c in columns
+        )
+
+
+def _column_json(column: Column) -> dict[str, Any]:
+    codes = list(column.codes.items()) if column.codes is not None else None
+    learnt = {"learnt": True, "field": column.field} if column.learnt else {}
+    return {"name": column.name, "codes": codes, **learnt}

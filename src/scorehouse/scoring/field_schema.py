@@ -47,9 +47,11 @@ def envelope() -> dict[str, Any]:
 
 def annotation(feature: Feature) -> Any:
     """Return the type of a feature's field in a TypedDict."""
-    if feature.kind == "category":
+    if feature.is_learnt:
+        kind: Any = Annotated[_Name | _Whole, AfterValidator(str)]  # 98101 and "98101" are one level
+    elif feature.kind == "category":
         known = _known(feature)
-        kind: Any = _one_of(known) if feature.unseen == "refuse" else _Name | _Whole
+        kind = _one_of(known) if feature.unseen == "refuse" else _Name | _Whole
     elif feature.kind == "boolean":
         kind = _BOOLEAN
     elif feature.is_time:
@@ -68,7 +70,7 @@ def _json_schema(feature: Feature) -> dict[str, Any]:
         about["examples"] = [feature.example]  # type: ignore[assignment]
     if feature.kind == "category":
         values: dict[str, Any] = {"enum": list(_known(feature))}
-        if feature.unseen == "missing":
+        if feature.takes_any_level:
             values = {**_INTEGER, "type": ["string", "integer"], "maxLength": 128}
     elif feature.kind == "boolean":
         values = {"enum": [False, True, 0, 1]}

@@ -247,6 +247,8 @@ def _to_number(cell: Any, notation: Notation) -> int | float | None:
 
 
 def _to_category(cell: Any, feature: Feature, notation: Notation) -> Any:
+    if feature.is_learnt:
+        return _to_level(cell)
     if isinstance(cell, bool):
         return _level(str(cell), feature) or cell
     if isinstance(cell, str) and (level := _level(cell, feature)) is not None:
@@ -262,6 +264,16 @@ def _to_category(cell: Any, feature: Feature, notation: Notation) -> Any:
     if whole and any(isinstance(c, int) for c in feature.categories):
         return int(number or 0)
     return cell.strip() if isinstance(cell, str) else cell
+
+
+def _to_level(cell: Any) -> Any:
+    """Return a level that no page declares, as text: a whole number without the zeros that a column with gaps has."""
+    if isinstance(cell, str):
+        text = cell.strip()
+        return text.partition(".")[0] if _WITH_ZEROS.fullmatch(text) else text
+    if isinstance(cell, int | float | Decimal):
+        return str(int(cell)) if not isinstance(cell, bool) and float(cell).is_integer() else str(cell)
+    return cell
 
 
 def _level(text: str, feature: Feature) -> str | None:

@@ -150,4 +150,4 @@ def _whole(number: float) -> int | float | None:
 
 
 def _coded(feature: Feature) -> bool:
-    return feature.kind == "category" and all(isinstance(c, int) for c in feature.categories)
+    return feature.has_number_codes

@@ -203,7 +203,7 @@ def _stays_text(feature: Feature | None) -> bool:
     """Return whether numbers in a feature's column are names of categories."""
     if feature is None or feature.kind != "category":
         return False
-    return any(isinstance(c, str) for c in feature.categories)
+    return feature.is_learnt or any(isinstance(c, str) for c in feature.categories)
 
 
 def _bare_name(name: str) -> str:

@@ -26,7 +26,7 @@ function valueOf(field) {
   const text = field.value.trim();
   if (text === "") return field.dataset.required === "1" ? null : undefined; // undefined: left out of the JSON
   if (field.dataset.control === "choice") return JSON.parse(text);
-  if (["date", "datetime"].includes(field.dataset.control)) return text;
+  if (["date", "datetime", "text"].includes(field.dataset.control)) return text;
   const plain = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && Number.isFinite(Number(text));
   return plain ? Number(text) : text; // what is not a number is sent as it was typed: the door says what is allowed
 }

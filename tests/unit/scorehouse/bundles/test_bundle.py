@@ -118,7 +118,7 @@ def test_a_manifest_that_lists_no_model_is_refused(folder: Path) -> None:
 
 def test_a_bundle_of_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
     rewrite(folder, lambda m: m.update(format=FORMAT + 1, features="nobody knows what they are by then"))
-    said = f"has format 6, made by scorehouse {'0' * 40}; this door reads up to 5: upgrade the door"
+    said = f"has format {FORMAT + 1}, made by scorehouse {'0' * 40}; this door reads up to {FORMAT}: upgrade the door"
     with pytest.raises(BundleError, match=said):
         bundle.load(folder)
 

@@ -103,6 +103,11 @@ MISTAKES = [
     ('answer="tip"', 'answer=""', "answer must"),
     ('name="NAME"', 'name="tips"', "its name is 'tips', not that of the file: write name='page', or rename the file"),
     ("DERIVED = (Feature(", "DERIVED = (dict(", "derived[0] must be made by Feature(…), not {"),
+    (GUESTS, GUESTS.replace('kind="integer"', 'kind="integer", levels="learnt"'), """levels="learnt" is for kind="category", not 'integer'"""),
+    ('categories=DAYS', 'categories=DAYS, levels="learnt"', 'levels="learnt" needs no categories: remove one of them'),
+    ('categories=DAYS', 'levels="learnt", labels={"thu": "Thursday"}', 'levels="learnt" needs no labels: remove one of them'),
+    ('categories=DAYS', 'levels="learned"', "levels must be 'declared' or 'learnt', not 'learned'; did you mean 'learnt'?"),
+    ('kind="number", help="The bill divided', 'kind="category", levels="learnt", help="The bill divided', 'levels="learnt" is for features, not for derived ones'),
     # the search and the training
     (DEPTH, '"max_depht": Range(2, 5, integer=True)', "estimator 'xgboost': max_depht in space is not a parameter that can be set here; did you mean 'max_depth'?"),
     (OBJECTIVE, 'fixed={"objective": "reg:squarederror", "n_estimators": 100}', "n_estimators in fixed is not a parameter that can be set here; did you mean 'rounds'?"),
