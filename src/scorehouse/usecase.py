@@ -219,11 +219,11 @@ def boosted_trees(objective: str) -> Estimator:
     """Return the mean of XGBoost's best trials in a space that suits most tables, for an objective like `reg:gamma`."""
     space: dict[str, Range | Choice] = {
         "learning_rate": Range(0.02, 0.3, log=True),
-        "max_depth": Range(2, 8, integer=True),
-        "min_child_weight": Range(0.5, 30, log=True),
+        "max_depth": Range(1, 8, integer=True),
+        "min_child_weight": Range(0.01, 30, log=True),
         "subsample": Range(0.5, 1.0),
-        "colsample_bynode": Range(0.3, 1.0),
-        "reg_lambda": Range(0.1, 30, log=True),
+        "colsample_bynode": Range(0.2, 1.0),
+        "reg_lambda": Range(0.01, 30, log=True),
     }
     return Estimator(family="xgboost", fixed={"objective": objective}, space=space, average=3)
 
