@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ class Outcome:
     target: str
     inspected: float  # seconds
     finished: float  # seconds until the first answer, from before the inspection
+    processor: float  # seconds of processor time until then: what an idle core would need
     trained: dict[str, object]
     error: str = ""
 
@@ -55,11 +57,13 @@ def main() -> None:
         folder = (arguments.keep or Path(temporary)).resolve()
         (folder / "use_cases").mkdir(parents=True, exist_ok=True)
         tables = list(_tables(arguments.folder, arguments.site, folder, arguments.only))
+        console.print(f"load: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", highlight=False)
         outcomes = []
         for name, path, target in tables:
             outcomes.append(run(name, path, target, folder, arguments.trials))
             _say(outcomes[-1])
     print(markdown(outcomes))
+    console.print(f"load: {os.getloadavg()[0]:.1f}", highlight=False)
     failed = [outcome for outcome in outcomes if outcome.error]
     console.print(f"{len(outcomes) - len(failed)} of {len(outcomes)} tables work without an edit", highlight=False)
     sys.exit(len(failed) > (1 - LEAST) * len(outcomes))
@@ -80,17 +84,22 @@ def _tables(given: Path | None, site: Path, folder: Path, only: Sequence[str]) -
 
 def run(name: str, path: Path, target: str, folder: Path, trials: int) -> Outcome:
     """Inspect a table, train on it and get an answer, in `folder`."""
-    began = time.perf_counter()
+    began, before = time.perf_counter(), _processor_time()
     inspection = ["-m", "model_orchestration.inspection", str(path), target, "--name", name]
     code, output, error = _python(inspection, folder)
     inspected = time.perf_counter() - began
     if code:
-        return Outcome(name, target, inspected, inspected, {}, error or output)
+        return Outcome(name, target, inspected, inspected, _processor_time() - before, {}, error or output)
     code, output, error = _python(["-m", "benchmarks.use_case_model", name, str(path), str(trials)], folder)
-    finished = time.perf_counter() - began
+    finished, used = time.perf_counter() - began, _processor_time() - before
     if code:
-        return Outcome(name, target, inspected, finished, {}, error)
-    return Outcome(name, target, inspected, finished, json.loads(output.splitlines()[-1]))
+        return Outcome(name, target, inspected, finished, used, {}, error)
+    return Outcome(name, target, inspected, finished, used, json.loads(output.splitlines()[-1]))
+
+
+def _processor_time() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _python(arguments: list[str], folder: Path) -> tuple[int, str, str]:
@@ -116,22 +125,24 @@ def _say(outcome: Outcome) -> None:
     t = outcome.trained
     console.print(
         f"[green]✓[/green] {outcome.name}: {t['rows']:,} rows, {t['task']}, {t['figure']}; "
-        f"{outcome.inspected:.0f} s inspection, {outcome.finished:.0f} s to the first answer, {t['megabytes']} MB",
+        f"{outcome.inspected:.0f} s inspection, {outcome.finished:.0f} s to the first answer "
+        f"({outcome.processor:.0f} s of processor time), {t['megabytes']} MB",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
     """Return the outcomes as a table of Markdown."""
-    lines = ["| table | rows | columns | target | task | on held-out rows | seconds |", "|---|--:|--:|---|---|---|--:|"]
+    lines = ["| table | rows | columns | target | task | on held-out rows | seconds | of processor time |"]
+    lines.append("|---|--:|--:|---|---|---|--:|--:|")
     for one in outcomes:
         t = one.trained
         if one.error:
-            lines.append(f"| {one.name} | | | `{one.target}` | refused | {one.error} | {one.finished:.0f} |")
+            lines.append(f"| {one.name} | | | `{one.target}` | refused | {one.error} | | |")
         else:
             lines.append(
                 f"| {one.name} | {t['rows']:,} | {t['columns']} | `{one.target}` | {t['task']} | {t['figure']} "
-                f"| {one.finished:.0f} |"
+                f"| {one.finished:.0f} | {one.processor:.0f} |"
             )
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model_orchestration.inspection.kinds import Column, inspect_column, looks_like_an_id
+from model_orchestration.inspection.kinds import Column, inspect_column, looks_like_an_id, percent
 from model_orchestration.inspection.leaks import without_leaks
 from model_orchestration.inspection.target import Target, candidates, find_target
 from model_orchestration.tables.faults import closest, write
@@ -43,8 +43,7 @@ class Inspection:
 
     def gaps(self, column: Column) -> str:
         """Return the share of rows in which a column has no value, as people read it; nothing if all have one."""
-        share = column.missing / self.rows
-        return "" if not column.missing else "<1%" if share < 0.005 else f"{share:.0%}"
+        return percent(column.missing / self.rows) if column.missing else ""
 
     @property
     def is_small(self) -> bool:

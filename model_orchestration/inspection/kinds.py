@@ -275,8 +275,15 @@ def _describe(present: pd.Series[Any], levels: pd.Series[int]) -> str:
     shares = {value: count / len(present) for value, count in levels.head(4).items()}
     if len(levels) > 4 and levels.iloc[0] < 0.01 * len(present):
         return ", ".join(map(_short, levels.index[:3])) + ", …"
-    most = ", ".join(f"{_short(value)} {'<1%' if share < 0.005 else f'{share:.0%}'}" for value, share in shares.items())
+    most = ", ".join(f"{_short(value)} {percent(share)}" for value, share in shares.items())
     return most + (", …" if len(levels) > 4 else "")
+
+
+def percent(share: float) -> str:
+    """Return a share as people read it: a few of many are not 0 %, and nearly all are not 100 %."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _number_as_read(number: float) -> str:

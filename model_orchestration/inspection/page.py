@@ -104,8 +104,9 @@ def _feature_lines(column: Column, feature: Feature) -> Iterator[str]:
     values["required"] = column.missing == 0
     defaults = {"required": False, "low": None, "high": None, "categories": (), "parts": (), "levels": "declared"}
     given = ", ".join(f"{k}={_literal(v)}" for k, v in values.items() if k not in defaults or v != defaults[k])
-    guess = f"  # guess: {'; '.join(column.guesses)}" if column.guesses else ""
-    yield f"    Feature({given}),{guess}"
+    if column.guesses:  # above, because beside it the formatter would give each argument a line of its own
+        yield _comment(f"  guess: {'; '.join(column.guesses)}")
+    yield f"    Feature({given}),"
 
 
 def _clean_lines(inspection: Inspection) -> Iterator[str]:
