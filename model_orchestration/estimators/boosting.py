@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import xgboost as xgb
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.helper import get_attribute_value, make_node, make_tensor_value_info
 from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
@@ -38,17 +38,24 @@ OPSET = 15
 
 
 class BoostedTrees:
-    """A booster and the parameters that it was fitted with."""
+    """A booster and the parameters that it was fitted with.
 
-    def __init__(self, booster: xgb.Booster, parameters: dict[str, Any], task: Task):
-        """Take a booster that is cut to its best round."""
+    Of ordered classes, it predicts an amount, and the answer is the nearest class.
+    """
+
+    def __init__(self, booster: xgb.Booster, parameters: dict[str, Any], task: Task, ordered: NDArray[np.int64]):
+        """Take a booster that is cut to its best round, and ordered classes, sorted, if the task has them."""
         self._booster = booster
         self.parameters = parameters
         self._task = task
+        self._ordered = ordered
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
-        """Return chances or amounts, (n,), or the chances of several classes, (n, classes)."""
-        return np.asarray(self._booster.inplace_predict(rows), dtype=np.float64)
+        """Return chances, amounts or ordered classes, (n,), or the chances of several classes, (n, classes)."""
+        answers = self._booster.inplace_predict(rows)
+        if self._task == "ordinal":
+            answers = self._ordered[np.searchsorted(_boundaries(self._ordered), answers)]
+        return np.asarray(answers, dtype=np.float64)
 
     def onnx(self) -> tuple[bytes, Output]:
         """Return the trees as ONNX. For a binary task the answer is in log odds; several classes have their chances."""
@@ -62,6 +69,8 @@ class BoostedTrees:
         elif self._task == "multiclass":
             _to_sums(model, _classes(self._booster))
             _add_softmax(model)
+        elif self._task == "ordinal":
+            _add_nearest(model, self._ordered)
         return model.SerializeToString(), Output(name=VARIABLE, link="logit" if binary else None)
 
     def native(self) -> tuple[str, bytes]:
@@ -75,7 +84,7 @@ class BoostedTrees:
     def with_document(self, document: Any, averaged: int) -> BoostedTrees:
         """Return the model in `document`, the mean of so many, of which this one is the first."""
         booster = xgb.Booster({"nthread": 1}, model_file=bytearray(orjson.dumps(document)))
-        return BoostedTrees(booster, {**self.parameters, "averaged": averaged}, self._task)
+        return BoostedTrees(booster, {**self.parameters, "averaged": averaged}, self._task, self._ordered)
 
     def importance(self) -> NDArray[np.float64]:
         """Return each column's share of the total gain."""
@@ -140,6 +149,33 @@ def _add_softmax(model: ModelProto) -> None:
     model.graph.node.append(make_node("Softmax", ["sums"], [VARIABLE], axis=1))
 
 
+def _boundaries(ordered: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the amounts half-way between neighbouring classes, (classes - 1,)."""
+    return ((ordered[1:] + ordered[:-1]) / 2).astype(np.float32)
+
+
+def _add_nearest(model: ModelProto, ordered: NDArray[np.int64]) -> None:
+    """Turn an amount into the nearest of ordered classes, int64 (n,): the one after all boundaries that it exceeds."""
+    (trees,) = model.graph.node
+    trees.output[0] = "amount"
+    constants: dict[str, NDArray[Any]] = {
+        "boundaries": _boundaries(ordered)[None, :],
+        "classes": ordered,
+        "last": np.array([1], dtype=np.int64),
+    }
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    model.graph.node.extend(
+        [
+            make_node("Greater", ["amount", "boundaries"], ["exceeds"]),
+            make_node("Cast", ["exceeds"], ["one"], to=TensorProto.INT64),
+            make_node("ReduceSum", ["one", "last"], ["place"], keepdims=0),
+            make_node("Gather", ["classes", "place"], [VARIABLE]),
+        ]
+    )
+    del model.graph.output[:]
+    model.graph.output.append(make_tensor_value_info(VARIABLE, TensorProto.INT64, [None]))
+
+
 class BoostingTrainer:
     """Fits boosted trees on the same rows."""
 
@@ -164,13 +200,16 @@ class BoostingTrainer:
         limits: dict[str, Any] = {"num_boost_round": self._rounds, "early_stopping_rounds": self._patience}
         booster = xgb.train(settings, train, evals=[(valid, "valid")], verbose_eval=False, **limits)
         rounds = booster.best_iteration + 1
-        return BoostedTrees(booster[:rounds], {**parameters, "rounds": rounds}, self._task)
+        return self._model(booster[:rounds], {**parameters, "rounds": rounds}, self._train)
 
     def refit(self, parameters: Parameters, data: Data) -> BoostedTrees:
         """Boost as many rounds as `parameters` says."""
         settings = {**self._fixed, **{k: v for k, v in parameters.items() if k != "rounds"}}
         matrix = self._matrix(data)
-        return BoostedTrees(xgb.train(settings, matrix, int(parameters["rounds"])), dict(parameters), self._task)
+        return self._model(xgb.train(settings, matrix, int(parameters["rounds"])), dict(parameters), data)
+
+    def _model(self, booster: xgb.Booster, parameters: dict[str, Any], data: Data) -> BoostedTrees:
+        return BoostedTrees(booster, parameters, self._task, np.unique(data.truth).astype(np.int64))
 
     def _matrix(self, data: Data, like: xgb.DMatrix | None = None) -> xgb.DMatrix:
         bins = self._fixed["max_bin"]

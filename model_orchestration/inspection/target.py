@@ -20,7 +20,7 @@ from scorehouse.usecase import Task
 MOST_NAMED = 50  # classes without an order; a column of more is text
 LEAST_OF_CLASS = 3  # rows on average: fewer, and it is no class
 MOST_CLASSES = 20  # whole numbers of which a column has more are amounts
-MOST_ORDERED_ROWS = 10_000  # beyond, whole numbers are amounts: only support vector machines learn ordered classes
+MOST_ORDERED_ROWS = 10_000  # beyond, whole numbers are amounts
 _WORDS: Mapping[Task, str] = {
     "binary": "two classes", "multiclass": "classes", "ordinal": "ordered classes", "amount": "an amount",
 }  # fmt: skip

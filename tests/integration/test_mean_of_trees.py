@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 import pytest
 import xgboost as xgb
@@ -35,6 +37,25 @@ def rows() -> np.ndarray:
     values = rng.normal(size=(400, 5)).astype(np.float32)
     values[rng.random(values.shape) < 0.1] = np.nan
     return values
+
+
+def test_ordered_classes_are_answered_by_the_nearest_one(rows: np.ndarray) -> None:
+    """Also where a number between two classes is none, and beyond the lowest and the highest one."""
+    amount = 3 * np.nan_to_num(rows[:, 0]) + np.nan_to_num(rows[:, 1])
+    classes = np.array([-4, -1, 0, 1, 5])
+    truth = classes[np.abs(amount[:, None] - classes).argmin(axis=1)].astype(np.float64)
+    data = Data(rows, truth, np.ones(len(rows)))
+    estimator = Estimator(family="xgboost", fixed={"objective": "reg:squarederror"}, space={})
+    trainer = BoostingTrainer(estimator, "ordinal", data, data)
+    mean = refit(trainer, CHOSEN, data)
+    amounts = mean._booster.predict(xgb.DMatrix(rows))
+    nearest = classes[np.abs(amounts[:, None].astype(np.float64) - classes).argmin(axis=1)]
+    answers = OnnxModel(*mean.onnx())(rows)
+    assert answers.dtype == np.int64
+    assert (mean.predict(rows) == nearest).all()
+    assert (answers == nearest).all()
+    assert type(OnnxModel(*mean.onnx()).one(array("f", rows[0]))) is int
+    assert (answers == truth).mean() > 0.6
 
 
 @pytest.mark.parametrize(("objective", "task", "classes"), CASES)

@@ -20,6 +20,7 @@ from server.web.site.trees import Trees
 
 NATIVE = "model.ubj"
 _SCALES = {"binary:logistic": "log-odds", "reg:gamma": "logarithm", "reg:tweedie": "logarithm"}
+BEFORE_ROUNDING = "before rounding"  # to the nearest of ordered classes
 AS_ANSWERED = "as answered"  # the scale of objectives that predict the answer itself
 # The logarithm of the answered class's chance, less the mean of the logarithms of all classes' chances.
 LOG_CHANCE = "logarithm of the chance"
@@ -87,6 +88,8 @@ class Explainer:
             of_class: list[float] = (groups - groups.mean(axis=0))[likeliest(prediction)].tolist()
             return LOG_CHANCE, of_class
         parts: list[float] = groups[0].tolist()
+        if model.bundle.manifest.task == "ordinal":
+            return BEFORE_ROUNDING, parts
         return _SCALES.get(trees.objective, AS_ANSWERED), parts
 
 

@@ -11,7 +11,7 @@ from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from scorehouse.usecase import Task
 from server.web.api.tensors import DATATYPES
-from server.web.site.explain import AS_ANSWERED, LOG_CHANCE
+from server.web.site.explain import AS_ANSWERED, BEFORE_ROUNDING, LOG_CHANCE
 
 Json = dict[str, Any]
 RUN_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "The run whose model answered"}
@@ -92,9 +92,10 @@ def _answers(manifest: Manifest) -> Json:
     names = {"type": "string", "description": "A feature, or one derived from them"}
     pushed = _closed({"feature": names, "value": {}, "contribution": {"type": "number"}})
     scale = {
-        "enum": ["log-odds", "logarithm", LOG_CHANCE, AS_ANSWERED],
-        "description": "The scale on which base and contributions add up to the answer. Of several classes: the "
-        "logarithm of the answered class's chance, less the mean of the logarithms of all classes' chances",
+        "enum": ["log-odds", "logarithm", LOG_CHANCE, BEFORE_ROUNDING, AS_ANSWERED],
+        "description": "The scale on which base and contributions add up to the answer. Of ordered classes: the "
+        "amount before it is rounded to a class. Of several classes: the logarithm of the answered class's chance, "
+        "less the mean of the logarithms of all classes' chances",
     }
     named = _named(manifest)
     return {

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scorehouse.usecase import Estimator, Range, Task, UseCase, boosted_trees
+from scorehouse.usecase import Estimator, Task, UseCase, boosted_trees
 
 ESTIMATORS: Mapping[Task, tuple[Estimator, ...]] = {
     "binary": (boosted_trees("binary:logistic"),),
     "amount": (boosted_trees("reg:squarederror"),),
     "multiclass": (boosted_trees("multi:softprob"),),
-    "ordinal": (
-        Estimator(
-            family="svc",
-            fixed={"kernel": "rbf", "rare_class_power": 0.5},
-            space={"C": Range(0.1, 100, log=True), "gamma": Range(0.003, 1, log=True)},
-        ),
-    ),
+    "ordinal": (boosted_trees("reg:squarederror"),),
 }
 RANK_BY: Mapping[Task, str] = {"binary": "log_loss", "amount": "rmse", "ordinal": "kappa", "multiclass": "log_loss"}
 

@@ -46,7 +46,7 @@ class FamilyRules:
 
 FAMILIES: Mapping[Family, FamilyRules] = {
     "xgboost": FamilyRules(
-        tasks=("binary", "amount", "multiclass"),
+        tasks=("binary", "amount", "ordinal", "multiclass"),
         parameters=frozenset(
             {
                 "learning_rate", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "colsample_bylevel",
@@ -59,6 +59,7 @@ FAMILIES: Mapping[Family, FamilyRules] = {
         only_fixed=frozenset({"objective", "rounds", "patience", "max_bin", "seed", "nthread", "verbosity"}),
         objectives={
             "binary": ("binary:logistic",),
+            "ordinal": ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror"),
             "multiclass": ("multi:softprob",),
             "amount": (
                 "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror", "reg:gamma",

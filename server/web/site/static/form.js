@@ -154,7 +154,7 @@ function explain({ ok, status, body }) {
     ? `Each field makes ${inWords(body[key])} more or less likely, compared with the other classes.`
     : `The average answer is ${inWords(back(body.base))}; each field moves it up or down.`;
   $("scale").textContent =
-    body.scale === "as answered" ? "" : `Bars are in ${{ logarithm: "the logarithm of the amount", "logarithm of the chance": "the logarithm of the chance" }[body.scale] ?? body.scale}.`;
+    body.scale === "as answered" ? "" : `Bars are in ${{ logarithm: "the logarithm of the amount", "logarithm of the chance": "the logarithm of the chance", "before rounding": "the class before it is rounded" }[body.scale] ?? body.scale}.`;
   const moved = body.contributions.filter((c) => c.contribution !== 0);
   const bars = moved.slice(0, SHOWN).map((c) => [nameOf(c.feature), saidOf(c), c.contribution]);
   const rest = moved.slice(SHOWN);
