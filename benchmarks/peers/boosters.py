@@ -23,7 +23,7 @@ def histogram(task: Task, known: pd.DataFrame, truth: Vector, asked: pd.DataFram
     """Answer by scikit-learn's HistGradientBoosting; of a category, it gets the most frequent levels."""
     known, asked = known.copy(), asked.copy()
     for name in known.select_dtypes("category"):
-        levels = known[name].value_counts().index[:_MOST_LEVELS]
+        levels = list(known[name].value_counts().index[:_MOST_LEVELS])
         known[name] = known[name].cat.set_categories(levels)
         asked[name] = asked[name].cat.set_categories(levels)
     model = HistGradientBoostingClassifier() if _is_chance(task) else HistGradientBoostingRegressor()
