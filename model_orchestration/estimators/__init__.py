@@ -51,12 +51,18 @@ def make_trainer(
             assert_never(estimator.family)
 
 
-def settle(models: Sequence[Fitted]) -> dict[str, Any]:
-    """Return the parameters with which to fit again what was fitted on several parts: the mean of their rounds."""
+def settle(models: Sequence[Fitted]) -> tuple[dict[str, Any], list[Fitted]]:
+    """Return the parameters with which to fit again what was fitted on several parts, and the models with them.
+
+    Boosted trees get the mean of their rounds: with the best ones for each part, they would look better than they are.
+    """
     parameters = dict(models[0].parameters)
-    if "rounds" in parameters:
-        parameters["rounds"] = max(1, round(fmean(model.parameters["rounds"] for model in models)))
-    return parameters
+    if len(models) == 1 or "rounds" not in parameters:
+        return parameters, list(models)
+    from model_orchestration.estimators.boosting import BoostedTrees
+
+    parameters["rounds"] = max(1, round(fmean(model.parameters["rounds"] for model in models)))
+    return parameters, [m.after(parameters["rounds"]) if isinstance(m, BoostedTrees) else m for m in models]
 
 
 def refit(trainer: Trainer, parameters: Sequence[Parameters], data: Data) -> Fitted:

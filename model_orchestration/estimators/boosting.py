@@ -43,12 +43,28 @@ class BoostedTrees:
     Of ordered classes, it predicts an amount, and the answer is the nearest class.
     """
 
-    def __init__(self, booster: xgb.Booster, parameters: dict[str, Any], task: Task, ordered: NDArray[np.int64]):
-        """Take a booster that is cut to its best round, and ordered classes, sorted, if the task has them."""
+    def __init__(
+        self,
+        booster: xgb.Booster,
+        parameters: dict[str, Any],
+        task: Task,
+        ordered: NDArray[np.int64],
+        whole: xgb.Booster | None = None,
+    ):
+        """Take a booster that is cut to its best round, and ordered classes, sorted, if the task has them.
+
+        `whole` has the rounds after the best one as well.
+        """
         self._booster = booster
         self.parameters = parameters
         self._task = task
         self._ordered = ordered
+        self._whole = whole or booster
+
+    def after(self, rounds: int) -> BoostedTrees:
+        """Return the model after so many rounds, or after all that were boosted."""
+        cut = self._whole[: min(rounds, self._whole.num_boosted_rounds())]
+        return BoostedTrees(cut, {**self.parameters, "rounds": rounds}, self._task, self._ordered, self._whole)
 
     def predict(self, rows: Matrix) -> NDArray[np.float64]:
         """Return chances, amounts or ordered classes, (n,), or the chances of several classes, (n, classes)."""
@@ -200,7 +216,7 @@ class BoostingTrainer:
         limits: dict[str, Any] = {"num_boost_round": self._rounds, "early_stopping_rounds": self._patience}
         booster = xgb.train(settings, train, evals=[(valid, "valid")], verbose_eval=False, **limits)
         rounds = booster.best_iteration + 1
-        return self._model(booster[:rounds], {**parameters, "rounds": rounds}, self._train)
+        return self._model(booster[:rounds], {**parameters, "rounds": rounds}, self._train, booster)
 
     def refit(self, parameters: Parameters, data: Data) -> BoostedTrees:
         """Boost as many rounds as `parameters` says."""
@@ -208,8 +224,10 @@ class BoostingTrainer:
         matrix = self._matrix(data)
         return self._model(xgb.train(settings, matrix, int(parameters["rounds"])), dict(parameters), data)
 
-    def _model(self, booster: xgb.Booster, parameters: dict[str, Any], data: Data) -> BoostedTrees:
-        return BoostedTrees(booster, parameters, self._task, np.unique(data.truth).astype(np.int64))
+    def _model(
+        self, booster: xgb.Booster, parameters: dict[str, Any], data: Data, whole: xgb.Booster | None = None
+    ) -> BoostedTrees:
+        return BoostedTrees(booster, parameters, self._task, np.unique(data.truth).astype(np.int64), whole)
 
     def _matrix(self, data: Data, like: xgb.DMatrix | None = None) -> xgb.DMatrix:
         bins = self._fixed["max_bin"]

@@ -215,14 +215,14 @@ class Training:
         return self._trainers[self.use_case.estimators.index(estimator)]
 
     def _fit(self, estimator: Estimator, parameters: dict[str, Any]) -> Found:
-        models = [trainer.fit(parameters) for trainer in self._trainers_for(estimator)]
+        settled, models = settle([trainer.fit(parameters) for trainer in self._trainers_for(estimator)])
         full, masked = self._no_predictions()
         for part, model, view in zip(self._held_out, models, self._views, strict=True):
             self._fill(full, masked, part, model, view)
         figures = self._judge(full, masked, np.logical_or.reduce(self._held_out))
         metric = self.use_case.rank_by
         loss = figures[metric] + self.use_case.mask_optional * figures.get(f"required_only_{metric}", 0.0)
-        return settle(models), figures, -loss if better(metric, 1, 0) else loss
+        return settled, figures, -loss if better(metric, 1, 0) else loss
 
     def _judge(
         self, full: NDArray[np.float64], masked: NDArray[np.float64], chosen: NDArray[np.bool_]

@@ -9,7 +9,7 @@ import pytest
 import xgboost as xgb
 from scipy.special import expit, softmax
 
-from model_orchestration.estimators import Data, refit
+from model_orchestration.estimators import Data, refit, settle
 from model_orchestration.estimators.boosting import BoostingTrainer
 from scorehouse.scoring.onnx_model import OnnxModel
 from scorehouse.usecase import Estimator, Task
@@ -82,3 +82,19 @@ def test_the_mean_of_margins_is_one_booster(tmp_path, rows: np.ndarray, objectiv
     assert contributions.sum(axis=2).reshape(margin.shape) == pytest.approx(margin, rel=1e-4, abs=1e-4)
     assert mean.parameters == {**CHOSEN[0], "averaged": 3}
     assert mean.importance().sum() == pytest.approx(1)
+
+
+def test_models_of_several_parts_are_judged_after_the_same_rounds(rows: np.ndarray) -> None:
+    truth = np.nan_to_num(rows[:, 0]) + np.random.default_rng(1).normal(size=len(rows))
+    parts = [np.arange(len(rows)) % 3 == k for k in range(3)]
+    estimator = Estimator(family="xgboost", fixed={"objective": "reg:squarederror"}, space={})
+    trainers = [
+        BoostingTrainer(estimator, "amount", *(Data(rows[side], truth[side], np.ones(side.sum())) for side in (~p, p)))
+        for p in parts
+    ]
+    alone = [trainer.fit({"max_depth": 2, "learning_rate": 0.1}) for trainer in trainers]
+    own = [model.parameters["rounds"] for model in alone]
+    parameters, settled = settle(alone)
+    assert len(set(own)) > 1
+    assert parameters["rounds"] == round(np.mean(own))
+    assert [m._booster.num_boosted_rounds() for m in settled] == [parameters["rounds"]] * 3
