@@ -23,7 +23,7 @@ _LEAST_KEYS = 20
 _LEAST_ROWS = 20  # with an answer: with fewer, no training starts
 _SMALL = 200  # rows
 _SPLIT, SMALL_SPLIT = (0.7, 0.15), (0.6, 0.2)  # shares of training and validation: that of every page, and a small one
-_FEW = 50  # rows by which a figure or a class is known only roughly
+_FEW, _RARE = 50, 20  # rows by which a figure, or a class, is known only roughly
 _PER_COLUMN = 5  # rows to learn from that a column should have
 _BYTES_PER_CELL = 100  # of memory in a training: 2.5 GB were measured for 100,000 rows of 240 columns
 _REPEATED = 0.95  # different values per row up to which a column that looks like an id names groups of rows
@@ -172,7 +172,7 @@ def _caveats(inspection: Inspection) -> Iterator[str]:
             "remove from the page what cannot matter."
         )
     classes, counts = np.unique(truth, return_counts=True)
-    if inspection.target.task != "amount" and counts.min() < _FEW:
+    if inspection.target.task != "amount" and counts.min() < _RARE:
         names = {code: raw for raw, code in inspection.target.outcomes.items()} | dict(
             enumerate(inspection.target.classes)
         )

@@ -22,7 +22,7 @@ LEAST_OF_CLASS = 3  # rows on average: fewer, and it is no class
 MOST_CLASSES = 20  # whole numbers of which a column has more are amounts
 MOST_ORDERED_ROWS = 10_000  # beyond, whole numbers are amounts
 _WORDS: Mapping[Task, str] = {
-    "binary": "two classes", "multiclass": "classes", "ordinal": "ordered classes", "amount": "an amount",
+    "binary": "two classes", "multiclass": "several classes", "ordinal": "ordered classes", "amount": "an amount",
 }  # fmt: skip
 _SKEWED = 1.0  # the skewness from which amounts get an objective for skewed ones
 # Words of which the one on the right is the yes. The rarer outcome is, where a table has other words.

@@ -201,7 +201,7 @@ def test_without_a_target_all_that_could_be_one_are_listed_with_their_task() -> 
         inspected(people()[["age", "Id", "joined", "note", "city", "income", "married", "left"]], "")
     listed = [line.strip().partition(",")[0] for line in str(refused.value).splitlines()[1:]]
     assert listed == [
-        "left: two classes", "age: an amount", "married: two classes", "city: classes", "income: an amount",
+        "left: two classes", "age: an amount", "married: two classes", "city: several classes", "income: an amount",
     ]  # fmt: skip
 
 
@@ -231,13 +231,13 @@ def test_a_time_splits_the_rows_and_its_year_is_no_part_because_later_ones_are_a
 
 
 def test_caveats_are_said_in_the_page_and_a_small_table_gives_more_rows_to_the_test() -> None:
-    small = people().head(60)[["age", "income", "city", "joined", "left"]]
+    small = people().head(60)[["age", "income", "city", "joined", "left"]].assign(left=np.arange(60) % 5 == 0)
     wide = small.assign(**{f"m{n}": np.random.default_rng(n).normal(size=60).round(3) for n in range(30)})
     assert [c.split(",")[0] for c in inspected(people()).caveats] == ["Only about 45 of 300 rows judge the model"]
     found = inspected(wide)
     assert [caveat.split(",")[0] for caveat in found.caveats] == [
         "Only about 12 of 60 rows judge the model", "There are 35 columns for 48 rows to learn from",
-        f"Only {min(small['left'].sum(), 60 - small['left'].sum())} rows have left {small['left'].mode()[0] ^ 1}",
+        "Only 12 rows have left True",
     ]  # fmt: skip
     source = render(found, "people", "people.csv")
     assert " ".join(found.caveats[0].split()) in " ".join(source.split()) and loaded(source).split == (0.6, 0.2)
