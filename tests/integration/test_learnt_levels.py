@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
+import pyarrow as pa
 import pytest
 from mlflow.pyfunc.model import PythonModelContext
 
 import use_cases
+from model_orchestration.batch.records import to_records, to_typed_column
 from monitoring.evidently_service.drift.observed import RunColumns
 from monitoring.evidently_service.drift.reference import RunReference
 from monitoring.evidently_service.drift.verdict import judge
-from monitoring.evidently_service.site.page import code_labels
+from monitoring.evidently_service.site.page import code_labels, columns
+from monitoring.evidently_service.windows.watch import Watch
 from reporting.comparison import _unseen
+from reporting.folder import ReportFolder
+from reporting.reporter import Reporter
+from scorehouse.journal.shipper import store_lines
 from scorehouse.serving.serving import Model
+from scorehouse.stores.sqlite_reports import SqliteReports
+from scorehouse.tables.cells import PLAIN
 from server.web.site.examples import random_record
 from tests import doors, toy
 from tests.doors import Door
 from tests.toy import Toy
 
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PAGE = '''
 import numpy as np
 
@@ -161,24 +173,26 @@ def test_a_random_example_has_a_level_of_the_table(prices: Toy) -> None:
     assert all(r["zip"] is None or str(r["zip"]).startswith("00") for r in records)
 
 
-def documents(model: Toy, records: list[dict[str, Any]]) -> Any:
+def documents(model: Toy, records: list[dict[str, Any]]) -> list[Any]:
     predictions = model.bundle().scorer(model.use_case).score(records)
-    start = datetime(2026, 11, 21, 12)  # noqa: DTZ001 - any time
     return [
-        {"seq": i, "prediction_id": f"p{i}", "record": record, "prediction": prediction,
-         "created_at": (start + timedelta(seconds=i)).isoformat()}
-        for i, (record, prediction) in enumerate(zip(records, predictions, strict=True))
+        {
+            "kind": "prediction", "seq": n, "prediction_id": f"p{n}", "use_case": model.use_case.name,
+            "record": record, "model_run_id": toy.RUN_ID, "created_at": (NOON + timedelta(seconds=n)).isoformat(),
+            "door": "http", "prediction": prediction, "customer_id": None,
+        }
+        for n, (record, prediction) in enumerate(zip(records, predictions, strict=True), 1)
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("drift", "drifting"), [(0.0, set()), (0.8, {"zip"})])
 def test_the_monitor_compares_what_levels_say(prices: Toy, drift: float, drifting: set[str]) -> None:
     bundle = prices.bundle()
-    columns = RunColumns(bundle, prices.use_case)
-    assert dict(columns.columns) == {"rooms": "number", "zip": "number", "agent": "number"}
+    compared = RunColumns(bundle, prices.use_case)
+    assert dict(compared.columns) == {"rooms": "number", "zip": "number", "agent": "number"}
     assert code_labels(bundle, "zip", None) == {}
     sent = documents(prices, toy.records(prices.use_case, 500, seed=3, drift=drift))
-    verdict = judge(*RunReference(bundle.reference, columns).tables(columns.observe(sent)))
+    verdict = judge(*RunReference(bundle.reference, compared).tables(compared.observe(sent)))
     assert {c.name for c in verdict.columns if c.drifted} - {"prediction", "agent"} == drifting
 
 
@@ -197,8 +211,46 @@ def test_several_classes_learn_a_column_for_each_class(bands: Toy, tmp_path: Pat
     explained = door.client.post("/explain", json={"rooms": 3, "zip": "00290"}).json["contributions"]
     assert {c["value"] for c in explained if c["feature"].startswith("zip")} == {"00290"}
     assert door.client.get("/").status_code == 200
-    columns = RunColumns(bands.bundle(), bands.use_case)
+    compared = RunColumns(bands.bundle(), bands.use_case)
     sent = documents(bands, toy.records(bands.use_case, 300, seed=3))
-    observed = columns.observe(sent)
+    observed = compared.observe(sent)
     assert observed.rows.shape == (300, 7)
-    assert list(columns.optional) == [False] * 4 + [True] * 3
+    assert list(compared.optional) == [False] * 4 + [True] * 3
+
+
+@pytest.mark.parametrize("name", ["prices", "bands"])
+def test_monitor_and_report_show_what_levels_say_as_numbers(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    model: Toy = request.getfixturevalue(name)
+    bundle = model.bundle()
+    watch = Watch(bundle, model.use_case)
+    sent = documents(model, toy.records(model.use_case, 400, seed=5, drift=0.8))
+    watch.take(sent)
+    watch.evaluate()
+    assert watch.evaluation is not None
+    cards = {card.name: card for card in columns(watch, watch.evaluation, model.use_case)}
+    learnt = [column.name for column in bundle.encoder.columns if column.source == "zip"]
+    assert {*learnt} <= {*cards}
+    assert {*learnt} & {*watch.evaluation.drifting}
+
+    cache: Any = SimpleNamespace(resolve=lambda _, run_id: run_id, load=lambda _: bundle)
+    store = SqliteReports(tmp_path / "predictions.db")
+    lines = [orjson.dumps({k: v for k, v in line.items() if k != "seq"}) for line in sent]
+    assert store_lines(store, lines) == []
+    reporter = Reporter(
+        store, cache, ReportFolder(tmp_path / "reports"), {}, 5000, clock=lambda: NOON.timestamp() + 7200,
+        load=lambda _: model.use_case,
+    )  # fmt: skip
+    (report,) = reporter.report(reporter.span(120, NOON + timedelta(hours=2)))
+    page = gzip.decompress((tmp_path / "reports" / f"{report['id']}.html.gz").read_bytes()).decode()
+    assert all(column in page for column in learnt)
+
+
+def test_batch_hands_levels_on_as_text(prices: Toy, tmp_path: Path) -> None:
+    chunk = pa.table({"rooms": ["3", "4"], "zip": ["00280", "nowhere"], "agent": ["a1", "a2"]})
+    given = {"rooms": PLAIN, "zip": PLAIN, "agent": PLAIN}
+    read = to_records(chunk, prices.use_case.features, given)
+    assert read[0] == {"rooms": 3, "zip": "00280", "agent": "a1"}
+    features = {f.name: f for f in prices.use_case.features}
+    assert to_typed_column(chunk["zip"].combine_chunks(), features["zip"], given).to_pylist() == ["00280", "nowhere"]
