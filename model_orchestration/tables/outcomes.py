@@ -99,7 +99,8 @@ def add_outcomes(
     The hash of a record's key decides its split, as for every row of the table (see `_key`).
 
     Three kinds of outcomes are left out: those whose record the schema rejects today; those that the table itself could
-    not contain, because a premium of 0 would end the training and a class of its own would become a class of the model;
+    not contain, because a premium of 0 would end the training and an ordered class of its own would become a class of
+    the model;
     and the oldest ones of a sender who sent more than `max_share` of the rest (see `limit_senders`).
     """
     schema = RecordSchema(use_case.features)
@@ -107,7 +108,7 @@ def add_outcomes(
     checked = [(d, schema.check(d["record"])) for d in documents if is_plausible(float(d["outcome"]))]
     if left_out := len(documents) - len(checked):
         log.warning(
-            "%d outcomes were left out because no row of the table for %s has such an outcome", left_out, use_case.name
+            "%d outcomes were left out because the table for %s could not have such an outcome", left_out, use_case.name
         )
     accepted = [(d, record) for d, record in checked if not isinstance(record, Rejected)]
     kept = limit_senders([sender(d) for d, _ in accepted], max_share)
@@ -181,7 +182,9 @@ def limit_senders(senders: Sequence[str], max_share: float) -> list[int]:
 
 def _plausibility(use_case: UseCase, table: TrainingTable) -> Callable[[float], bool]:
     """Return the test that says whether `table` could contain an outcome."""
-    if use_case.task in {"ordinal", "multiclass"}:
+    if use_case.task == "multiclass":  # also one that is new, so that no row of the table has it yet
+        return lambda outcome: outcome in range(len(use_case.classes))
+    if use_case.task == "ordinal":
         return set(table.truth.tolist()).__contains__
     if use_case.task == "amount" and (table.truth > 0).all():
         return lambda outcome: outcome > 0

@@ -10,8 +10,10 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import numpy as np
 import orjson
@@ -53,14 +55,25 @@ class AnswerPair:
 def answer_differences(champion: Vector, challenger: Vector) -> dict[str, float]:
     """Return the mean of challenger less champion, and the mean and 99th percentile of its absolute value.
 
-    Of several classes, (n, classes), it is the chance of the champion's class that is compared.
+    Of several classes, (n, classes), it is the chance of the champion's class that is compared: 0 where the challenger
+    does not know the class.
     """
+    if champion.ndim == 2:
+        newer = max(0, champion.shape[1] - challenger.shape[1])
+        challenger = np.pad(challenger, ((0, 0), (0, newer)))
+        answered = np.arange(len(champion)), champion.argmax(axis=1)
+        champion, challenger = champion[answered], challenger[answered]
     difference = challenger - champion
-    if difference.ndim == 2:
-        difference = difference[np.arange(len(champion)), champion.argmax(axis=1)]
     size = np.abs(difference)
     figures = {"mean": difference.mean(), "mean_absolute": size.mean(), "p99_absolute": np.percentile(size, 99)}
     return {name: float(value) for name, value in figures.items()}
+
+
+def to_array(predictions: Sequence[Any]) -> Vector:
+    """Return predictions (n,), or chances (n, classes): 0 for the classes that are newer than a run that answered."""
+    if isinstance(predictions[0], list):
+        predictions = list(zip(*zip_longest(*predictions, fillvalue=0.0), strict=True))
+    return np.array(predictions, dtype=np.float64)
 
 
 class Challenger:
@@ -156,13 +169,13 @@ class Challenger:
         """Export how far the answers differ and, with enough outcomes, the quality of both on the same records."""
         labels = (self._use_case.name, self._run_id)
         if self.pairs:
-            champion, challenger = (np.array([getattr(p, role) for p in self.pairs]) for role in ROLES)
+            champion, challenger = (to_array([getattr(p, role) for p in self.pairs]) for role in ROLES)
             for name, value in answer_differences(champion, challenger).items():
                 metrics.SHADOW_DIFFERENCE.labels(*labels, name).set(value)
         known = [p for p in self.pairs if p.outcome is not None]
         if len(known) >= ENOUGH_OUTCOMES:
             truth = np.array([p.outcome for p in known], dtype=np.float64)
             for role in ROLES:
-                predictions = [getattr(p, role) for p in known]
+                predictions = to_array([getattr(p, role) for p in known])
                 for name, value in quality(self._use_case.task, truth, predictions).items():
                     metrics.SHADOW_QUALITY.labels(*labels, name, role).set(value)

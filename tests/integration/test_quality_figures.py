@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from scorehouse.scoring.figures import CERTAIN
 from scorehouse.scoring.quality import quality
 
 SEEDS = range(12)
@@ -80,5 +81,7 @@ def test_a_class_that_is_absent_or_unknown_leaves_the_other_figures() -> None:
     chances = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
     figures = quality("multiclass", [0, 1, 1], chances)
     assert figures["accuracy"] == pytest.approx(2 / 3) and figures["auc"] == pytest.approx(1.0)
-    newer = quality("multiclass", [0, 1, 3], chances)  # a class that the model does not know yet
-    assert newer["accuracy"] == pytest.approx(2 / 3) and "log_loss" not in newer
+    newer = quality("multiclass", [0, 1, 3], chances)  # a class that the model does not know yet: its chance is 0
+    assert newer["accuracy"] == pytest.approx(2 / 3)
+    assert newer == pytest.approx(quality("multiclass", [0, 1, 3], np.column_stack([chances, [0, 0, 0]])))
+    assert newer["log_loss"] == pytest.approx(-np.log([0.7, 0.8, CERTAIN]).mean())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -21,9 +22,10 @@ import use_cases
 from model_orchestration.batch.answers import AnswerFiles
 from model_orchestration.batch.prediction_log import log_answers
 from model_orchestration.batch.scoring import Scored
+from model_orchestration.tables.outcomes import add_outcomes
 from model_orchestration.tables.training_table import prepare
 from model_orchestration.training.plots import Plots
-from monitoring.evidently_service.challenger import answer_differences
+from monitoring.evidently_service.challenger import answer_differences, to_array
 from monitoring.evidently_service.site.page import columns, figures
 from monitoring.evidently_service.windows.watch import Watch
 from reporting.folder import ReportFolder
@@ -31,6 +33,7 @@ from reporting.reporter import Reporter
 from scorehouse.errors import BundleError, TableError, UseCaseError
 from scorehouse.journal.shipper import store_lines
 from scorehouse.pages.loading import load_use_case
+from scorehouse.scoring.quality import quality
 from scorehouse.scoring.schema import Rejected
 from scorehouse.serving.serving import Model
 from scorehouse.stores.sqlite_reports import SqliteReports
@@ -314,11 +317,9 @@ def test_a_wrong_class_in_a_training_table_is_named(irises: Toy) -> None:
 
 
 def test_a_run_with_other_classes_is_refused(irises: Toy) -> None:
-    from dataclasses import replace
-
     more = replace(irises.use_case, classes=(*CLASSES, "sibirica"))
     irises.bundle().scorer(more)  # a class at the end changes no place
-    with pytest.raises(BundleError, match="put new classes at the end, or raise its version"):
+    with pytest.raises(BundleError, match="put new classes at the end, or give the use case another name"):
         irises.bundle().scorer(replace(irises.use_case, classes=("sibirica", *CLASSES)))
 
 
@@ -327,6 +328,25 @@ def test_champion_and_challenger_differ_in_the_chance_of_the_champions_class() -
     challenger = np.array([[0.5, 0.4, 0.1], [0.1, 0.1, 0.8]])
     found = answer_differences(champion, challenger)
     assert found["mean"] == pytest.approx(0.05) and found["mean_absolute"] == pytest.approx(0.15)
+    newer = np.column_stack([champion, [0.0, 0.0]])  # and one of them knows a class more
+    assert answer_differences(newer, challenger) == found
+    assert answer_differences(champion, np.column_stack([challenger, [0.0, 0.0]])) == found
+    lost = answer_differences(np.array([[0.1, 0.1, 0.1, 0.7]]), np.array([[0.2, 0.2, 0.6]]))
+    assert lost["mean"] == pytest.approx(-0.7)
+
+
+def test_answers_of_runs_with_fewer_classes_are_compared_with_those_of_newer_runs() -> None:
+    given = to_array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.1, 0.7]])
+    np.testing.assert_array_equal(given, [[0.5, 0.3, 0.2, 0], [0.1, 0.1, 0.1, 0.7]])
+    np.testing.assert_array_equal(to_array([0.5, 0.25]), [0.5, 0.25])
+
+
+def test_a_run_that_does_not_know_a_new_class_is_judged_as_if_it_gave_it_no_chance() -> None:
+    truth, chances = np.array([0, 1, 2, 3, 3]), np.array([[0.8, 0.1, 0.1]] * 5)
+    old = quality("multiclass", truth, chances)
+    assert old == pytest.approx(quality("multiclass", truth, np.column_stack([chances, np.zeros(5)])))
+    assert {"log_loss", "auc", "accuracy", "macro_f1"} <= old.keys()
+    assert old["log_loss"] > quality("multiclass", truth, np.array([[0.7, 0.1, 0.1, 0.1]] * 5))["log_loss"]
 
 
 @pytest.mark.parametrize(
@@ -349,6 +369,14 @@ def test_a_mistake_in_the_classes_is_one_line(
     with pytest.raises(UseCaseError) as refused:
         load_use_case(name)
     assert said in str(refused.value)
+
+
+def test_an_outcome_of_a_class_that_no_row_of_the_table_has_is_learnt(irises: Toy) -> None:
+    table = toy.table(irises.use_case, 60)
+    more = replace(irises.use_case, classes=(*CLASSES, "sibirica"))
+    known = [{**d, **outcome(d["seq"], 2 + d["seq"])} for d in documents(irises, table.records[:3], first=0)]
+    learnt = add_outcomes(table, more, known)
+    assert learnt.truth[60:].tolist() == [2, 3]
 
 
 def test_the_simulators_send_the_class_as_the_outcome(irises: Toy) -> None:

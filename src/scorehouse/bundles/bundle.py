@@ -162,7 +162,8 @@ class Bundle:
         if manifest.classes != known:  # outcomes are stored by place
             raise BundleError(
                 f"run {manifest.run_id} knows the classes {', '.join(map(str, manifest.classes))}, but those of this "
-                f"code's page begin with {', '.join(map(str, known))}: put new classes at the end, or raise its version"
+                f"code's page begin with {', '.join(map(str, known))}: put new classes at the end, or give the "
+                "use case another name, because outcomes are stored as places in this list"
             )
 
 

@@ -2,8 +2,8 @@
 
 To add one, add a `Figure` to FIGURES: training, promotion, the monitor and its metrics, the reports and the model's
 card then have it. Functions take the truth (n,) and the predictions, both float64: (n,), or the chances of several
-classes (n, classes), whose truth is the place of the class. Where a figure is undefined,
-they return NaN or raise ValueError, as scikit-learn does.
+classes (n, classes), whose truth is the place of the class; a class that is newer than the model has a chance of 0. Where
+a figure is undefined, they return NaN or raise ValueError, as scikit-learn does.
 """
 
 from __future__ import annotations
@@ -96,16 +96,27 @@ def balanced_accuracy(truth: Vector, label: Vector) -> float:
 
 
 def class_log_loss(truth: Vector, chances: Vector) -> float:
-    """Mean negative log likelihood of the true classes, with chances kept `CERTAIN` away from certainty."""
+    """Mean negative log likelihood of the true classes, with chances kept `CERTAIN` away from certainty.
+
+    scikit-learn's refuses a class without a column, which one that is newer than the model is.
+    """
     kept = np.clip(chances, CERTAIN, 1 - CERTAIN)
-    return scikit_learn("log_loss", labels=range(chances.shape[1]))(truth, kept / kept.sum(axis=1, keepdims=True))
+    places = truth.astype(np.intp)
+    is_known = places < chances.shape[1]
+    of_truth = np.full(len(truth), CERTAIN)
+    of_truth[is_known] = (kept / kept.sum(axis=1, keepdims=True))[is_known, places[is_known]]
+    return float(-np.log(of_truth).mean())
 
 
 def class_auc(truth: Vector, chances: Vector) -> float:
-    """Mean over the classes of the area under the ROC curve of a class's chance; NaN where only one class occurs."""
-    areas = [auc((truth == place).astype(np.float64), chances[:, place]) for place in range(chances.shape[1])]
-    known = [area for area in areas if np.isfinite(area)]
-    return float(np.mean(known)) if known else float("nan")
+    """Mean over the classes that occur of the area under the ROC curve of a class's chance; NaN where only one does."""
+    places = np.unique(truth).astype(np.intp)
+    return float(np.mean([auc((truth == place).astype(np.float64), _chance_of(chances, place)) for place in places]))
+
+
+def _chance_of(chances: Vector, place: int) -> Vector:
+    """Return the chance of the class at `place`, (n,): 0 of one that is newer than the model."""
+    return chances[:, place] if place < chances.shape[1] else np.zeros(len(chances))
 
 
 def class_calibration_error(truth: Vector, chances: Vector) -> float:
