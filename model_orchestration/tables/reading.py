@@ -20,7 +20,7 @@ from scorehouse.scoring.schema import RecordSchema, Rejected
 from scorehouse.tables.cells import Notation, find_mark, is_missing, to_values
 from scorehouse.tables.dates import day_orders, parse_day
 from scorehouse.tables.frames import Frame, frame_of
-from scorehouse.usecase import Feature, Kind, UseCase
+from scorehouse.usecase import Feature, UseCase
 
 # Objectives of XGBoost and the amounts that they can learn.
 AMOUNTS = {"reg:gamma": "a number above 0", "reg:tweedie": "a number from 0", "count:poisson": "a number from 0"}
@@ -181,7 +181,7 @@ class Reading:
         return to_values(cells, feature, self._notation(cells, feature))
 
     def truth(self, column: pd.Series[Any]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        target = target_feature(self.use_case)
+        target = self.use_case.target_feature
         notation = self._notation(column.tolist(), target)
         return read_truth(column, self.use_case, None if notation is None else notation.decimal)
 
@@ -257,7 +257,7 @@ def read_truth(
     shows.
     """
     if use_case.classes:
-        cells = to_values(cells_of(column), target_feature(use_case))
+        cells = to_values(cells_of(column), use_case.target_feature)
         places = {name: place for place, name in enumerate(use_case.classes)}
         truth = np.array([places.get(c, np.nan) if isinstance(c, str | int) else np.nan for c in cells], dtype=float)
         return truth, np.flatnonzero(np.isnan(truth))
@@ -292,12 +292,6 @@ def day_order(column: pd.Series[Any], frame: Frame, parent: str | None = None) -
     if frame.notations is not None and parent in frame.table and set(column.dropna()) <= set(frame.table[parent]):
         return frame.notations.of(Feature(name=parent, kind="date", help="a day")).days
     return day_orders(column.astype(str).unique())
-
-
-def target_feature(use_case: UseCase) -> Feature:
-    """Return the target as a feature; as a category where it has classes."""
-    kind: Kind = "category" if use_case.classes else "number"
-    return Feature(name=use_case.target, kind=kind, categories=use_case.classes, help="the target")
 
 
 def wanted_outcome(use_case: UseCase) -> str:

@@ -71,7 +71,7 @@ def read_table(source: str, use_case: UseCase, s3_endpoint: str = "") -> Frame:
             raise TableError(f"{use_case.name} has no sample to train on: set DATA to your table (CSV or Parquet)")
         return frame_of(pd.DataFrame(use_case.draw_sample(use_case.sample_rows, SAMPLE_SEED)))
     content = _read_s3(source, s3_endpoint) if source.startswith("s3://") else _read_file(source)
-    return read_frame(content, source, use_case.features, use_case.missing)
+    return read_frame(content, source, use_case.table_features, use_case.missing)
 
 
 def prepare(

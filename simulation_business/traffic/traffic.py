@@ -14,7 +14,7 @@ import orjson
 import pandas as pd
 
 from scorehouse.errors import TableError, UseCaseError
-from scorehouse.tables.cells import to_values
+from scorehouse.tables.cells import to_value, to_values
 from scorehouse.tables.frames import read_frame
 from scorehouse.usecase import Feature, UseCase
 from simulation_business.traffic.faults import spoil
@@ -84,7 +84,7 @@ def read_rows(use_case: UseCase, path: Path, random: Random) -> Iterator[Row]:
     """
     try:
         rows = list(
-            to_rows(use_case, read_frame(path.read_bytes(), str(path), use_case.features, use_case.missing).table)
+            to_rows(use_case, read_frame(path.read_bytes(), str(path), use_case.table_features, use_case.missing).table)
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise TableError(f"{path} cannot be read as a table of {use_case.name}: {error}") from error
@@ -132,7 +132,9 @@ def to_rows(use_case: UseCase, table: pd.DataFrame) -> Iterator[Row]:
 
 def _outcome(use_case: UseCase, cell: Any) -> float:
     """Return the outcome in a cell of the target: a number, or the place of a class."""
-    return float(use_case.classes.index(cell)) if use_case.classes else float(cell)
+    if not use_case.classes:
+        return float(cell)
+    return float(use_case.classes.index(to_value(cell, use_case.target_feature)))
 
 
 def to_cases(

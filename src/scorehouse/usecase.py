@@ -335,6 +335,17 @@ class UseCase:
             return tuple(by_name[name] for name in self.inputs)
         return tuple(f for f in by_name.values() if not f.is_time)
 
+    @property
+    def target_feature(self) -> Feature:
+        """The target as a feature: a category where it has classes, and otherwise a number."""
+        kind: Kind = "category" if self.classes else "number"
+        return Feature(name=self.target, kind=kind, categories=self.classes, help="the target")
+
+    @property
+    def table_features(self) -> tuple[Feature, ...]:
+        """What a raw table's columns are read as: the features, and the target where it is one of several classes."""
+        return (*self.features, self.target_feature) if self.classes else self.features
+
     def table_at(self, data: str) -> str:
         """Return where the raw table is: at `data` (the setting DATA), or else the page's own; empty without both."""
         return data or self.table

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,7 @@ from model_orchestration.batch.answers import AnswerFiles
 from model_orchestration.batch.prediction_log import log_answers
 from model_orchestration.batch.scoring import Scored
 from model_orchestration.tables.outcomes import add_outcomes
-from model_orchestration.tables.training_table import prepare
+from model_orchestration.tables.training_table import prepare, read_table
 from model_orchestration.training.plots import Plots
 from monitoring.evidently_service.challenger import answer_differences, to_array
 from monitoring.evidently_service.site.page import columns, figures
@@ -39,7 +42,8 @@ from scorehouse.serving.serving import Model
 from scorehouse.stores.sqlite_reports import SqliteReports
 from scorehouse.streams.packing import StreamRecord
 from scorehouse.streams.records import score
-from simulation_business.traffic.traffic import generate_rows, to_cases
+from server.web.api.app import _csv_line
+from simulation_business.traffic.traffic import generate_rows, read_rows, to_cases
 from tests import doors, toy
 from tests.doors import Door
 from tests.toy import Toy
@@ -152,6 +156,12 @@ def test_every_door_gives_the_same_answer(door: Door, irises: Toy) -> None:
     assert enveloped["prediction"] == {
         "kind_of_iris": "setosa", "chances": expected["chances"], "customer_id": 7,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\r\nb", "\r", 'say "no", twice', " ", "=1+1", 7])
+def test_a_class_is_one_field_of_csv_whatever_its_name(name: str | int) -> None:
+    line = _csv_line([0.5, 0.25, 0.25], (name, "b", "c")).decode()
+    assert list(csv.reader(io.StringIO(line, newline=""))) == [[str(name), "0.5", "0.25", "0.25"]]
 
 
 def test_an_outcome_is_a_class(door: Door) -> None:
@@ -356,6 +366,7 @@ def test_a_run_that_does_not_know_a_new_class_is_judged_as_if_it_gave_it_no_chan
         ('("a", "b")', 'or task="binary" for two'),
         ('("a", "b", "B")', "the classes 'b', 'B' read the same in a table: keep one"),
         ('("a", "b", "c ")', "the class 'c ' has blanks at an end: write 'c'"),
+        ('("a", "b", "?"), missing=("?",)', "missing has '?', which is a category of 'species': remove it from one"),
         ("tuple(map(str, range(101)))", "there are 101 classes, but at most 100 can be answered"),
     ],
 )
@@ -369,6 +380,19 @@ def test_a_mistake_in_the_classes_is_one_line(
     with pytest.raises(UseCaseError) as refused:
         load_use_case(name)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("classes", [("01", "1", "2"), ("NA", "nan", "b"), ("1.0", "1,000", "x"), (1, 2, "NA")])
+def test_classes_that_look_like_numbers_or_gaps_are_read_from_a_file_as_they_are(
+    irises: Toy, classes: tuple[str | int, ...], tmp_path: Path
+) -> None:
+    use_case = replace(irises.use_case, classes=classes)
+    table = pd.DataFrame(irises.use_case.draw_sample(60, 1))
+    table["species"] = [classes[i % 3] for i in range(60)]
+    table.to_csv(file := tmp_path / "irises.csv", index=False)
+    assert prepare(read_table(str(file), use_case), use_case).truth.tolist() == [i % 3 for i in range(60)]
+    sent = islice(read_rows(use_case, file, Random(1)), 60)
+    assert sorted(row.outcome for row in sent) == sorted(i % 3 for i in range(60))
 
 
 def test_an_outcome_of_a_class_that_no_row_of_the_table_has_is_learnt(irises: Toy) -> None:

@@ -87,6 +87,6 @@ def _table(source: str, settings: Settings) -> Any:
         place = urlsplit(source)
         s3 = aws_client("s3", settings.s3_address, settings.aws_default_region)
         content = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
-    frame = read_frame(content, source, use_case.features, use_case.missing)
+    frame = read_frame(content, source, use_case.table_features, use_case.missing)
     log.info("%s", frame.read_as)
     return frame.table

@@ -178,8 +178,8 @@ def _csv_line(prediction: Prediction, classes: Classes) -> bytes:
     if not isinstance(prediction, list):
         return orjson.dumps(prediction) + b"\n"
     name = io.StringIO()
-    csv.writer(name, lineterminator="").writerow([classes[likeliest(prediction)]])
-    return b",".join([name.getvalue().encode(), *map(orjson.dumps, prediction)]) + b"\n"
+    csv.writer(name).writerow([classes[likeliest(prediction)]])  # it quotes what the end of its line consists of
+    return b",".join([name.getvalue().removesuffix("\r\n").encode(), *map(orjson.dumps, prediction)]) + b"\n"
 
 
 def caller() -> str | None:

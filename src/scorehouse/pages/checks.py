@@ -258,7 +258,7 @@ def _column_faults(use_case: UseCase) -> Iterator[str]:
         yield f"dated is {use_case.dated!r}, a feature of kind={kind!r}: name a column of days"
     if (kind := kinds.get(use_case.split_by, "date")) in {"category", "boolean"}:
         yield f"split_by is {use_case.split_by!r}, a feature of kind={kind!r}: name a column of days, times or numbers"
-    for feature in use_case.features:
+    for feature in use_case.table_features:
         for mark in (
             m for m in use_case.missing if str(m).casefold() in {str(c).casefold() for c in feature.categories}
         ):

@@ -2,8 +2,8 @@
 
 To add one, add a `Figure` to FIGURES: training, promotion, the monitor and its metrics, the reports and the model's
 card then have it. Functions take the truth (n,) and the predictions, both float64: (n,), or the chances of several
-classes (n, classes), whose truth is the place of the class; a class that is newer than the model has a chance of 0. Where
-a figure is undefined, they return NaN or raise ValueError, as scikit-learn does.
+classes (n, classes), whose truth is the place of the class; a class that is newer than the model has a chance of 0.
+Where a figure is undefined, they return NaN or raise ValueError, as scikit-learn does.
 """
 
 from __future__ import annotations
