@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_OUTCOMES = 30  # with fewer, a page about quality shows noise
-TRUE_CLASS, PREDICTED_CLASS = "true class", "predicted class"  # columns beside those of the classes, by their names
+TRUE_CLASS, PREDICTED_CLASS = " true class", " predicted class"  # beside columns of classes, which begin with no blank
 Labels = Mapping[str, Mapping[float, str]]
 _MARKUP = re.compile(r"<(?=[a-zA-Z/!?])")  # `<5` is none
 

@@ -31,6 +31,7 @@ from model_orchestration.training.plots import Plots
 from monitoring.evidently_service.challenger import answer_differences, to_array
 from monitoring.evidently_service.site.page import columns, figures
 from monitoring.evidently_service.windows.watch import Watch
+from reporting.evidently_report import quality_report
 from reporting.folder import ReportFolder
 from reporting.reporter import Reporter
 from scorehouse.errors import BundleError, TableError, UseCaseError
@@ -290,6 +291,14 @@ def test_the_store_gives_back_the_chances_and_the_report_says_how_good_they_were
     assert report["challenger"]["difference"]["p99_absolute"] == 0
     page = gzip.decompress((tmp_path / "reports" / f"{report['id']}.html.gz").read_bytes()).decode()
     assert "chance_of_virginica" in page and "The chance of virginica" in page
+
+
+def test_a_class_may_have_the_name_of_a_column_of_evidentlys_page(irises: Toy) -> None:
+    bundle = irises.bundle()
+    manifest = bundle.manifest.model_copy(update={"classes": ["true class", "predicted class", "prediction"]})
+    known = bundle.reference.truth[:60], bundle.reference.predictions[:60]
+    page, problem = quality_report(manifest, known, known)
+    assert page is not None and not problem
 
 
 def test_batch_writes_the_class_and_the_chances_and_logs_them(irises: Toy, tmp_path: Path) -> None:
