@@ -187,7 +187,7 @@ bench-drift: .venv/.ready  ## measure false alarms and missed shifts of the drif
 bench-traffic: .venv/.ready  ## simulate months of traffic without drift, and real shifts; count false notifications (FOLDER=…)
 	@$(BIN)/python -m benchmarks.drift $(FOLDER) --shifts 20 --old-records 240000
 
-bench-use-cases: .venv/.ready .tables/.ready  ## from 90 public tables to first answers (or those in FOLDER=…, TRIALS=5)
+bench-use-cases: .venv/.ready .tables/.ready  ## from 91 public tables to first answers (or those in FOLDER=…, TRIALS=5)
 	@$(BIN)/python -m benchmarks.use_cases $(if $(FOLDER),--folder $(FOLDER)) $(if $(TRIALS),--trials $(TRIALS))
 
 bench-leaks: .venv/.ready .tables/.ready  ## add the answer to public tables in disguise, and count how often it is found (FOLDER=…)
