@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scorehouse.usecase import Feature
 
+OTHERS = 1 / 3  # the share of the values that come from the neighbour
 NEAREST = 10  # neighbours of a row, of which one is drawn
 MOST_ROWS = 3_000  # of a table: distances are computed between all of them
 TRIES = 10  # to make a row that the table does not have
@@ -47,17 +48,17 @@ class Neighbours:
         return cls(records, truth, near, frozenset(map(_content, records)))
 
     def make(self, rng: np.random.Generator) -> tuple[Record, float]:
-        """Return a record made of a row and one of its neighbours, and its outcome.
+        """Return a record made of a row and one of its neighbours, and the row's outcome.
 
         If nothing that the table does not have is found, it is the row itself: to take another row instead would make
         rows in crowded places rarer than they are.
         """
         one = int(rng.integers(len(self.records)))
         for _ in range(TRIES if len(self.near[one]) else 0):
-            pair = (one, int(rng.choice(self.near[one])))
-            record = {name: self.records[pair[rng.integers(2)]].get(name) for name in self.records[one]}
+            own, other = self.records[one], self.records[int(rng.choice(self.near[one]))]
+            record = {name: (other if rng.random() < OTHERS else own).get(name) for name in own}
             if _content(record) not in self.known:
-                return record, float(self.truth[pair[rng.integers(2)]])
+                return record, float(self.truth[one])
         return self.records[one], float(self.truth[one])
 
 

@@ -57,6 +57,16 @@ def test_ks_distance_equals_scipys_with_and_without_ties(decimals: int) -> None:
         assert ks_distance(reference, window) == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_tolerance_forgives_what_is_off_by_so_much_and_counts_the_rest() -> None:
+    reference = np.sort(np.random.default_rng(0).normal(0, 1, 5000))
+    assert ks_distance(reference, reference + 0.3) > 0.1
+    assert ks_distance(reference, reference + 0.3, 0.3) == pytest.approx(0, abs=1e-3)
+    assert ks_distance(reference, reference - 0.3, 0.3) == pytest.approx(0, abs=1e-3)
+    assert ks_distance(reference, reference + 0.8, 0.3) == pytest.approx(
+        ks_distance(reference, reference + 0.5), abs=1e-9
+    )
+
+
 def test_ks_p_value_is_the_series_of_the_rule() -> None:
     m, n, distance = 5000, 500, 0.08
     e = m * n / (m + n)

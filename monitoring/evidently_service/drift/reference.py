@@ -9,6 +9,7 @@ import numpy as np
 from monitoring.evidently_service.drift.dependence import design_effect
 from monitoring.evidently_service.drift.observed import Flags, Observed, RunColumns
 from monitoring.evidently_service.drift.statistics import Column, Floats, Sample, Table, prepare
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
 from scorehouse.bundles.reference import Reference
 from scorehouse.scoring.classes import chance_column
 
@@ -44,7 +45,7 @@ class RunReference:
         expected, seen = self._comparable_predictions(window)
         if len(seen):
             answered, (expected, seen) = self._answered(), (self._spread(expected), self._spread(seen))
-            reference |= prepare(expected, answered).columns
+            reference |= {name: _with_tolerance(s) for name, s in prepare(expected, answered).columns.items()}
             for place, (name, sample) in enumerate(prepare(seen, answered).columns.items()):
                 features[name] = _with_dependence(sample, seen[:, place])
         return Table(reference, self.rows), Table(features, len(window))
@@ -89,6 +90,13 @@ class RunReference:
             return predictions[:, None]
         predicted = predictions.argmax(axis=1).astype(np.float64)
         return np.column_stack([predicted, predictions])[:, : len(self._answered())]
+
+
+def _with_tolerance(predictions: Sample) -> Sample:
+    """Return predictions of the reference. Other models made them, on fewer rows, than the one that answers."""
+    if predictions.kind == "category":
+        return predictions
+    return replace(predictions, tolerance=DEFAULT_RULE.prediction_tolerance * predictions.deviation)
 
 
 def _with_dependence(sample: Sample, values: Floats) -> Sample:

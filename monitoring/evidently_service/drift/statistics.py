@@ -22,13 +22,14 @@ Column = tuple[str, Kind]
 class Sample:
     """One column of a table: its finite values in ascending order; NaN and infinities count as missing.
 
-    Its rows tell as much as `rows / design_effect` independent ones.
+    Its rows tell as much as `rows / design_effect` independent ones. Of a reference, values may be off by `tolerance`.
     """
 
     kind: Kind
     present: Floats
     rows: int
     design_effect: float = 1.0
+    tolerance: float = 0.0
 
     @property
     def missing(self) -> int:
@@ -70,17 +71,18 @@ def prepare(rows: Floats, columns: Sequence[Column]) -> Table:
     return Table(samples, len(rows))
 
 
-def ks_distance(reference: Floats, window: Floats) -> float:
+def ks_distance(reference: Floats, window: Floats, tolerance: float = 0.0) -> float:
     """Largest distance between the empirical distribution functions of two sorted samples; 0 when either is empty.
 
-    It is reached at a window value or just before one, so the reference is searched only there.
+    With a tolerance, it is what remains if the window's values may all be higher or lower by so much. It is reached at
+    a window value or just before one, so the reference is searched only there.
     """
     m, n = len(reference), len(window)
     if not m or not n:
         return 0.0
     steps = np.arange(n + 1) / n
-    above = steps[1:] - reference.searchsorted(window, "right") / m
-    below = reference.searchsorted(window, "left") / m - steps[:-1]
+    above = steps[1:] - reference.searchsorted(window + tolerance, "right") / m
+    below = reference.searchsorted(window - tolerance, "left") / m - steps[:-1]
     return float(max(above.max(), below.max(), 0.0))
 
 

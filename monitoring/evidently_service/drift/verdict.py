@@ -31,6 +31,7 @@ class DriftRule:
     alpha: float = 1e-4  # of the p value adjusted over all columns
     minimum_distance: float = 0.10  # Kolmogorov-Smirnov distance (or missing share) of a number
     minimum_variation: float = 0.05  # total variation of a category
+    prediction_tolerance: float = 0.1  # standard deviations by which another model's predictions may differ
     few_values: int = 10  # a number with no more distinct reference values is treated as a category
     minimum_effective: float = 50.0  # a column with fewer effective records is not judged
     smallest_cell: float = 5.0  # cells with a smaller pooled expected window count are merged
@@ -136,6 +137,8 @@ def compare(reference: Sample, window: Sample, rule: DriftRule = DEFAULT_RULE) -
 def _compare_numbers(reference: Sample, window: Sample, rule: DriftRule) -> tuple[float, float]:
     distance = ks_distance(reference.present, window.present)
     p_value = ks_p_value(distance, len(reference.present), len(window.present) / window.design_effect)
+    if reference.tolerance:
+        distance = ks_distance(reference.present, window.present, reference.tolerance)
     if not reference.missing and not window.missing:
         return p_value, distance
     known, seen = (np.array([len(side.present), side.missing], dtype=np.float64) for side in (reference, window))

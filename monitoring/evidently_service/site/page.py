@@ -125,6 +125,8 @@ def assumptions(watch: Watch) -> list[str]:
         "Records may resemble those before and after them, as those of a household or a batch do, in runs of up to "
         f"about {rule.window // BLOCKS} records of the window. The test then counts them as fewer; a column that "
         f"counts as fewer than {rule.minimum_effective:g} records is not judged.",
+        "The predictions of the training data come from models that were trained on parts of it. Those of the window "
+        f"may differ from them by {rule.prediction_tolerance:g} of their standard deviation without counting as drift.",
     ]
     if rule.span:
         texts.append(

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring.evidently_service.drift.verdict import DEFAULT_RULE
+from monitoring.evidently_service.drift.observed import RunColumns
+from monitoring.evidently_service.drift.reference import RunReference
+from monitoring.evidently_service.drift.verdict import DEFAULT_RULE, judge
 from monitoring.evidently_service.windows.watch import Watch
 from scorehouse.errors import BundleError
 from tests.unit.monitoring.house import NOON, USE_CASE, bundle, documents, records
@@ -114,6 +116,28 @@ def test_predictions_are_compared_with_those_of_reference_rows_that_lack_the_sam
     assert watch.evaluation.unsent == {"spent": 0.5}
     assert watch.evaluation.predictions_compared == 500
     assert watch.drifting == {}
+
+
+def test_predictions_of_a_model_that_is_a_little_surer_are_no_drift_and_others_are() -> None:
+    """The reference's predictions come from models that were trained on fewer rows, so they are less sure."""
+    known = bundle()
+    columns = RunColumns(known, USE_CASE)
+
+    def sure(scores: Any, least: float) -> Any:
+        noise = np.abs(np.random.default_rng(len(scores)).normal(0, 0.002, len(scores)))
+        return np.where(scores > 0.4, 1 - least - noise, least + noise)
+
+    scores = known.reference.predictions
+    reference = RunReference(replace(known.reference, predictions=sure(scores, 0.01)), columns)
+
+    def drifts(least: float) -> bool:
+        sent = documents(records(500, seed=3))
+        chances = sure(np.array([d["prediction"] for d in sent]), least)
+        window = columns.observe([{**d, "prediction": p} for d, p in zip(sent, chances, strict=True)])
+        return "prediction" in judge(*reference.tables(window)).drifted
+
+    assert not drifts(0.005)
+    assert drifts(0.1)
 
 
 def test_a_null_is_a_value_that_went_missing(watch: Watch) -> None:
