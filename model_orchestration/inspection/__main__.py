@@ -76,13 +76,18 @@ def _show(inspection: Inspection, console: Console) -> None:
 
 def _say_next(written: Written, report: Path, name: str, console: Console) -> None:
     console.print()
-    if written.difference:
-        console.print(written.difference, highlight=False, markup=False)
-        console.print(f"{written.path} is there already and was left as it is; above is how the new page differs")
+    if written.is_new:
+        lines = [f"wrote {written.path}: check its guesses"]
+    elif written.difference:
+        lines = [
+            written.difference,
+            f"{written.path} is there already and was left as it is; above is how the new page differs",
+            "to get the new page, delete the old one first, or add NAME=… to write it beside the old one",
+        ]
     else:
-        console.print(f"wrote {written.path}: check its guesses", highlight=False)
-    console.print(f"report: {report}, which shows every column", highlight=False)
-    console.print(f"next: USE_CASE={name} make demo", highlight=False, markup=False)
+        lines = [f"{written.path} is there already and would not change"]
+    lines += [f"report: {report}, which shows every column", f"next: USE_CASE={name} make demo"]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)  # a wrapped difference is none
 
 
 if __name__ == "__main__":

@@ -84,7 +84,9 @@ def inspect_table(
         raise TableError(_choose(list(columns.values())))
     found = find_target(columns, target)
     if (answers := int(np.isfinite(found.truth()).sum())) < _LEAST_ROWS:
-        raise TableError(f"only {answers} rows have a {target}, but at least {_LEAST_ROWS} are needed to train a model")
+        raise TableError(
+            f"only {_rows_have(answers)} a value of {target}, but at least {_LEAST_ROWS} are needed to train a model"
+        )
     if key and key not in columns:
         raise TableError(_unknown("KEY", key, columns))
     if key == target:
@@ -168,8 +170,8 @@ def _caveats(inspection: Inspection) -> Iterator[str]:
     learnt = rows - tested
     if columns * _PER_COLUMN > learnt:
         yield (
-            f"There are {columns:,} columns for {learnt:,} rows to learn from, so that some fit by chance: "
-            "remove from the page what cannot matter."
+            f"There are {columns:,} columns for {learnt:,} rows to learn from, so some may fit by chance: "
+            "delete columns that cannot matter from the page."
         )
     classes, counts = np.unique(truth, return_counts=True)
     if inspection.target.task != "amount" and counts.min() < _RARE:
@@ -178,7 +180,7 @@ def _caveats(inspection: Inspection) -> Iterator[str]:
         )
         rarest = classes[counts.argmin()]
         name = names.get(int(rarest), f"{rarest:g}")
-        yield f"Only {counts.min():,} rows have {inspection.target.name} {name}, so little is learnt about them."
+        yield f"Only {_rows_have(counts.min())} {inspection.target.name} {name}, so the model learns little about them."
     if (gigabytes := rows * columns * _BYTES_PER_CELL / 1e9) > 1:
         yield (
             f"The table is large: a training needs about {gigabytes:.0f} GB of memory, and 50 trials take long "
@@ -193,6 +195,10 @@ def _propose_key(columns: list[Column], target: str, rows: int) -> str:
         if column.name != target and names_groups and not column.missing and looks_like_an_id(column.name):
             return column.name
     return ""
+
+
+def _rows_have(count: int) -> str:
+    return "1 row has" if count == 1 else f"{count:,} rows have"
 
 
 _MOST_SHOWN = 20

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from model_orchestration.tables.faults import write
 from scorehouse.scoring.schema import ID_FIELDS
 from scorehouse.tables.cells import is_missing, parse_number
 from scorehouse.tables.dates import day_orders, parse_day, parse_time
@@ -128,7 +129,7 @@ def _useless(present: pd.Series[Any], levels: pd.Series[int], missing: int) -> s
     if present.empty:
         return "empty: no row has a value"
     if len(levels) == 1 and not missing:
-        return f"constant: every row has {levels.index[0]!r}"
+        return f"constant: every row has {write(levels.index[0])}"
     return ""
 
 

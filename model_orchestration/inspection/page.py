@@ -28,6 +28,7 @@ class Written:
     """A page: where it is, and how it would change if it was there already and is left as it is."""
 
     path: Path
+    is_new: bool
     difference: str = ""
 
 
@@ -40,9 +41,9 @@ def write_page(inspection: Inspection, name: str, table: str, folder: Path = PAG
         lines = difflib.unified_diff(
             before.splitlines(keepends=True), source.splitlines(keepends=True), str(path), "the page for this table"
         )
-        return Written(path, "".join(lines))
+        return Written(path, is_new=False, difference="".join(lines))
     path.write_text(source, encoding="utf-8")
-    return Written(path)
+    return Written(path, is_new=True)
 
 
 def page_name(table: str) -> str:
@@ -66,7 +67,7 @@ def _lines(inspection: Inspection, name: str, table: str) -> Iterator[str]:
     target = inspection.target
     yield f'"""{_in_docstring(_title(target))} Written by `make use-case` from {inspection.rows:,} rows.'
     yield ""
-    yield 'Each "guess" is for you to check: limits that a value must keep, and what the table does not say by itself.'
+    yield 'Each "guess" is for you to check: limits of values, and what the table alone does not tell.'
     yield from (line for caveat in inspection.caveats for line in ("", *textwrap.wrap(_plain(caveat), 118)))
     yield '"""'
     yield ""
@@ -153,7 +154,7 @@ def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[s
     yield f"    name={name!r},"
     yield "    version=1,"
     yield f"    title={_title(target)!r},"
-    yield f"    about={f'From {len(inspection.features)} columns of {inspection.file}: {_asked(target)}.'!r},"
+    yield f"    about={_about(inspection)!r},"
     yield f"    source={f'{inspection.file}, {inspection.rows:,} rows'!r},"
     yield "    features=FEATURES,"
     yield f"    target={target.name!r},"
@@ -162,19 +163,24 @@ def _use_case_lines(inspection: Inspection, name: str, table: str) -> Iterator[s
     if target.classes:
         yield f"    classes={target.classes!r},"
     yield f"    answer={_answer(target)!r},"
-    why = "" if inspection.key else "  # no column names what belongs together, so copies of a row do"
+    why = "" if inspection.key else "  # no column tells which rows belong together, so only equal rows stay together"
     yield f"    key={inspection.key!r},{why}"
     if inspection.is_small:
-        yield f"    split={SMALL_SPLIT},  # few rows, so that a larger share judges the model"
+        yield f"    split={SMALL_SPLIT},  # few rows, so a larger share judges the model"
     if inspection.time:
         yield f"    split_by={inspection.time!r},  # the newest rows judge the model"
     yield "    clean=clean,"
-    yield f"    table={table!r},  # where DATA names no other"
+    yield f"    table={table!r},  # unless DATA names another"
     if marks := tuple(dict.fromkeys(mark for column in inspection.columns for mark in column.marks)):
         yield f"    missing={marks!r},  # guess: they stand for missing numbers"
     if len(target.objectives) > 1:
         yield f"    estimators=({', '.join(f'boosted_trees({o!r})' for o in target.objectives)}),"
     yield ")"
+
+
+def _about(inspection: Inspection) -> str:
+    count = len(inspection.features)
+    return f"Predicts {_asked(inspection.target)}, from {count} column{'s' if count != 1 else ''} of {inspection.file}."
 
 
 def _asked(target: Target) -> str:
@@ -183,7 +189,7 @@ def _asked(target: Target) -> str:
         return f"the chance that {target.name} is {yes}"
     if target.classes:
         return f"{target.name}, one of {len(target.classes)} classes"
-    return f"{target.name}, {'an amount' if target.task == 'amount' else 'one of ordered classes'}"
+    return f"{target.name}, {'an amount' if target.task == 'amount' else 'as an ordered class'}"
 
 
 def _title(target: Target) -> str:

@@ -155,7 +155,7 @@ def _numbers(column: Column, numbers: pd.Series[float], distinct: int) -> Target
 
 def _not_an_answer(column: Column, distinct: int) -> str:
     if column.left_out:
-        return f"{column.name} cannot be predicted: it is {column.left_out}; name another TARGET"
+        return f"{column.name} cannot be predicted ({column.left_out}): name another TARGET"
     return (
         f"{column.name} has {distinct:,} different values ({column.shown}), which are too many for classes without an "
         f"order: at most {MOST_NAMED}, with {LEAST_OF_CLASS} rows each or more on average; name another TARGET"

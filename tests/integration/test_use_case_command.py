@@ -67,6 +67,8 @@ def test_one_command_writes_a_page_that_trains_and_a_report(folder: Path, monkey
     training = Training(case, read_training_table(case, Settings()))
     trained = training.retrain(training.best(list(training.search(3)), 1)[0])
     assert 0.6 < trained.quality["test_auc"] < 1
+    same = run(folder, "people.csv", "left")
+    assert "use_cases/people.py is there already and would not change" in same.stdout and "wrote" not in same.stdout
     again = run(folder, "people.csv", "age")
     assert "use_cases/people.py is there already and was left as it is" in again.stdout
     assert '-    target="left",' in again.stdout and '+    target="age",' in again.stdout

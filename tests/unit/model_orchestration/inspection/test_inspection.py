@@ -241,7 +241,9 @@ def test_caveats_are_said_in_the_page_and_a_small_table_gives_more_rows_to_the_t
     ]  # fmt: skip
     source = render(found, "people", "people.csv")
     assert " ".join(found.caveats[0].split()) in " ".join(source.split()) and loaded(source).split == (0.6, 0.2)
-    with pytest.raises(TableError, match="only 19 rows have a left, but at least 20 are needed to train a model"):
+    with pytest.raises(
+        TableError, match="only 19 rows have a value of left, but at least 20 are needed to train a model"
+    ):
         inspected(small.head(19))
 
 
@@ -316,8 +318,8 @@ def test_what_is_no_time_is_told_in_one_sentence(time: str, words: str) -> None:
         ("", "", "choose what to predict, such as TARGET='left':"),
         ("lefft", "", "no column is called 'lefft'; did you mean 'left'?"),
         ("country", "", "country: all rows have one value, so there is nothing to learn"),
-        ("note", "", "note cannot be predicted: it is free text"),
-        ("ticket", "", "ticket cannot be predicted: it is identifier"),
+        ("note", "", "note cannot be predicted (free text"),
+        ("ticket", "", "ticket cannot be predicted (identifier"),
         ("left", "left", "KEY is the target, 'left': name another column"),
         ("left", "customer", "KEY is 'customer', but no column is called so"),
     ],
@@ -326,6 +328,11 @@ def test_what_cannot_be_predicted_is_told_in_one_sentence(target: str, key: str,
     with pytest.raises(TableError) as refused:
         inspected(people(), target, key)
     assert str(refused.value).startswith(words)
+
+
+def test_a_constant_number_is_written_as_people_write_it() -> None:
+    found = {column.name: column for column in inspected(people(year=70)).columns}
+    assert found["year"].left_out == "constant: every row has 70"
 
 
 def test_the_page_is_one_that_a_training_takes() -> None:
