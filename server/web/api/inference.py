@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from http import HTTPStatus
@@ -121,7 +122,7 @@ def _request(settings: HttpSettings) -> tuple[dict[str, Any], bytes]:
     """Return the JSON of a request and the binary tensors behind it."""
     content = read_body(request.environ, settings.max_body_bytes, (JSON, BINARY)).content
     said = request.environ.get(JSON_LENGTH, "")
-    if said and not (said.isdigit() and int(said) <= len(content)):
+    if said and not (re.fullmatch("[0-9]{1,18}", said) and int(said) <= len(content)):
         raise Problem(HTTPStatus.BAD_REQUEST, "Inference-Header-Content-Length is not the length of the JSON")
     length = int(said) if said else len(content)
     value = parse(content[:length], settings.max_records)

@@ -83,7 +83,7 @@ def records(tensors: Sequence[Tensor], features: Sequence[Feature], most: int) -
     names = [tensor.name for tensor in tensors]
     if len(set(names)) != len(names):
         raise _bad("two inputs have the same name")
-    counts = {_count(tensor) for tensor in tensors}
+    counts = {rows_of(tensor.name, tensor.shape) for tensor in tensors}
     if len(counts) > 1:
         raise _bad("all inputs must have the same number of rows: shape [n] or [n, 1]")
     (count,) = counts
@@ -101,10 +101,11 @@ def records(tensors: Sequence[Tensor], features: Sequence[Feature], most: int) -
     ]
 
 
-def _count(tensor: Tensor) -> int:
-    if len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[1] == 1):
-        return tensor.shape[0]
-    raise _bad(f"the input {tensor.name[:80]!r} must have the shape [n] or [n, 1]: a value for each row")
+def rows_of(name: str, shape: Sequence[int]) -> int:
+    """Return how many rows an input of this shape has. Raises Problem (400) for any but [n] and [n, 1]."""
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
+        return shape[0]
+    raise _bad(f"the input {name[:80]!r} must have the shape [n] or [n, 1]: a value for each row")
 
 
 def _parsed(place: int, text: Any, most: int) -> Any:
@@ -149,10 +150,11 @@ def from_json(given: Any, data: bytes, offset: int) -> tuple[Tensor, int]:
         raise _bad(f"the input {name[:80]!r} must have a datatype: one of {', '.join(sorted(DATATYPES))}")
     if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
         raise _bad(f"the input {name[:80]!r} must have a shape: a list of whole numbers")
+    rows_of(name, shape)  # before its values are read: shapes of many dimensions take seconds
     parameters = given.get("parameters")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
     if size is None:
-        values = _flat(given.get("data"), len(shape))
+        values = _flat(given.get("data"))
     elif type(size) is int and 0 <= size <= len(data) - offset:
         values = from_bytes(name, datatype, data[offset : offset + size])
         offset += size
@@ -165,23 +167,16 @@ def from_json(given: Any, data: bytes, offset: int) -> tuple[Tensor, int]:
 
 def require_size(tensor: Tensor) -> None:
     """Raise Problem (400) if a tensor has more or fewer values than its shape says."""
-    size = 1
-    for n in tensor.shape:
-        size *= n
-    if len(tensor.values) != size:
-        shape = list(tensor.shape)[:10]
+    if len(tensor.values) != rows_of(tensor.name, tensor.shape):
+        shape = list(tensor.shape)
         raise _bad(f"the input {tensor.name[:80]!r} has {len(tensor.values):,} values, not those of its shape {shape}")
 
 
-def _flat(data: Any, dimensions: int) -> list[Any]:
-    """Return the values of a JSON array, flat or nested as the shape says."""
+def _flat(data: Any) -> list[Any]:
+    """Return the values of a JSON array: flat, or nested as [[1], [2]]."""
     if not isinstance(data, list):
         raise _bad("an input must have data: an array")
-    values = data
-    for _ in range(dimensions - 1):
-        if not any(isinstance(value, list) for value in values):
-            break
-        values = [v for value in values for v in (value if isinstance(value, list) else [value])]
+    values = [v for value in data for v in (value if isinstance(value, list) else [value])]
     if any(isinstance(value, dict | list) for value in values):
         raise _bad("an input's data must be numbers, booleans or text")
     return values

@@ -9,6 +9,9 @@ import numpy as np
 import orjson
 import pytest
 
+from server.web.api import tensors
+from server.web.api.problems import Problem
+
 Records = list[dict[str, Any]]
 PATH = "/v2/models/churn/infer"
 TYPES = {"integer": "INT64", "number": "FP64", "boolean": "BOOL"}
@@ -160,6 +163,20 @@ def test_another_model_or_version_is_not_found(door: Any, path: str, said: str) 
 def test_what_is_no_request_is_refused_with_why(door: Any, body: Any, said: str) -> None:
     answer = infer(door, body)
     assert answer.status_code == 400 and said in answer.json["error"]
+
+
+@pytest.mark.parametrize("data", [[1], [1] * 20_000 + [orjson.loads("[" * 200 + "]" * 200)]])
+def test_a_shape_of_many_dimensions_is_refused_before_its_values_are_read(data: list[Any]) -> None:
+    one = {"name": "a", "datatype": "FP64", "shape": [2**31 - 1] * 500, "data": data}
+    with pytest.raises(Problem) as refused:
+        tensors.from_json(one, b"", 0)
+    assert refused.value.detail.startswith("the input 'a' must have the shape [n] or [n, 1]")
+
+
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000, "-1", "1e3", "10000"])
+def test_what_is_no_length_of_the_json_is_refused(door: Any, length: str) -> None:
+    answer = door.client.post(PATH, data=b"{}", headers={"Inference-Header-Content-Length": length})
+    assert (answer.status_code, answer.json["error"].partition(" ")[0]) == (400, "Inference-Header-Content-Length")
 
 
 def test_more_records_than_allowed_are_refused(door: Any) -> None:
