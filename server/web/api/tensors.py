@@ -146,7 +146,7 @@ def from_json(given: Any, data: bytes, offset: int) -> tuple[Tensor, int]:
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
         raise _bad('an input must be {"name": …, "shape": […], "datatype": …, "data": […]}')
     name, datatype, shape = given["name"], given.get("datatype"), given.get("shape")
-    if datatype not in DATATYPES:
+    if not isinstance(datatype, str) or datatype not in DATATYPES:
         raise _bad(f"the input {name[:80]!r} must have a datatype: one of {', '.join(sorted(DATATYPES))}")
     if not isinstance(shape, list) or not shape or not all(type(n) is int and 0 <= n < 2**31 for n in shape):
         raise _bad(f"the input {name[:80]!r} must have a shape: a list of whole numbers")

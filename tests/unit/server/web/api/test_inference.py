@@ -141,6 +141,8 @@ def test_another_model_or_version_is_not_found(door: Any, path: str, said: str) 
         ({"inputs": []}, "the request has no inputs"),
         ({"inputs": [7]}, "an input must be"),
         ({"inputs": [{"name": "a", "datatype": "FP128", "shape": [1], "data": [1]}]}, "must have a datatype"),
+        ({"inputs": [{"name": "a", "datatype": ["FP64"], "shape": [1], "data": [1]}]}, "must have a datatype"),
+        ({"inputs": [{"name": "a", "datatype": {}, "shape": [1], "data": [1]}]}, "must have a datatype"),
         ({"inputs": [{"name": "a", "datatype": "FP64", "shape": [], "data": [1]}]}, "must have a shape"),
         ({"inputs": [{"name": "a", "datatype": "FP64", "shape": [-1], "data": [1]}]}, "must have a shape"),
         ({"inputs": [{"name": "a", "datatype": "FP64", "shape": [1, 2], "data": [1, 2]}]}, "must have the shape [n]"),
