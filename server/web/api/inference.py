@@ -75,7 +75,7 @@ def add_inference(
         answers = answer_all(serving, model, records, asked.get("id"), caller())
         shown = choose(tensors.outputs(model, answers), _asked(asked.get("outputs")))
         body = {"model_name": name, "model_version": model.run_id, "outputs": [tensors.to_json(t) for t in shown]}
-        return json_response({**body, "id": asked["id"]} if "id" in asked else body)
+        return json_response({**body, "id": asked["id"]} if asked.get("id") is not None else body)
 
 
 def require(serving: Serving, name: str, version: str | None) -> Model:

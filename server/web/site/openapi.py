@@ -8,7 +8,6 @@ from scorehouse.pages.records import example_record
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from server.web.api.bodies import CSV, JSON, LINES, NDJSON
-from server.web.api.inference import BINARY
 from server.web.api.problems import PROBLEM_TYPE
 from server.web.api.tensors import metadata
 from server.web.site.examples import TEST
@@ -133,13 +132,13 @@ def _inference(model: Model) -> Json:
                 "operationId": f"{kind}_infer",
                 "description": "A tensor for each field with a value per row, or one tensor `record` of BYTES whose "
                 "elements are records as JSON. The id of a request is the prediction_id of its record; of several "
-                "records, each gets it with its place. One invalid record rejects all.",
+                "records, each gets it with its place. One invalid record rejects all. With Triton's "
+                "binary tensors behind the JSON, the body is application/octet-stream.",
                 "parameters": parameters,
                 "requestBody": {
                     "required": True,
                     "content": {
                         JSON: {"schema": ref("InferenceRequest"), "examples": {"one": {"value": asked}}},
-                        BINARY: {"schema": {"type": "string", "format": "binary"}},
                     },
                 },
                 "responses": {

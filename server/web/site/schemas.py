@@ -10,7 +10,7 @@ from scorehouse.scoring.classes import CHANCES
 from scorehouse.serving.serving import Model
 from scorehouse.settings import HttpSettings
 from scorehouse.usecase import Task
-from server.web.api.tensors import DATATYPES
+from server.web.api.tensors import DATATYPES, outputs
 from server.web.site.explain import AS_ANSWERED, BEFORE_ROUNDING, LOG_CHANCE
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ def schemas(model: Model, settings: HttpSettings) -> Json:
         **_answers(manifest),
         **_outcomes(manifest, most),
         **_problems(),
-        **_inference(),
+        **_inference([t.name for t in outputs(model, [])]),
         "Readiness": _readiness(),
     }
 
@@ -146,7 +146,7 @@ def _outcomes(manifest: Manifest, most: int) -> Json:
     }
 
 
-def _inference() -> Json:
+def _inference(names: list[str]) -> Json:
     """The objects of the Open Inference Protocol, version 2."""
     shape = {**_list({"type": "integer"}), "minItems": 1}
     about: Json = {"name": _TEXT, "datatype": {"enum": sorted(DATATYPES)}, "shape": shape}
@@ -159,7 +159,9 @@ def _inference() -> Json:
     described: Json = {"name": _TEXT, "versions": _list(_TEXT), "platform": _TEXT}
     described |= {side: _list(ref("InferenceTensor")) for side in ("inputs", "outputs")}
     answered = {"model_name": _TEXT, "model_version": RUN_ID, "outputs": _list(ref("InferenceData"))}
-    asked = {"id": _TEXT, "inputs": {**_list(ref("InferenceData")), "minItems": 1}, "outputs": {"type": "array"}}
+    inputs = {**_list(ref("InferenceData")), "minItems": 1}
+    wanted = {"type": "object", "required": ["name"], "properties": {"name": {"enum": names}}}
+    asked = {"id": _ANY_TEXT, "inputs": inputs, "outputs": {"anyOf": [_list(wanted), {"type": "null"}]}}
     return {
         "InferenceServer": {"type": "object", "required": ["name", "version", "extensions"]},
         "InferenceModel": _closed(described),

@@ -193,3 +193,14 @@ def test_without_a_model_nothing_is_ready(empty_door: Any) -> None:
     for path in ("/v2/models/churn", "/v2/models/churn/ready"):
         answer = empty_door.client.get(path)
         assert answer.status_code == 503 and "no model is loaded yet" in answer.json["error"]
+
+
+def test_null_for_what_may_be_left_out_is_as_if_it_were(door: Any, toy_records: Records) -> None:
+    answer = infer(door, {"id": None, "outputs": None, "inputs": inputs(door, toy_records[:1])})
+    assert "id" not in answer.json and len(outputs(answer)) == 2
+
+
+@pytest.mark.parametrize("datatype", [{}, [], None, 7])
+def test_a_datatype_that_is_no_text_is_refused(door: Any, datatype: Any) -> None:
+    answer = infer(door, {"inputs": [{"name": "a", "datatype": datatype, "shape": [1], "data": [1]}]})
+    assert answer.status_code == 400 and "must have a datatype" in answer.json["error"]
