@@ -22,6 +22,7 @@ LEAST_DISTINCT = 20  # rows from which values that all differ identify the row
 _DIFFERENT = 0.5  # text of which more cells differ is free text or an identifier
 _MOST_MARKS = 3  # words beside the numbers of a column
 _LEAST_NUMBERS = 10  # different ones: of fewer, the words are as likely to be classes
+_LEAST_LEARNT = 500  # rows that have a level: with fewer, each fold reads the levels in another way
 _REPEATED = 0.3  # share of the rows with a level that others have, from which levels can be learnt
 _WORDS = 3.0  # words of a cell, on average, from which text is free
 _EXACT_PLACES, _MOST_PLACES = 15, 38  # of a whole number that a float holds exactly, and of the largest of a model
@@ -199,7 +200,7 @@ def _text(name: str, text: pd.Series[str]) -> tuple[Feature | None, list[str], s
         return None, [], f"identifier: {of}"
     words = float(np.mean([len(cell.split()) for cell in text]))
     repeated = levels[levels > 1].sum() / count
-    learnable = distinct > MOST_CATEGORIES and repeated >= _REPEATED and words < _WORDS
+    learnable = distinct > MOST_CATEGORIES and repeated >= _REPEATED and words < _WORDS and count >= _LEAST_LEARNT
     if distinct > MOST_CATEGORIES // 4 and distinct > _DIFFERENT * count and not learnable:
         return None, [], f"{'free text' if words >= _WORDS else 'identifier'}: {of}"
     if distinct > LEAST_DISTINCT and words >= 2 * _WORDS:

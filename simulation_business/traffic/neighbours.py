@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from scorehouse.usecase import Feature
 
+HELD_OUT = 0.2  # of the rows of a reference, when the levels of a category are learnt
 OTHERS = 1 / 3  # the share of the values that come from the neighbour
 NEAREST = 10  # neighbours of a row, of which one is drawn
 MOST_ROWS = 3_000  # of a table: distances are computed between all of them
@@ -31,6 +33,7 @@ class Neighbours:
     truth: NDArray[np.float64]
     near: list[NDArray[np.intp]]
     known: frozenset[tuple[Any, ...]]
+    counts: Mapping[str, Mapping[Any, int]]  # of each level of the features with learnt levels
 
     @classmethod
     def of(cls, features: Sequence[Feature], records: Sequence[Record], truth: NDArray[np.float64]) -> Neighbours:
@@ -45,7 +48,8 @@ class Neighbours:
         distance[distance == 0] = np.inf  # a copy, or the row itself, makes nothing new
         order = np.argsort(distance, axis=1, kind="stable")[:, :NEAREST]
         near = [row[np.isfinite(distance[i, row])] for i, row in enumerate(order)]
-        return cls(records, truth, near, frozenset(map(_content, records)))
+        counts = {f.name: Counter(r.get(f.name) for r in records) for f in features if f.is_learnt}
+        return cls(records, truth, near, frozenset(map(_content, records)), counts)
 
     def make(self, rng: np.random.Generator) -> tuple[Record, float]:
         """Return a record made of a row and one of its neighbours, and the row's outcome.
@@ -58,8 +62,21 @@ class Neighbours:
             own, other = self.records[one], self.records[int(rng.choice(self.near[one]))]
             record = {name: (other if rng.random() < OTHERS else own).get(name) for name in own}
             if _content(record) not in self.known:
-                return record, float(self.truth[one])
-        return self.records[one], float(self.truth[one])
+                return self._with_new_levels(record, rng), float(self.truth[one])
+        return self._with_new_levels(self.records[one], rng), float(self.truth[one])
+
+    def _with_new_levels(self, record: Record, rng: np.random.Generator) -> Record:
+        """Return the record with a new level in place of a rare one, as often as a new row would have one.
+
+        The monitor compares with rows of which a fifth was held out from what their levels were learnt from: a level of
+        n rows was then unknown with the chance 0.2 ** (n - 1).
+        """
+        new = {}
+        for name, counts in self.counts.items():
+            value = record.get(name)
+            if value is not None and rng.random() < HELD_OUT ** (counts[value] - 1):
+                new[name] = f"new-{rng.integers(10**9)}"
+        return {**record, **new}
 
 
 def _content(record: Record) -> tuple[Any, ...]:

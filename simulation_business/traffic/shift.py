@@ -66,7 +66,9 @@ def shifts(use_case: UseCase, records: Sequence[Record], truth: NDArray[np.float
     """
     outcome = _outcome(use_case.task, truth)
     seen = {column.name for column in use_case.columns}
-    own = [f for f in use_case.features if f.name in seen] or [f for f in use_case.features if not f.is_time]
+    own = [f for f in use_case.features if f.name in seen and not f.is_learnt] or [
+        f for f in use_case.features if not f.is_time
+    ]
     found = [shift for f in own if (shift := _shift(f, [r.get(f.name) for r in records], outcome)) is not None]
     if not found:
         raise NothingShifts(

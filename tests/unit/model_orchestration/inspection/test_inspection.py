@@ -383,3 +383,13 @@ def test_no_name_in_a_table_runs_as_code_of_the_page(name: str) -> None:
     assert [type(node).__name__ for node in tree.body] == [
         "Expr", "ImportFrom", "ImportFrom", "ImportFrom", "If", "Assign", "FunctionDef", "Assign",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "levels"), [(600, "learnt"), (400, None)])
+def test_many_levels_are_learnt_from_enough_rows(rows: int, levels: str | None) -> None:
+    rng = np.random.default_rng(3)
+    agents = [f"agent {chr(65 + n % 26)}{n}" for n in rng.integers(0, 300, rows)]
+    table = pd.DataFrame({"agent": agents, "age": rng.integers(18, 80, rows), "left": rng.integers(0, 2, rows)})
+    found = {c.name: c.feature for c in inspected(table, "left").columns}
+    agent = found["agent"]
+    assert (None if agent is None else agent.levels) == levels

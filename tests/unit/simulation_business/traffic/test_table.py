@@ -197,3 +197,15 @@ def test_amounts_and_ordered_classes_have_drift_too(large: RealTable, task: Any)
     age = np.array([float(r["age"]) for r in large.table.records])
     truth = np.exp(age / 10) if task == "amount" else age // 20
     assert shifts(replace(large.use_case, task=task), large.table.records, truth)[0].feature.name == "age"
+
+
+def test_a_level_that_one_row_has_is_new_in_a_made_row_and_a_common_one_is_not() -> None:
+    features = (
+        Feature(name="size", kind="number", help="Size"),
+        Feature(name="ticket", kind="category", levels="learnt", help="Ticket"),
+    )
+    records = [{"size": float(i), "ticket": "common" if i % 2 else f"t{i}"} for i in range(60)]
+    neighbours = Neighbours.of(features, records, np.zeros(60))
+    rng = np.random.default_rng(0)
+    tickets = Counter(neighbours.make(rng)[0]["ticket"].partition("-")[0] for _ in range(400))
+    assert set(tickets) == {"common", "new"} and 120 < tickets["new"] < 280
