@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from model_orchestration.estimators import Fitted
 from model_orchestration.tracking import heartbeat
 from model_orchestration.tracking.heartbeat import TAG, Heartbeat, end_dead_trainings
 from model_orchestration.tracking.runs import Tracking
@@ -28,12 +27,6 @@ from tests import toy as toys
 from tests.processes import until
 from tests.servers import Server
 from tests.toy import ROOT
-
-
-class Model:
-    """Just the parameters of a model."""
-
-    parameters = {"max_depth": 3}  # noqa: RUF012
 
 
 @pytest.fixture
@@ -108,8 +101,7 @@ def test_of_two_trainings_the_second_is_refused_and_leaves_no_run(
 def test_an_error_ends_the_parent_and_its_open_runs_as_failed(client: MlflowClient, mlflow_server: Server) -> None:
     case = replace(load_use_case("churn"), name=f"e{uuid.uuid4().hex[:8]}")
     tracking = Tracking(mlflow_server.address, case, toys.table(case, 20))
-    model: Fitted = Model()  # type: ignore[assignment]
-    trial = Trial(0, case.estimators[0], model, {"log_loss": float("nan")}, 0.0)
+    trial = Trial(0, case.estimators[0], {"max_depth": 3}, {"log_loss": float("nan")}, 0.0)
     with pytest.raises(KeyboardInterrupt), tracking:
         done = tracking.log_trial(replace(trial, figures={"log_loss": 0.1}))
         tracking._start("trial 01", {})
