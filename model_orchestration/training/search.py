@@ -15,6 +15,7 @@ from hyperopt.base import JOB_STATE_DONE
 from scorehouse.usecase import Estimator, Range
 
 AT_A_TIME = 2
+AVERAGED = 5  # of so many trials, at most one is averaged with others
 Found = tuple[dict[str, Any], dict[str, float], float]  # parameters to fit the model again, figures, loss
 Fit = Callable[[Estimator, dict[str, Any]], Found]
 
@@ -36,10 +37,14 @@ class Trial:
 
 
 def rank(trials: list[Trial]) -> list[Trial]:
-    """Return the trials, best first, each with the next best ones with which its estimator averages it."""
+    """Return the trials, best first, each with the next best ones with which its estimator averages it.
+
+    At most a fifth of all trials are averaged: the third best of five is no good one.
+    """
     ranked = sorted(trials, key=lambda t: t.loss)
+    most = max(1, len(trials) // AVERAGED)
     return [
-        replace(trial, others=tuple(_like(trial, ranked[place + 1 :])[: trial.estimator.average - 1]))
+        replace(trial, others=tuple(_like(trial, ranked[place + 1 :])[: min(trial.estimator.average, most) - 1]))
         for place, trial in enumerate(ranked)
     ]
 

@@ -124,6 +124,13 @@ def test_a_trial_is_averaged_with_the_next_best_ones_of_its_estimator() -> None:
     mean_of_three = replace(TREES, average=3)
     trials = [Trial(n, e, {}, {}, loss) for n, (e, loss) in enumerate(
         [(mean_of_three, 0.4), (FOREST, 0.1), (mean_of_three, 0.2), (mean_of_three, 0.3), (mean_of_three, 0.5)]
+        + [(FOREST, 0.9)] * 10
     )]  # fmt: skip
-    found = [(t.number, [other.number for other in t.others]) for t in rank(trials)]
+    found = [(t.number, [other.number for other in t.others]) for t in rank(trials)][:5]
     assert found == [(1, []), (2, [3, 0]), (3, [0, 4]), (0, [4]), (4, [])]
+
+
+@pytest.mark.parametrize(("tried", "averaged"), [(1, 1), (5, 1), (10, 2), (15, 3), (50, 3)])
+def test_at_most_a_fifth_of_the_trials_is_averaged(tried: int, averaged: int) -> None:
+    trials = [Trial(n, replace(TREES, average=3), {}, {}, n / 100) for n in range(tried)]
+    assert len(rank(trials)[0].others) == averaged - 1

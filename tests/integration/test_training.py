@@ -254,7 +254,7 @@ def test_small_tables_rank_trials_on_all_known_rows_and_others_on_validation_row
 def test_the_model_is_the_mean_of_the_best_trials_of_its_estimator(toy: Toy, table: TrainingTable) -> None:
     estimators = tuple(replace(e, average=2) for e in toy.use_case.estimators)
     training = Training(replace(toy.use_case, estimators=estimators), table)
-    best = training.best(list(training.search(3)), 1)[0]
+    best = training.best(list(training.search(10)), 1)[0]
     rows = training.encoder.rows(table.records)
     alone = [training.retrain(replace(t, others=())).model.predict(rows) for t in (best, *best.others)]
     mean = training.retrain(best)
