@@ -69,7 +69,7 @@ def inspect_table(
     time: str = "",
     progress: Callable[[float], None] = lambda _: None,
 ) -> Inspection:
-    """Return what `frame`, read from `source`, is. `progress` is told the share that is done, 0 to 1.
+    """Return what is in `frame`, which was read from `source`. `progress` gets the share that is done, 0 to 1.
 
     Raises:
         TableError: the target, the key or the time is not a column that can be one, nothing can be learnt, or no column
