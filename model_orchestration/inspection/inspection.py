@@ -75,6 +75,8 @@ def inspect_table(
         TableError: the target, the key or the time is not a column that can be one, nothing can be learnt, or no column
             is left to learn from.
     """
+    if frame.table.empty:
+        raise TableError(f"{Path(source).name} has no rows, so there is nothing to learn")
     names = [str(name) for name in frame.table.columns]
     columns: dict[str, Column] = {}
     for place, name in enumerate(names):

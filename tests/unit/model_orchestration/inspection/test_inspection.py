@@ -393,3 +393,8 @@ def test_many_levels_are_learnt_from_enough_rows(rows: int, levels: str | None) 
     found = {c.name: c.feature for c in inspected(table, "left").columns}
     agent = found["agent"]
     assert (None if agent is None else agent.levels) == levels
+
+
+def test_a_table_without_rows_is_told_as_such() -> None:
+    with pytest.raises(TableError, match=r"people\.csv has no rows, so there is nothing to learn"):
+        inspected(people().head(0), "left")
